@@ -1,0 +1,6 @@
+"""ChengFang: a fast, calibrated, reproducible Gymnasium world of omni-domain promotion in e-commerce.
+
+Importing the package registers the environments, so `gym.make("chengfang/SuperPlan-v0")` works afterwards.
+"""
+
+__version__ = "0.1.0"

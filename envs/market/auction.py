@@ -1,0 +1,168 @@
+"""The ad auction in closed form, and the hard limits on what it may cost (design 2.3, 2.10)."""
+
+import numpy as np
+
+from .compiled import kernel, scalar
+from .layout import (
+    AD,
+    BLOCK,
+    CLICKED,
+    CTR,
+    CVR,
+    FACTOR,
+    LEVER_BID,
+    LEVER_SCENE_BID,
+    MEAN_SEEN,
+    OFFER,
+    ORDERED,
+    PAY,
+    PREDICTION,
+    PRICE,
+    PRICE_MU,
+    PRICE_SIGMA,
+    REDEEMED,
+    S_AUCTIONS,
+    S_BID,
+    S_COST,
+    S_KEEP,
+    S_SHOWN,
+    SCENES,
+    SEEN,
+    SEGMENTS,
+    TRAFFIC,
+    WIN,
+)
+from .numerics import HALF, ONE, ZERO, exp32, log32, normal_cdf
+
+F = np.float32
+PER_IMPRESSION = 0.1           # CNY per thousand impressions -> fen per impression
+LEAST_BID = F(1e-6)            # CNY per thousand; below it nothing is bid
+CENT_MILLE = F(10)             # fen per impression -> CNY per thousand
+
+
+@scalar
+def win_probability(log_bid, mean, sigma):
+    """W(b) = Phi((ln b - m) / sigma), the chance to beat the highest competing bid."""
+    return normal_cdf((log_bid - mean) / sigma)
+
+
+@scalar
+def second_price_payment(log_bid, mean, sigma):
+    """E[Z; Z < b] = e^(m + sigma^2/2) Phi((ln b - m - sigma^2) / sigma), per opportunity, unit of Z."""
+    return exp32(mean + HALF * sigma * sigma) * normal_cdf((log_bid - mean) / sigma - sigma)
+
+
+@kernel
+def run_auctions(world, state, cells, lane, scene, control, roi_target, price_shift, boost):
+    """Expected ad impressions (MEAN_SEEN) and price per won thousand (PAY) of the ad lanes.
+
+    bid = lever * prediction * CTR * CVR * price / roi_target per impression (design 2.3). Under incremental ads only the
+    share 1 - f of the auctions that free traffic would not reach anyway is entered (design 2.4).
+    """
+    for s in range(SCENES):
+        scene[S_BID, s] = control[LEVER_BID] * control[LEVER_SCENE_BID + s] / roi_target * CENT_MILLE
+        increment = ONE - world.cannibalisation[s] if world.incremental else ONE
+        scene[S_AUCTIONS, s] = increment * (ONE + world.boost_reach * boost)
+    added = price_shift + world.boost_premium * boost
+    for k in range(SEGMENTS):
+        for s in range(SCENES):
+            c = AD + k * SCENES + s
+            lane[WIN, c] = scene[S_BID, s]
+            lane[PAY, c] = added + state.price_shock[s]
+            lane[MEAN_SEEN, c] = scene[S_AUCTIONS, s]
+    first = F(world.first_price)
+    for c in range(AD, AD + BLOCK):
+        bid = max(lane[WIN, c] * cells[PREDICTION, c] * lane[CTR, c] * lane[CVR, c] * lane[PRICE, c], LEAST_BID)
+        log_bid, mean, sigma = log32(bid), cells[PRICE_MU, c] + lane[PAY, c], cells[PRICE_SIGMA, c]
+        lane[OFFER, c] = bid
+        lane[WIN, c] = win_probability(log_bid, mean, sigma)
+        lane[PAY, c] = second_price_payment(log_bid, mean, sigma)
+    for c in range(AD, AD + BLOCK):          # a second plain loop: LLVM vectorises two simple ones, not one with selects
+        won, bid = lane[WIN, c], lane[OFFER, c]
+        payment = min(lane[PAY, c] / max(won, F(1e-20)), bid)
+        lane[PAY, c] = first * bid + (ONE - first) * payment
+        lane[WIN, c] = won if bid > LEAST_BID else ZERO
+        lane[MEAN_SEEN, c] *= cells[TRAFFIC, c] * lane[FACTOR, c]
+    for s in range(SCENES):
+        scene[S_AUCTIONS, s] = ZERO
+    for k in range(SEGMENTS):
+        for s in range(SCENES):
+            scene[S_AUCTIONS, s] += lane[MEAN_SEEN, AD + k * SCENES + s]
+    for c in range(AD, AD + BLOCK):
+        lane[MEAN_SEEN, c] *= lane[WIN, c]
+
+
+@kernel
+def throttle(lane, scene, limit, caps):
+    """Scale expected ad impressions so that the tick's expected cost meets the scene caps and the limit (fen).
+
+    This is the pro-rata cut of design 2.10 in expectation: the plan enters a share of the tick's auctions.
+    """
+    total = 0.0
+    for s in range(SCENES):
+        cost = 0.0
+        for k in range(SEGMENTS):
+            c = AD + k * SCENES + s
+            cost += lane[MEAN_SEEN, c] * lane[PAY, c] * PER_IMPRESSION
+        keep = min(1.0, caps[s] / max(cost, 1e-9))
+        scene[S_KEEP, s] = F(keep)
+        total += cost * keep
+    common = F(min(1.0, limit / max(total, 1e-9)))
+    for k in range(SEGMENTS):
+        for s in range(SCENES):
+            lane[MEAN_SEEN, AD + k * SCENES + s] *= scene[S_KEEP, s] * common
+
+
+@kernel
+def cost_of_scene(lane, s):
+    """Fen the ad impressions of scene s cost in this tick."""
+    cost = 0.0
+    for k in range(SEGMENTS):
+        c = AD + k * SCENES + s
+        shown = lane[SEEN, c] + lane[CLICKED, c] + lane[ORDERED, c] + lane[REDEEMED, c]
+        cost += shown * lane[PAY, c] * PER_IMPRESSION
+    return cost
+
+
+@kernel
+def cut_scene(lane, s, keep, whole):
+    """Keep a share of the scene's ad counts, all outcomes alike; whole counts by carrying the fraction on."""
+    for row in range(SEEN, REDEEMED + 1):
+        carried, taken = 0.0, 0.0
+        for k in range(SEGMENTS):
+            c = AD + k * SCENES + s
+            carried += lane[row, c] * keep
+            kept = np.floor(carried + 0.5) - taken if whole else lane[row, c] * keep
+            kept = min(kept, np.float64(lane[row, c]))
+            taken += kept
+            lane[row, c] = F(kept)
+
+
+@kernel
+def charge(lane, scene, limit, caps, whole):
+    """Cut sampled ad counts to the limits and write the whole fen charged per scene (S_COST); returns the total.
+
+    What rounding still leaves above a limit (a fraction of an impression) is delivered but not charged.
+    """
+    wanted = 0.0
+    for s in range(SCENES):
+        wanted += min(cost_of_scene(lane, s), caps[s])
+    common = min(1.0, limit / max(wanted, 1e-9))
+    left, total = limit, 0.0
+    for s in range(SCENES):
+        cost = cost_of_scene(lane, s)
+        allowed = min(left, min(cost, caps[s]) * common)
+        if cost > allowed:
+            cut_scene(lane, s, allowed / cost, whole)
+            cost = cost_of_scene(lane, s)
+        charged = min(np.floor(cost), np.floor(allowed))
+        scene[S_COST, s] = F(charged)
+        caps[s] = charged
+        left -= charged
+        total += charged
+        shown = ZERO
+        for k in range(SEGMENTS):
+            c = AD + k * SCENES + s
+            shown += lane[SEEN, c] + lane[CLICKED, c] + lane[ORDERED, c] + lane[REDEEMED, c]
+        scene[S_SHOWN, s] = shown
+    return total

@@ -1,0 +1,187 @@
+"""From a user's visit to an order: free exposure, clicks, coupons and orders (design 2.1, 2.2, 2.5, 2.6)."""
+
+import numpy as np
+
+from .compiled import kernel
+from .layout import (
+    APPEAL,
+    AD,
+    BLOCK,
+    CELLS,
+    CLICK,
+    CTR,
+    CVR,
+    DEPTH,
+    EXPOSURE,
+    FACTOR,
+    LEVER_COMMISSION_AD,
+    LEVER_COUPON,
+    LEVER_INSURANCE,
+    LEVER_INTEREST,
+    LEVER_SERVICE,
+    LEVER_TIER,
+    LEVER_TILT,
+    LIFT,
+    MEAN_CLICKED,
+    MEAN_ORDERED,
+    MEAN_REDEEMED,
+    MEAN_SEEN,
+    NATURAL,
+    ORDER,
+    PAID,
+    POOLS,
+    PRICE,
+    REDEMPTION,
+    REFUND,
+    RESPONSE,
+    RISK,
+    SCENES,
+    SEGMENTS,
+    S_APPEAL,
+    S_TRAFFIC,
+    TIERS,
+    TRAFFIC,
+    TRANSACTION,
+    USE,
+    VALUE,
+)
+from .numerics import HALF, ONE, ZERO, exp32, log32, logistic
+
+F = np.float32
+LN2 = F(0.6931472)
+LEAST_COMMISSION = F(0.002)      # a commission of nothing still has a logarithm
+
+
+@kernel
+def traffic_of_scene(world, state, hours, calendar, day, scene):
+    """Opportunity factor per scene: hour * weekday * event * e^(shock - var/2), 1 on average (design 2.1)."""
+    tick_of_day = state.tick % world.ticks_per_day
+    common = world.weekday[(state.weekday + day) % 7] * calendar[0, state.calendar + day]
+    for s in range(SCENES):
+        scene[S_TRAFFIC, s] = common * hours[s, tick_of_day] * exp32(state.demand_shock[s] - world.demand_correction)
+
+
+@kernel
+def tier_terms(world, state, control):
+    """Order logit, value factor and refund logit of the exposure mix over tiers (design 2.6, 2.8).
+
+    The mix is a softmax of the scenario's mix shifted by the levers; a tier shown more than its heat warrants sells less.
+    """
+    total = ZERO
+    for j in range(TIERS):
+        total += exp32(world.log_mix[j] + control[LEVER_TIER + j])
+    appeal, value, refund = ZERO, ZERO, ZERO
+    for j in range(TIERS):
+        mix = exp32(world.log_mix[j] + control[LEVER_TIER + j]) / total
+        warmth = min(max(state.heat[j] / max(mix, F(1e-3)), F(0.05)), F(20))
+        appeal += mix * (world.tier_appeal[j] + world.heat_elasticity * (log32(warmth) - world.log_warmth[j]))
+        value += mix * world.tier_value[j]
+        refund += mix * world.tier_refund[j]
+    return appeal, value, refund
+
+
+@kernel
+def creative_appeal(world, state, scene):
+    """gain * q * 2^(-E / half-life) per scene: the appeal of the creative mix fades with exposure (design 2.5)."""
+    for s in range(SCENES):
+        faded = exp32(-LN2 * state.exposure[s] * world.fatigue_rate)
+        scene[S_APPEAL, s] = world.creative_gain * state.creative_quality * faded
+
+
+@kernel
+def spread(world, state, control, scene, dispersion, lane):
+    """Put what belongs to a scene, a pool or a segment on its lanes: traffic, appeal, coupon depth."""
+    ad_lift = world.influencer_ad_lift * log32(max(control[LEVER_COMMISSION_AD], LEAST_COMMISSION) / world.commission_ad_neutral)
+    for p in range(POOLS):
+        lift = ad_lift if p == PAID else ZERO
+        free = world.quality_lift[p] * state.quality[p] + world.influencer_lift[p] * state.supply if p < PAID else ZERO
+        for k in range(SEGMENTS):
+            depth = min(control[LEVER_COUPON + p] * control[LEVER_TILT + k], world.depth_max) * world.coupon_pool[p]
+            worn = lift - world.pressure * state.pressure[k]
+            for s in range(SCENES):
+                c = p * BLOCK + k * SCENES + s
+                lane[FACTOR, c] = scene[S_TRAFFIC, s] * dispersion[p * SCENES + s]
+                lane[APPEAL, c] = scene[S_APPEAL, s] + worn
+                lane[DEPTH, c] = depth
+                lane[LIFT, c] = free
+
+
+@kernel
+def rates(world, cells, lane, order_shift, refund_shift, value_factor):
+    """CTR, CVR, redemption, refund risk and price of every lane (design 2.5 to 2.7)."""
+    scale, use_scale, slope = world.coupon_rate, world.redemption_rate, world.refund_depth
+    for c in range(CELLS):
+        depth = lane[DEPTH, c]
+        gain = cells[RESPONSE, c] * (ONE - exp32(-depth * scale))
+        lane[CTR, c] = logistic(cells[CLICK, c] + lane[APPEAL, c])
+        lane[CVR, c] = logistic(cells[ORDER, c] + order_shift + gain)
+        lane[USE, c] = cells[REDEMPTION, c] * (ONE - exp32(-depth * use_scale))
+        lane[RISK, c] = logistic(cells[REFUND, c] + refund_shift + slope * depth)
+        lane[PRICE, c] = np.floor(cells[VALUE, c] * value_factor + HALF)
+
+
+@kernel
+def free_impressions(cells, lane):
+    """Expected free impressions: opportunities * logistic(eta + eta_Q Q + eta_kappa supply) (design 2.2)."""
+    for c in range(AD):
+        lane[MEAN_SEEN, c] = cells[TRAFFIC, c] * lane[FACTOR, c] * logistic(cells[EXPOSURE, c] + lane[LIFT, c])
+
+
+@kernel
+def displace(world, lane):
+    """Dual track: a paid impression displaces a free one of its scene and segment with probability f (design 2.4)."""
+    for k in range(SEGMENTS):
+        for s in range(SCENES):
+            j = k * SCENES + s
+            natural, transaction = NATURAL * BLOCK + j, TRANSACTION * BLOCK + j
+            free = lane[MEAN_SEEN, natural] + lane[MEAN_SEEN, transaction]
+            lost = world.cannibalisation[s] * lane[MEAN_SEEN, AD + j]
+            stay = ONE - min(lost / max(free, F(1e-20)), ONE)
+            lane[MEAN_SEEN, natural] *= stay
+            lane[MEAN_SEEN, transaction] *= stay
+
+
+@kernel
+def expected_coupon_cost(lane):
+    """Fen of coupons the tick is expected to issue, both funders together."""
+    total = ZERO
+    for c in range(CELLS):
+        total += lane[MEAN_SEEN, c] * lane[CTR, c] * lane[CVR, c] * lane[USE, c] * np.floor(lane[PRICE, c] * lane[DEPTH, c] + HALF)
+    return total
+
+
+@kernel
+def ration_coupons(cells, lane, order_shift, keep):
+    """Issue coupons to a share `keep` of the tick only: the rest of the users decide without one (design 2.10)."""
+    for c in range(CELLS):
+        plain = logistic(cells[ORDER, c] + order_shift)
+        mixed = keep * lane[CVR, c] + (ONE - keep) * plain
+        lane[USE, c] = keep * lane[CVR, c] * lane[USE, c] / mixed
+        lane[CVR, c] = mixed
+
+
+@kernel
+def thin(lane):
+    """Means of the four thinned counts of every lane, from expected impressions in MEAN_SEEN."""
+    for c in range(CELLS):
+        shown = lane[MEAN_SEEN, c]
+        click = shown * lane[CTR, c]
+        order = click * lane[CVR, c]
+        redeemed = order * lane[USE, c]
+        lane[MEAN_SEEN, c] = shown - click
+        lane[MEAN_CLICKED, c] = click - order
+        lane[MEAN_ORDERED, c] = order - redeemed
+        lane[MEAN_REDEEMED, c] = redeemed
+
+
+@kernel
+def order_shift(world, control, tier_appeal, event_shift):
+    """What tiers, services and the calendar add to every order logit (design 2.6)."""
+    return (tier_appeal + event_shift + world.insurance_lift * control[LEVER_INSURANCE]
+            + world.interest_lift * control[LEVER_INTEREST])
+
+
+@kernel
+def refund_shift(world, control, tier_refund):
+    """What tiers and services add to every refund logit (design 2.7)."""
+    return tier_refund + world.refund_insurance * control[LEVER_INSURANCE] - world.refund_service * control[LEVER_SERVICE]

@@ -1,0 +1,209 @@
+"""The books: every fen that moves, and what the plan has earned so far (design 2.9, 2.10).
+
+All lines are cumulative whole fen. Buyers, merchant, platform, influencers and suppliers are the only accounts, so what
+one pays another receives; `chengfang.envs.accounts` states the balances and the tests hold every tick to them.
+"""
+
+import numpy as np
+
+from .compiled import kernel
+from .layout import (
+    A_COST,
+    A_GMV,
+    A_PLATFORM,
+    A_PROFIT,
+    A_SETTLED,
+    AT_RISK,
+    COMMISSION,
+    COUPON,
+    DELAYS,
+    EXTRAS,
+    G_IN_COMMISSION,
+    G_IN_COUPON,
+    G_IN_EXTRAS,
+    G_IN_GMV,
+    GMV,
+    GROUPS,
+    L_COMMISSION,
+    L_COUPON_MERCHANT,
+    L_COUPON_PLATFORM,
+    L_CREATIVE,
+    L_EXTRAS,
+    L_FEE,
+    L_GMV,
+    L_GOODS,
+    L_PROTECTION,
+    L_REBATE,
+    L_REFUND_COMMISSION,
+    L_REFUND_COUPON_MERCHANT,
+    L_REFUND_COUPON_PLATFORM,
+    L_REFUND_FEE,
+    L_REFUND_GMV,
+    L_REFUND_GOODS,
+    L_REFUND_USER_PAID,
+    L_SERVICE,
+    L_SETTLED_REFUND_COMMISSION,
+    L_SETTLED_REFUND_COUPON,
+    L_SETTLED_REFUND_GMV,
+    L_SPEND,
+    L_USER_PAID,
+    ORDERS,
+    R_COMMISSION,
+    R_COUPON,
+    R_COUPON_MERCHANT,
+    R_FEE,
+    R_GMV,
+    R_GOODS,
+    WINDOWS,
+)
+
+OVERALL, NET, PAY_ROI = range(3)
+
+
+@kernel
+def book_arrivals(world, state, group, goods_rate):
+    """Enter the orders that arrived in this tick: gmv = user paid + merchant's coupon + platform's coupon."""
+    book = state.ledger
+    for g in range(GROUPS):
+        gmv, coupon = group[G_IN_GMV, g], group[G_IN_COUPON, g]
+        if gmv > 0.0:
+            merchant = np.floor(coupon * world.merchant_share)
+            book[L_GMV] += gmv
+            book[L_COUPON_MERCHANT] += merchant
+            book[L_COUPON_PLATFORM] += coupon - merchant
+            book[L_USER_PAID] += gmv - coupon
+            book[L_COMMISSION] += group[G_IN_COMMISSION, g]
+            book[L_FEE] += np.floor(world.fee * (gmv - coupon))
+            book[L_GOODS] += np.floor(goods_rate * gmv)
+            book[L_EXTRAS] += group[G_IN_EXTRAS, g]
+
+
+@kernel
+def book_refunds(world, state, i, lines):
+    """Enter what matured in compartment i: every reversible line goes back; within the window it counts as settled."""
+    book = state.ledger
+    book[L_REFUND_GMV] += lines[R_GMV]
+    book[L_REFUND_COUPON_MERCHANT] += lines[R_COUPON_MERCHANT]
+    book[L_REFUND_COUPON_PLATFORM] += lines[R_COUPON] - lines[R_COUPON_MERCHANT]
+    book[L_REFUND_USER_PAID] += lines[R_GMV] - lines[R_COUPON]
+    book[L_REFUND_COMMISSION] += lines[R_COMMISSION]
+    book[L_REFUND_FEE] += lines[R_FEE]
+    book[L_REFUND_GOODS] += lines[R_GOODS]
+    if world.refund_counted[i]:
+        book[L_SETTLED_REFUND_GMV] += lines[R_GMV]
+        book[L_SETTLED_REFUND_COUPON] += lines[R_COUPON_MERCHANT]
+        book[L_SETTLED_REFUND_COMMISSION] += lines[R_COMMISSION]
+
+
+@kernel
+def overall_cost(world, spend, commission, coupon, creative, service):
+    """spend + commission + merchant-funded coupon + creative + service costs, each part switchable (design 1)."""
+    cost = spend
+    if world.cost_commission:
+        cost += commission
+    if world.cost_coupon:
+        cost += coupon
+    if world.cost_creative:
+        cost += creative
+    if world.cost_service:
+        cost += service
+    return cost
+
+
+@kernel
+def reported_cost(world, book):
+    """Overall cost as the dashboard shows it: refunds reversed only once they have matured within the window, fen."""
+    return overall_cost(world, book[L_SPEND], book[L_COMMISSION] - book[L_SETTLED_REFUND_COMMISSION],
+                        book[L_COUPON_MERCHANT] - book[L_SETTLED_REFUND_COUPON], book[L_CREATIVE],
+                        book[L_SERVICE] + book[L_EXTRAS])
+
+
+@kernel
+def accrue(world, state, goods_rate):
+    """Value of the plan so far, counting what is on its way at its expected value (fen, into state.accrued).
+
+    Settled GMV, GMV, overall cost, merchant's profit, platform's take. After the last tick nothing is on its way and
+    these are the ledger's own figures, so rewards that are differences of them sum to the episode's result exactly.
+    """
+    book = state.ledger
+    gmv, commission, coupon = book[L_GMV], book[L_COMMISSION], book[L_COUPON_MERCHANT]
+    platform_coupon, fee, goods, extras = book[L_COUPON_PLATFORM], book[L_FEE], book[L_GOODS], book[L_EXTRAS]
+    back, back_commission, back_coupon = book[L_REFUND_GMV], book[L_REFUND_COMMISSION], book[L_REFUND_COUPON_MERCHANT]
+    back_platform, back_fee, back_goods = book[L_REFUND_COUPON_PLATFORM], book[L_REFUND_FEE], book[L_REFUND_GOODS]
+    counted = book[L_SETTLED_REFUND_GMV]
+    counted_commission, counted_coupon = book[L_SETTLED_REFUND_COMMISSION], book[L_SETTLED_REFUND_COUPON]
+    for i in range(WINDOWS):
+        waiting = state.refunds[i]
+        back += waiting[R_GMV]
+        back_commission += waiting[R_COMMISSION]
+        back_coupon += waiting[R_COUPON_MERCHANT]
+        back_platform += waiting[R_COUPON] - waiting[R_COUPON_MERCHANT]
+        back_fee += waiting[R_FEE]
+        back_goods += waiting[R_GOODS]
+        if world.refund_counted[i]:
+            counted += waiting[R_GMV]
+            counted_commission += waiting[R_COMMISSION]
+            counted_coupon += waiting[R_COUPON_MERCHANT]
+    pending = state.pending
+    for j in range(DELAYS * GROUPS):
+        orders = pending[ORDERS, j]
+        if orders > 0.0:
+            risk = pending[AT_RISK, j] / orders
+            p_gmv, p_coupon, p_commission = pending[GMV, j], pending[COUPON, j], pending[COMMISSION, j]
+            p_merchant = p_coupon * world.merchant_share
+            p_fee, p_goods = world.fee * (p_gmv - p_coupon), goods_rate * p_gmv
+            gmv += p_gmv
+            coupon += p_merchant
+            platform_coupon += p_coupon - p_merchant
+            commission += p_commission
+            fee += p_fee
+            goods += p_goods
+            extras += pending[EXTRAS, j]
+            back += risk * p_gmv
+            back_coupon += risk * p_merchant
+            back_platform += risk * (p_coupon - p_merchant)
+            back_commission += risk * p_commission
+            back_fee += risk * p_fee
+            back_goods += risk * p_goods
+            window = risk * world.counted_share
+            counted += window * p_gmv
+            counted_commission += window * p_commission
+            counted_coupon += window * p_merchant
+    spend, creative, service = book[L_SPEND], book[L_CREATIVE], book[L_SERVICE]
+    income = (gmv - coupon) - (back - back_coupon)
+    costs = (commission - back_commission) + (fee - back_fee) + (goods - back_goods) + extras + spend + creative + service
+    support = book[L_REBATE] + book[L_PROTECTION]
+    state.accrued[A_SETTLED] = gmv - counted
+    state.accrued[A_GMV] = gmv
+    state.accrued[A_COST] = overall_cost(world, spend, commission - counted_commission, coupon - counted_coupon,
+                                         creative, service + extras)
+    state.accrued[A_PROFIT] = income - costs + support
+    state.accrued[A_PLATFORM] = spend + (fee - back_fee) - (platform_coupon - back_platform) - support
+
+
+@kernel
+def roi_parts(world, settled, gmv, cost, spend):
+    """Numerator and denominator of the ROI that the target speaks of (overall, net or pay)."""
+    if world.roi_kind == OVERALL:
+        return settled, cost
+    if world.roi_kind == NET:
+        return settled, spend
+    return gmv, spend
+
+
+@kernel
+def score(world, state, roi_target):
+    """settled_gmv * min(1, (ROI / target)^2), fen (design 6); without any cost the target is met."""
+    earned = state.accrued
+    value, cost = roi_parts(world, earned[A_SETTLED], earned[A_GMV], earned[A_COST], state.ledger[L_SPEND])
+    met = value / max(roi_target * cost, 1e-9)
+    return earned[A_SETTLED] * min(1.0, met * met)
+
+
+@kernel
+def protect(world, state, roi_target):
+    """Cost protection: below the threshold share of the target the platform repays the spend beyond value / target."""
+    value, cost = roi_parts(world, state.accrued[A_SETTLED], state.accrued[A_GMV], state.accrued[A_COST], state.ledger[L_SPEND])
+    if state.placed >= world.protection_min_orders and value < world.protection_threshold * roi_target * cost:
+        excess = cost - value / roi_target
+        state.ledger[L_PROTECTION] = np.floor(min(max(excess, 0.0), state.ledger[L_SPEND]))

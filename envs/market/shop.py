@@ -1,0 +1,157 @@
+"""What lasts from tick to tick: shocks, pressure, fatigue, quality, influencers, tiers and creatives (design 2.8)."""
+
+import numpy as np
+
+from .compiled import kernel
+from .layout import (
+    AD,
+    AD_GROUP,
+    G_IMPRESSIONS,
+    G_ORDERS,
+    GROUPS,
+    L_CREATIVE,
+    LEVER_COMMISSION_NATURAL,
+    LEVER_CREATIVE,
+    LEVER_TIER,
+    NATURAL,
+    PAID,
+    POOLS,
+    S_AUCTIONS,
+    S_NOISE,
+    S_DISPERSION,
+    S_SHOWN,
+    SCENES,
+    SEGMENTS,
+    TIERS,
+    TRANSACTION,
+    CLICKED,
+    ORDERED,
+    REDEEMED,
+    REST,
+    SEEN,
+    UNIFORM,
+)
+from .numerics import HALF, ONE, ZERO, exp32, log32, normal_quantile
+from .streams import SLOT_CREATIVE, SLOT_NOISE, fill_uniform
+
+F = np.float32
+LEAST_COMMISSION = F(0.002)
+NOISES = 24            # 20 are used; 24 fill whole vectors
+
+
+@kernel
+def draw_noise(world, key, scene, lane):
+    """Normal draws of the tick: 4 demand and 4 price innovations (S_NOISE, first 8) and 12 gamma factors (S_DISPERSION).
+
+    A gamma factor of mean 1 and squared variation v makes Poisson counts negative binomial; it is drawn by the
+    Wilson-Hilferty cube (1 - v/9 + z sqrt(v)/3)^3, whose mean and variance are right to O(v^2).
+    """
+    fill_uniform(key, SLOT_NOISE, lane[UNIFORM], NOISES)
+    for j in range(NOISES):
+        lane[REST, j] = normal_quantile(lane[UNIFORM, j])
+    v = world.dispersion
+    centre, root = ONE - v / F(9), np.sqrt(v) / F(3)
+    for j in range(2 * SCENES):
+        scene[S_NOISE, j] = lane[REST, j]
+    for g in range(GROUPS):
+        cube = max(centre + root * lane[REST, 2 * SCENES + g], ZERO)
+        scene[S_DISPERSION, g] = cube * cube * cube
+
+
+@kernel
+def move_shocks(world, state, scene):
+    """AR(1) demand shock, and xi' = phi xi + eps + a * own share of voice (design 2.1, 2.3)."""
+    for s in range(SCENES):
+        state.demand_shock[s] = world.demand_keep * state.demand_shock[s] + world.demand_noise * scene[S_NOISE, s]
+        state.price_shock[s] = (world.price_keep * state.price_shock[s] + world.price_noise * scene[S_NOISE, SCENES + s]
+                                + world.price_reaction * state.voice[s])
+
+
+@kernel
+def wear(world, state, merchant, lane, scene, group):
+    """Share of voice, exposure of the creative mix per audience member, and user pressure (design 2.3, 2.5)."""
+    for s in range(SCENES):
+        state.voice[s] = scene[S_SHOWN, s] / max(scene[S_AUCTIONS, s], ONE)
+        seen = group[G_IMPRESSIONS, s] + group[G_IMPRESSIONS, SCENES + s] + group[G_IMPRESSIONS, AD_GROUP + s]
+        state.exposure[s] += F(seen) / merchant.audience_scene[s]
+    for k in range(SEGMENTS):
+        shown = ZERO
+        for s in range(SCENES):
+            c = AD + k * SCENES + s
+            shown += lane[SEEN, c] + lane[CLICKED, c] + lane[ORDERED, c] + lane[REDEEMED, c]
+        state.pressure[k] = world.pressure_keep * state.pressure[k] + shown / merchant.audience_segment[k]
+
+
+@kernel
+def bounded_signal(value, reference):
+    """tanh(value / reference - 1)."""
+    x = min(max(value / max(reference, F(1e-9)) - ONE, F(-8)), F(8))
+    e = exp32(F(2) * x)
+    return (e - ONE) / (e + ONE)
+
+
+@kernel
+def move_quality(world, state, merchant, group):
+    """Q' = Q + delta (tanh(signal/ref - 1) - Q) + psi * paid orders/ref - zeta * excess refunds (design 2.8).
+
+    The natural pool listens to the click rate, the transaction pool to GMV per thousand; both smoothed as on the dashboard.
+    """
+    paid_orders = ZERO
+    for s in range(SCENES):
+        paid_orders += F(group[G_ORDERS, AD_GROUP + s])
+    lift = paid_orders / max(merchant.ad_orders_reference, F(1e-6))
+    excess = state.smooth_risk[0] / max(state.smooth_risk[1], F(1e-9)) - merchant.risk_reference
+    ctr = state.smooth_ctr[NATURAL, 0] / max(state.smooth_ctr[NATURAL, 1], F(1e-9))
+    gpm = state.smooth_gpm[TRANSACTION, 0] / max(state.smooth_gpm[TRANSACTION, 1], F(1e-9))
+    for p in range(2):
+        signal = (bounded_signal(ctr, merchant.ctr_reference) if p == NATURAL
+                  else bounded_signal(gpm, merchant.gpm_reference))
+        change = (world.quality_speed * (signal - state.quality[p]) + world.spill_over[p] * lift
+                  - world.refund_penalty * excess)
+        state.quality[p] = min(max(state.quality[p] + change, -world.quality_limit), world.quality_limit)
+
+
+@kernel
+def move_influencers(world, state, control):
+    """Supply follows ln(commission / reference) at its own speed (design 2.2)."""
+    offered = log32(max(control[LEVER_COMMISSION_NATURAL], LEAST_COMMISSION) / world.commission_reference)
+    state.supply += world.influencer_speed * (offered - state.supply)
+
+
+@kernel
+def move_tiers(world, state, control):
+    """Heat flows potential -> trending -> hot with exposure, ages, and new products come in (design 2.8)."""
+    total = ZERO
+    for j in range(TIERS):
+        total += exp32(world.log_mix[j] + control[LEVER_TIER + j])
+    hot, trending, potential = state.heat[0], state.heat[1], state.heat[2]
+    rising = world.tier_growth * exp32(world.log_mix[1] + control[LEVER_TIER + 1]) / total * trending
+    emerging = world.tier_growth * exp32(world.log_mix[2] + control[LEVER_TIER + 2]) / total * potential
+    state.heat[0] = hot * world.tier_keep[0] + rising
+    state.heat[1] = trending * world.tier_keep[1] + emerging - rising
+    state.heat[2] = potential * world.tier_keep[2] + world.tier_inflow - emerging
+
+
+@kernel
+def refresh_creatives(world, state, merchant, control, key, uniform, sampled):
+    """Work adds up to a creative, which costs its fee, takes time, may be rejected, and joins the mix (design 2.8)."""
+    if state.creative_wait >= ZERO:
+        state.creative_wait -= world.hours_per_tick
+        if state.creative_wait < ZERO:
+            state.creative_wait = F(-1)
+            fill_uniform(key, SLOT_CREATIVE, uniform, 2)
+            share = world.creative_mix_share
+            drawn = world.creative_mean
+            if sampled:
+                drawn += world.creative_sd * normal_quantile(uniform[0])
+                share = ZERO if uniform[1] < world.creative_rejection else share
+            else:
+                share *= ONE - world.creative_rejection
+            state.creative_quality += share * (max(drawn, ZERO) - state.creative_quality)
+            for s in range(SCENES):
+                state.exposure[s] *= ONE - share
+    state.creative_progress = min(state.creative_progress + control[LEVER_CREATIVE] * world.days_per_tick, ONE)
+    if state.creative_progress >= ONE and state.creative_wait < ZERO:
+        state.creative_progress = ZERO
+        state.creative_wait = world.creative_delay
+        state.ledger[L_CREATIVE] += np.floor(world.creative_fee * merchant.budget * world.days_inverse + 0.5)

@@ -1,0 +1,52 @@
+"""Counter-based random numbers: every draw is a pure function of (seed, episode, tick, slot).
+
+splitmix64 (Steele, Lea & Flood 2014) keyed per episode and tick; each purpose has its own slots, so a draw
+does not depend on what else was drawn, on the batch, or on the policy: common random numbers come for free.
+"""
+
+import numpy as np
+
+from .compiled import kernel, scalar
+
+F, U = np.float32, np.uint64
+GOLDEN, MIX_1, MIX_2 = U(0x9E3779B97F4A7C15), U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
+S8, S27, S30, S31, S40, LOW24 = U(8), U(27), U(30), U(31), U(40), U(0xFFFFFF)
+HALF = F(0.5)
+UNIT = F(1 / 16777216)
+
+# Splits of the merchant population: disjoint streams by construction.
+TRAIN, TEST = U(0x7261696E), U(0x74657374)
+MERCHANT_TICK = U(0xFFFFFFFF)       # the "tick" whose slots draw the merchant
+
+# First 64-bit word of each purpose within a tick; a word gives two uniforms.
+SLOT_NOISE, SLOT_DELAY, SLOT_REFUND, SLOT_CREATIVE, SLOT_COUNTS = 0, 16, 48, 56, 64
+
+
+@scalar
+def mix(z):
+    """splitmix64's finaliser."""
+    z = (z ^ (z >> S30)) * MIX_1
+    z = (z ^ (z >> S27)) * MIX_2
+    return z ^ (z >> S31)
+
+
+@kernel
+def episode_key(seed, episode, split):
+    """Key of an episode: seed and split name the stream, the episode counts within it."""
+    return mix(mix(mix(seed + GOLDEN) + split * MIX_1) + U(episode) * MIX_2)
+
+
+@kernel
+def tick_key(key, tick):
+    """Key of one tick of an episode."""
+    return mix(key + (U(tick) + U(1)) * MIX_2)
+
+
+@kernel
+def fill_uniform(key, slot, out, n):
+    """Write n (even) uniforms in (0, 1): two 24-bit draws from each word of the stream, from `slot` on."""
+    half = n // 2
+    for j in range(half):
+        word = mix(key + U(slot + j) * GOLDEN)
+        out[j] = (F(np.int32(word >> S40)) + HALF) * UNIT
+        out[half + j] = (F(np.int32((word >> S8) & LOW24)) + HALF) * UNIT
