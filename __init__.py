@@ -3,4 +3,8 @@
 Importing the package registers the environments, so `gym.make("chengfang/SuperPlan-v0")` works afterwards.
 """
 
+from .envs.registration import register_all
+
 __version__ = "0.1.0"
+
+register_all()

@@ -1,0 +1,5 @@
+"""`python -m chengfang` is the command line."""
+
+from .experiments.cli import main
+
+main()
