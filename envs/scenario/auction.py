@@ -14,7 +14,7 @@ class Auction(Section):
     price_rule: Literal["second", "first"] = switch(
         "first", "what a winner pays: the highest competing bid (second) or its own bid (first)")
     cpm_log_mean: dict[Scene, bounded(-8, 8)] = table(
-        SCENES, (2.85, 3.15, 2.95, 3.25), "ln CNY per thousand", "median log of the highest competing bid", CPM_PRESS)
+        SCENES, (3.0, 3.6, 3.4, 3.9), "ln CNY per thousand", "median log of the highest competing bid", CPM_PRESS)
     segment_price: dict[Segment, bounded(-4, 4)] = table(
         SEGMENTS, (-0.15, -0.05, 0.10, 0.25), "ln CNY", "shift of the competing bid by user segment")
     cpm_log_sigma: dict[Scene, bounded(0.05, 4)] = table(
@@ -23,7 +23,7 @@ class Auction(Section):
     shock_persistence: float = quantity(0.95, "per hour", 0, 0.999, "autocorrelation of the market's log price shock xi")
     shock_volatility: float = quantity(0.07, "ln per sqrt(hour)", 0, 1, "standard deviation of its hourly innovation")
     reaction: float = quantity(
-        0.25, "ln per hour", 0, 3, "rise of xi per hour at a share of voice of one: competitors answer a loud bidder")
+        0.05, "ln per hour", 0, 3, "rise of xi per hour at a share of voice of one: competitors answer a loud bidder")
     bid_span: float = quantity(6.0, "factor", 1.5, 50, "largest bid multiplier over the default, at lever +1 (less one)")
     bid_default: float = quantity(1.0, "factor", 0.01, 20, "multiplier of the reference bid at lever 0")
 

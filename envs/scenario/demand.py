@@ -26,7 +26,7 @@ class Click(Section):
     """CTR = logistic(scene + segment + pool + quality * 2^(-E / half_life) - pressure * X[k])."""
 
     scene: dict[Scene, bounded(-14, 6)] = table(
-        SCENES, (-3.75, -2.95, -3.35, -3.05), "logit", "click logit of a scene without creative appeal", CTR_BLOGS)
+        SCENES, (-3.95, -3.20, -3.60, -3.30), "logit", "click logit of a scene without creative appeal", CTR_BLOGS)
     segment: dict[Segment, bounded(-6, 6)] = table(
         SEGMENTS, (-0.10, 0.0, 0.10, 0.20), "logit", "shift of the click logit by segment")
     pool: dict[Pool, bounded(-6, 6)] = table(
@@ -43,7 +43,7 @@ class Order(Section):
     """CVR = logistic(scene + tier mix + segment + beta[k] (1 - e^(-d/d0)) + services); d is depth as a share of AOV."""
 
     scene: dict[Scene, bounded(-12, 6)] = table(
-        SCENES, (-4.15, -3.95, -3.75, -3.45), "logit", "order logit of a scene without coupon", CVR_BLOGS)
+        SCENES, (-4.55, -4.40, -4.20, -3.90), "logit", "order logit of a scene without coupon", CVR_BLOGS)
     segment: dict[Segment, bounded(-6, 6)] = table(
         SEGMENTS, (-0.25, -0.10, 0.15, 0.45), "logit", "shift of the order logit by segment")
     pool: dict[Pool, bounded(-6, 6)] = table(POOLS, (0.0, 0.10, 0.0), "logit", "shift of the order logit by pool")

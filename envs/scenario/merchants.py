@@ -38,13 +38,13 @@ class Merchants(Section):
     quality_sd: float = quantity(0.30, "index", 0, 2, "spread of the initial quality indices")
     calendar_shift: int = quantity(0, "days", 0, 30, "the calendar of events starts up to this many days later, drawn per episode")
     target_share_low: float = quantity(
-        0.35, "share of reachable spend", 0.02, 0.98, "the ROI target is what the merchant reaches at a share of its "
+        0.20, "share of reachable spend", 0.02, 0.98, "the ROI target is what the merchant reaches at a share of its "
         "reachable spend drawn between this and the next")
-    target_share_high: float = quantity(0.75, "share of reachable spend", 0.02, 0.98, "upper end of that draw")
+    target_share_high: float = quantity(0.55, "share of reachable spend", 0.02, 0.98, "upper end of that draw")
     budget_low: float = quantity(0.35, "factor", 0.01, 50, "budget relative to the spend at which the target binds, low end")
     budget_high: float = quantity(2.6, "factor", 0.01, 50, "high end; the draw is log-uniform")
-    coupon_budget_low: float = quantity(0.06, "share of budget", 0, 5, "coupon budget, low end")
-    coupon_budget_high: float = quantity(0.30, "share of budget", 0, 5, "coupon budget, high end")
+    coupon_budget_low: float = quantity(0.02, "share of budget", 0, 5, "coupon budget, low end")
+    coupon_budget_high: float = quantity(0.12, "share of budget", 0, 5, "coupon budget, high end")
 
 
 MAX_CATEGORIES = 8

@@ -55,7 +55,7 @@ class Traffic(Section):
     transaction: dict[Scene, bounded(0, 1e8)] = table(
         SCENES, (90e3, 80e3, 180e3, 110e3), "opportunities/day", "transaction-pool opportunities", PRESS)
     ad: dict[Scene, bounded(0, 1e8)] = table(
-        SCENES, (420e3, 240e3, 130e3, 70e3), "opportunities/day", "ad-pool auctions open to the merchant", PRESS)
+        SCENES, (300e3, 170e3, 90e3, 50e3), "opportunities/day", "ad-pool auctions open to the merchant", PRESS)
     segments: dict[Segment, bounded(0, 1)] = table(
         SEGMENTS, (0.40, 0.25, 0.25, 0.10), "share", "share of each user segment; normalised to sum to one")
     hourly: list[bounded(0, 100)] = series(

@@ -1,0 +1,126 @@
+"""What the rules share: state per env, writing controls by name, and the parts of a plan that are not the bid."""
+
+from typing import Any
+
+import numpy as np
+
+from ...envs import LEVER_NAMES
+from ...envs.scenario import POOLS, SCENES
+from ..policy import PlanSpec, Reading
+
+Memory = dict[str, np.ndarray]
+LEAST = 1e-6
+
+
+class Rule:
+    """A rule written for a batch of plans. Subclasses say how they `start` an episode and what they `decide` each tick.
+
+    Args:
+        spec: the public facts of the task.
+        **parameters: the rule's own numbers; defaults are the class attribute `defaults`.
+    """
+
+    defaults: dict[str, float] = {}
+    # The part of the rule that is not the bid: coupons paced to their budget, creatives refreshed when worn.
+    common: dict[str, float] = {"depth": 0.04, "coupon_gain": 0.3, "refresh_above": 6.0, "refresh_action": 0.4, "shop": 0.0}
+
+    def __init__(self, spec: PlanSpec, **parameters: float):
+        known = self.common | self.defaults
+        unknown = [name for name in parameters if name not in known]
+        if unknown:
+            raise ValueError(f"{type(self).__name__} has no parameter {', '.join(unknown)}; allowed are {', '.join(known)}")
+        self.spec = spec
+        self.parameters = known | parameters
+        self._column = {name: i for i, name in enumerate(spec.levers)}
+
+    def __getattr__(self, name: str) -> float:
+        try:
+            return self.__dict__["parameters"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def predict(self, observation: np.ndarray, state: Memory | None = None, episode_start: np.ndarray | None = None,
+                deterministic: bool = True) -> tuple[np.ndarray, Memory]:
+        """Act on a batch; see `Policy.predict`. Rules are deterministic."""
+        reading = Reading(observation)
+        if state is None:
+            state, fresh = {}, np.ones(len(reading), bool)
+        else:
+            fresh = np.zeros(len(reading), bool) if episode_start is None else np.asarray(episode_start, bool)
+        if fresh.any():
+            for name, values in (self.start(reading) | self.start_coupons(reading)).items():
+                old = state.setdefault(name, values.copy())
+                old[fresh] = values[fresh]
+        action = np.zeros((len(reading), len(self.spec.levers)), np.float32)
+        self.run_shop(reading, action)
+        self.run_coupons(reading, state, action)
+        self.decide(reading, state, action)
+        return (action if np.ndim(observation) > 1 else action[0]), state
+
+    def start(self, reading: Reading) -> Memory:
+        """Memory of a new episode, arrays of (n, ...)."""
+        return {}
+
+    def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
+        """Write the bids, and whatever else the rule is about, into action (n, levers)."""
+        raise TypeError(f"{type(self).__name__} must say how it decides")
+
+    def start_coupons(self, reading: Reading) -> Memory:
+        """Coupon depth at the start of an episode."""
+        return {"coupon_depth": np.full(len(reading), self.depth)}
+
+    def run_coupons(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
+        """Pace coupon depth to the coupon budget: multiplicative feedback on what is left against traffic left."""
+        left, ahead = reading["coupon_budget_left"], reading["traffic_left"]
+        lead = np.log(np.maximum(left, LEAST) / np.maximum(ahead, 1e-2))
+        depth = np.clip(memory["coupon_depth"] * np.exp(self.coupon_gain * np.clip(lead, -1, 0.3)), 0.0, 0.25)
+        memory["coupon_depth"] = np.where(reading["coupon_budget"] > 0, depth, 0.0)
+        for pool in POOLS:
+            self.control(action, f"coupon_{pool}", memory["coupon_depth"])
+
+    def run_shop(self, reading: Reading, action: np.ndarray) -> None:
+        """Keep the shop's levers where a careful merchant has them; refresh creatives faster once they are worn."""
+        if "creative" in self._column:
+            worn = np.expm1(reading["frequency"]) > self.refresh_above
+            action[:, self._column["creative"]] = np.where(worn, self.refresh_action, 0.0)
+
+    def control(self, action: np.ndarray, lever: str, value: "np.ndarray | float") -> None:
+        """Set a lever to a value in its own unit, for all envs; levers the task does not control are left alone."""
+        if lever in self._column:
+            action[:, self._column[lever]] = lever_action(self.spec, lever, value)
+
+    def bid(self, action: np.ndarray, multiplier: np.ndarray) -> None:
+        """Bid a multiplier of the reference: (n,) for all scenes, or (n, 4) per scene.
+
+        With only a plan-wide bid lever, per-scene multipliers are averaged geometrically.
+        """
+        scenes = multiplier if multiplier.ndim == 2 else np.repeat(multiplier[:, None], len(SCENES), 1)
+        default = self.spec.table[LEVER_NAMES.index("bid")].default
+        if "bid_feed" in self._column:
+            for s, scene in enumerate(SCENES):
+                self.control(action, f"bid_{scene}", scenes[:, s] / default)
+        else:
+            self.control(action, "bid", np.exp(np.log(np.maximum(scenes, LEAST)).mean(1)))
+
+
+def lever_action(spec: PlanSpec, lever: str, value: Any) -> np.ndarray:
+    """The action in [-1, 1] whose control is nearest to `value`: the inverse of `lever_value`."""
+    entry = spec.table[LEVER_NAMES.index(lever)]
+    x = np.asarray(value, float)
+    if entry.mapping == "log":
+        inner = x / entry.default * (1 - 1 / entry.span) + 1 / entry.span
+        action = np.log(np.maximum(inner, 1 / entry.span)) / np.log(entry.span)
+    else:
+        up, down = max(entry.high - entry.default, LEAST), max(entry.default - entry.low, LEAST)
+        action = np.where(x >= entry.default, (x - entry.default) / up, (x - entry.default) / down)
+    return np.clip(action, -1.0, 1.0).astype(np.float32)
+
+
+def pace_error(reading: Reading) -> np.ndarray:
+    """ln(budget left / traffic left), (n,): positive when the plan is behind an even spend."""
+    return np.log(np.maximum(reading["budget_left"], 1e-3) / np.maximum(reading["traffic_left"], 1e-3))
+
+
+def roi_error(reading: Reading) -> np.ndarray:
+    """ln(reported ROI / target), (n,): positive when there is room to bid more."""
+    return reading["roi_gap"]

@@ -1,0 +1,29 @@
+"""Rules that do not look at results: nothing at all, and one fixed plan."""
+
+import numpy as np
+
+from ..policy import Reading
+from .base import Memory, Rule
+
+
+class DoNothing(Rule):
+    """No ads and no coupons: what the shop sells by itself. The zero of every share above doing nothing (design 6)."""
+
+    def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
+        """Switch off bids, coupons and boost; the rest stays careful."""
+        for name, column in self._column.items():
+            if name.startswith(("bid", "coupon_", "boost")):
+                action[:, column] = -1.0
+
+
+class FixedBid(Rule):
+    """One multiplier of the platform's value-based bid, all episode long; coupons paced to their budget.
+
+    The truthful, unpaced bidder of the auto-bidding literature (Aggarwal et al. 2024, 2408.07685, survey).
+    """
+
+    defaults = {"multiplier": 1.0}
+
+    def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
+        """Bid the constant."""
+        self.bid(action, np.full(len(reading), self.multiplier))

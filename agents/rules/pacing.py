@@ -1,0 +1,75 @@
+"""Rules that steer one bid multiplier by feedback on the budget, on ROI, or on both."""
+
+import numpy as np
+
+from ..policy import Reading
+from .base import Memory, Rule, pace_error, roi_error
+
+
+class EvenPacing(Rule):
+    """Spend evenly with traffic: multiplicative feedback on budget left against traffic left; blind to ROI.
+
+    Adaptive pacing after Balseiro & Gur (2019), with the expected traffic curve in place of uniform time.
+    """
+
+    defaults = {"start_at": 0.8, "gain": 0.15, "low": 0.05, "high": 3.0}
+
+    def start(self, reading: Reading) -> Memory:
+        """The multiplier of a new episode."""
+        return {"multiplier": np.full(len(reading), self.start_at)}
+
+    def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
+        """Raise the multiplier when behind the curve, lower it when ahead."""
+        step = self.gain * np.clip(pace_error(reading), -2, 1)
+        memory["multiplier"] = np.clip(memory["multiplier"] * np.exp(step), self.low, self.high)
+        self.bid(action, memory["multiplier"])
+
+
+class ManualOperator(Rule):
+    """What people do by hand: every few ticks, 10 % down when ROI is under target, 10 % up when it is over and money is left.
+
+    The operating practice that platform guides describe (design 5); no paper claims it is good.
+    """
+
+    defaults = {"start_at": 0.9, "change": 0.10, "every": 2.0, "dead_band": 0.03, "low": 0.05, "high": 3.0}
+
+    def start(self, reading: Reading) -> Memory:
+        """The multiplier, and ticks since the last look."""
+        return {"multiplier": np.full(len(reading), self.start_at), "age": np.zeros(len(reading))}
+
+    def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
+        """Look, change by a fixed step, wait."""
+        memory["age"] += 1
+        look = memory["age"] >= self.every
+        error, behind = roi_error(reading), pace_error(reading)
+        up = look & (error > self.dead_band) & (behind > -0.1)
+        down = look & ((error < -self.dead_band) | (behind < -0.3))
+        factor = np.where(down, 1 - self.change, np.where(up, 1 + self.change, 1.0))
+        memory["age"][look] = 0.0
+        memory["multiplier"] = np.clip(memory["multiplier"] * factor, self.low, self.high)
+        self.bid(action, memory["multiplier"])
+
+
+class PID(Rule):
+    """A PID controller of the log bid on min(pace error, ROI error): the binding constraint steers.
+
+    Yang et al. 2019 (1905.10928, M-PID) control cost and CPC by two PID loops; here the two loops are pace and ROI, and the
+    more cautious one acts. The integral is bounded against wind-up.
+    """
+
+    defaults = {"start_at": 0.85, "proportional": 0.5, "integral": 0.08, "derivative": 0.1, "roi_weight": 1.0,
+                "margin": 0.02, "low": 0.05, "high": 3.0}
+
+    def start(self, reading: Reading) -> Memory:
+        """The integral and the last error."""
+        return {"integral_sum": np.zeros(len(reading)), "last_error": np.zeros(len(reading))}
+
+    def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
+        """ln bid = ln start + kp e + ki sum(e) + kd (e - last e)."""
+        error = np.minimum(np.clip(pace_error(reading), -1, 1),
+                           np.clip(self.roi_weight * (roi_error(reading) - self.margin), -1, 1))
+        total = np.clip(memory["integral_sum"] + error, -30, 30)
+        log_bid = (np.log(self.start_at) + self.proportional * error + self.integral * total
+                   + self.derivative * (error - memory["last_error"]))
+        memory["integral_sum"], memory["last_error"] = total, error
+        self.bid(action, np.clip(np.exp(log_bid), self.low, self.high))
