@@ -20,12 +20,16 @@ class PromotionVecEnv(VecEnv):
 
     Episode statistics (`info["episode"]`: r, l, t) are kept here, so no VecMonitor is needed; `info["plan"]` is the dashboard of a
     finished episode and `info["cost"]` its constraint value. Unfinished envs share one empty info. `costs` holds the
-    latest tick's ROI cost of every env, (num_envs,) float32, for constrained learners.
+    latest tick's ROI cost of every env, (num_envs,) float32, for constrained learners. `reward_scale` multiplies the rewards that
+    the learner sees, not the episode statistics.
+
+    With `stagger`, a reset first advances env i by i / num_envs of an episode under careful actions, so that a rollout holds
+    every phase of a campaign; episodes have equal length and would otherwise all be in the same one.
     """
 
     def __init__(self, num_envs: int, scenario: "str | Path | dict[str, Any] | Scenario" = "default",
                  levers: "str | Sequence[str]" = "super_plan", days: int | None = None, reward: str = "settled_gmv",
-                 split: str = "train", sampled: bool = True, threads: int = 1, seed: int | None = None):
+                 split: str = "train", sampled: bool = True, threads: int = 1, seed: int | None = None, stagger: bool = False):
         self.scenario = load_scenario(scenario)
         names = levers if isinstance(levers, str) else tuple(levers)
         self.market = Market(self.scenario, num_envs, days=self.scenario.clock.days if days is None else days, levers=names,
@@ -38,6 +42,8 @@ class PromotionVecEnv(VecEnv):
         self._lengths = np.zeros(num_envs, np.int64)
         self._actions = np.zeros((num_envs, len(self.levers)), np.float32)
         self._start = time.time()
+        self.reward_scale, self.stagger = 1.0, stagger
+        self._last_costs = np.zeros(num_envs, np.float32)
         if seed is not None:
             self.seed(seed)
 
@@ -55,7 +61,19 @@ class PromotionVecEnv(VecEnv):
         self._returns[:], self._cost_sums[:], self._lengths[:] = 0.0, 0.0, 0
         self._last_costs = np.zeros(self.num_envs, np.float32)
         self.reset_infos = [{} for _ in range(self.num_envs)]
+        if self.stagger:
+            self._advance(np.arange(self.num_envs) * self.market.ticks // self.num_envs)
         return self.market.observations.copy()
+
+    def _advance(self, ticks: np.ndarray) -> None:
+        """Step env i by ticks[i] under careful actions; those that are to wait count as finished meanwhile."""
+        careful = np.zeros((self.num_envs, len(self.levers)), np.float32)
+        for tick in range(int(ticks.max(initial=0))):
+            self.market.states["done"] = ticks <= tick
+            self.market.step(careful)
+        self.market.states["done"] = 0
+        self.market.dones[:] = False
+        self._lengths[:] = ticks
 
     def step_async(self, actions: np.ndarray) -> None:
         """Note the actions; `step_wait` carries them out."""
@@ -74,7 +92,7 @@ class PromotionVecEnv(VecEnv):
         infos = [nothing] * self.num_envs
         if dones.any():
             self._finish(dones, infos)
-        return market.observations.copy(), rewards, dones, infos
+        return market.observations.copy(), rewards * np.float32(self.reward_scale), dones, infos
 
     def _finish(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         market, which = self.market, np.flatnonzero(dones)

@@ -1,0 +1,184 @@
+"""Train PPO or SAC from stable-baselines3 on the native batch, with resumable checkpoints (design 5).
+
+A checkpoint is a torch file of tensors and numbers, read back with `weights_only=True`; the finished policy is saved as safetensors.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from ...envs import FEATURE_NAMES, Scenario
+from ...envs.sb3_vec_env import PromotionVecEnv
+from .artefact import SavedPolicy
+from .settings import PPOSettings, SACSettings
+
+FINAL_RATE = 0.1          # the learning rate ends at this share of its start
+
+
+class Progress(NamedTuple):
+    """What training reports every so often; means over the episodes finished since the last report."""
+
+    steps: int
+    total: int
+    seconds: float
+    steps_per_second: float
+    figures: dict[str, float]
+
+
+Report = Callable[[Progress], None]
+
+
+def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int,
+          folder: Path, report: Report | None = None, origin: dict[str, Any] | None = None, threads: int = 1) -> SavedPolicy:
+    """Train to `settings.steps` environment steps, from the folder's checkpoint if there is one, and save the policy there.
+
+    Args:
+        settings: algorithm and hyper-parameters.
+        scenario, levers, days: the task; merchants come from the train split.
+        seed: of the network, the exploration and the markets; the same seed gives the same policy.
+        folder: where checkpoint and policy are written.
+        report: called every few seconds with the progress.
+        origin: what to note in the artefact about where it came from.
+        threads: simulator threads.
+
+    Raises:
+        KeyboardInterrupt: after writing a checkpoint and the policy as far as it has come.
+    """
+    torch.set_num_threads(1)
+    env = PromotionVecEnv(settings.num_envs, scenario, levers=levers, days=days, reward=settings.reward, threads=threads, seed=seed,
+                          stagger=True)
+    env.reward_scale = settings.reward_scale
+    model = _model(settings, env, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    done = _restore(model, folder / "checkpoint.pt", settings)
+    callback = _Reporter(settings.steps, done, report)
+    try:
+        if done < settings.steps:
+            model.learn(settings.steps - done, callback=callback, reset_num_timesteps=False)
+    except KeyboardInterrupt:
+        _save(model, settings, folder, origin, levers, seed)
+        raise
+    finally:
+        env.close()
+    return _save(model, settings, folder, origin, levers, seed)
+
+
+def _schedule(rate: float) -> Callable[[float], float]:
+    """Linear from the rate to a tenth of it; the argument is the share of training left."""
+    return lambda left: rate * (FINAL_RATE + (1 - FINAL_RATE) * max(left, 0.0))
+
+
+def _model(settings: PPOSettings | SACSettings, env: PromotionVecEnv, seed: int) -> BaseAlgorithm:
+    common: dict[str, Any] = {"learning_rate": _schedule(settings.learning_rate), "gamma": settings.gamma, "seed": seed,
+                              "batch_size": settings.batch_size, "device": "cpu", "verbose": 0}
+    if isinstance(settings, PPOSettings):
+        return PPO("MlpPolicy", env, n_steps=settings.n_steps, n_epochs=settings.n_epochs, gae_lambda=settings.gae_lambda,
+                   clip_range=settings.clip_range, ent_coef=settings.entropy,
+                   policy_kwargs={"net_arch": list(settings.hidden), "log_std_init": settings.log_std_start,
+                                  "activation_fn": torch.nn.Tanh}, **common)
+    entropy = "auto" if settings.target_entropy is None else settings.target_entropy
+    return SAC("MlpPolicy", env, buffer_size=settings.buffer_size, learning_starts=settings.learning_starts,
+               tau=settings.tau, train_freq=1, gradient_steps=settings.gradient_steps,
+               target_entropy=entropy, ent_coef="auto_0.05",
+               policy_kwargs={"net_arch": list(settings.hidden), "activation_fn": torch.nn.ReLU}, **common)
+
+
+class _Reporter(BaseCallback):
+    """Collects finished episodes and reports every few seconds."""
+
+    def __init__(self, total: int, done: int, report: Report | None, every: float = 2.0):
+        super().__init__()
+        self.total, self.done, self.report, self.every = total, done, report, every
+        self.begin = self.last = time.monotonic()
+        self.last_steps = done
+        self.sums: dict[str, float] = {}
+        self.episodes = 0
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self.episodes += 1
+                for name, value in _figures(info).items():
+                    self.sums[name] = self.sums.get(name, 0.0) + value
+        if self.report and time.monotonic() - self.last >= self.every:
+            self._emit()
+        return True
+
+    def _on_training_end(self) -> None:
+        if self.report:
+            self._emit()
+
+    def _emit(self) -> None:
+        now, steps = time.monotonic(), self.model.num_timesteps
+        figures = {name: value / self.episodes for name, value in self.sums.items()} if self.episodes else {}
+        rate = (steps - self.last_steps) / max(now - self.last, 1e-9)
+        if self.report:
+            self.report(Progress(steps, self.total, now - self.begin, rate, figures | {"episodes": float(self.episodes)}))
+        self.last, self.last_steps, self.sums, self.episodes = now, steps, {}, 0
+
+
+def _figures(info: dict[str, Any]) -> dict[str, float]:
+    plan = info["plan"]
+    scale = plan["budget"] * plan["roi_target"]
+    return {"return": info["episode"]["r"], "cost": info["cost"], "score": plan["score"] / scale,
+            "settled_gmv": plan["settled_gmv"] / scale, "roi_over_target": min(plan["roi"] / plan["roi_target"], 10.0),
+            "violation": plan["violated"], "shortfall": plan["shortfall"], "budget_use": plan["budget_use"],
+            "coupon_use": plan["coupon_cost"] / max(plan["coupon_budget"], 1e-9), "profit": plan["profit"] / scale}
+
+
+def _restore(model: BaseAlgorithm, path: Path, settings: PPOSettings | SACSettings) -> int:
+    """Continue from a checkpoint of the same settings; returns the steps already done."""
+    if not path.is_file():
+        return 0
+    saved = torch.load(path, weights_only=True)
+    if saved.get("settings") != settings.model_dump_json():
+        return 0
+    model.policy.load_state_dict(saved["policy"])
+    for name, optimizer in _optimizers(model).items():
+        optimizer.load_state_dict(saved["optimizers"][name])
+    if isinstance(model, SAC) and model.log_ent_coef is not None:
+        model.log_ent_coef.data.copy_(saved["log_ent_coef"])
+    model.num_timesteps = int(saved["steps"])
+    return model.num_timesteps
+
+
+def _optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
+    if isinstance(model, SAC):
+        found = {"actor": model.actor.optimizer, "critic": model.critic.optimizer}
+        return found | ({"entropy": model.ent_coef_optimizer} if model.ent_coef_optimizer is not None else {})
+    return {"policy": model.policy.optimizer}
+
+
+def _save(model: BaseAlgorithm, settings: PPOSettings | SACSettings, folder: Path, origin: dict[str, Any] | None,
+          levers: tuple[str, ...], seed: int) -> SavedPolicy:
+    data: dict[str, Any] = {"policy": model.policy.state_dict(), "steps": int(model.num_timesteps),
+                            "settings": settings.model_dump_json(),
+                            "optimizers": {name: o.state_dict() for name, o in _optimizers(model).items()}}
+    if isinstance(model, SAC) and model.log_ent_coef is not None:
+        data["log_ent_coef"] = model.log_ent_coef.detach()
+    torch.save(data, folder / "checkpoint.pt.part")
+    (folder / "checkpoint.pt.part").replace(folder / "checkpoint.pt")
+    policy = actor(model, {"algorithm": settings.algorithm, "levers": list(levers), "features": list(FEATURE_NAMES), "seed": seed,
+                           "steps": int(model.num_timesteps), "settings": settings.model_dump(), **(origin or {})})
+    policy.save(folder)
+    return policy
+
+
+def actor(model: BaseAlgorithm, description: dict[str, Any]) -> SavedPolicy:
+    """The deterministic actor of a stable-baselines3 PPO or SAC model as a SavedPolicy."""
+    if isinstance(model, SAC):
+        stack = [*model.actor.latent_pi, model.actor.mu]
+        kind = {"activation": "relu", "output": "tanh"}
+    else:
+        policy: Any = model.policy
+        stack = [*policy.mlp_extractor.policy_net, policy.action_net]
+        kind = {"activation": "tanh", "output": "clip"}
+    layers = [(m.weight.detach().numpy().copy(), m.bias.detach().numpy().copy()) for m in stack if isinstance(m, torch.nn.Linear)]
+    return SavedPolicy([(np.asarray(w), np.asarray(b)) for w, b in layers], description | kind)
