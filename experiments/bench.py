@@ -1,0 +1,164 @@
+"""How fast the code is here: CPU time per process, median of repeats, as a table or JSON (design 8).
+
+Rates count environment steps per CPU second of the measuring process; wall time is used only where threads are compared.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..envs import Market, SuperPlanEnv, load_scenario
+from ..envs.market import layout as rows
+
+SUPER_PLAN_DAYS = 7
+
+
+class Figure(NamedTuple):
+    """One measured figure, with the floor and goal that the project sets itself (None where there is none)."""
+
+    name: str
+    value: float
+    unit: str
+    floor: float | None = None
+    goal: float | None = None
+    at_most: bool = False       # floor and goal are upper limits
+
+
+def bench(envs: int = 1024, repeats: int = 7, quick: bool = False, learner: bool = True,
+          told: Callable[[str], None] = lambda name: None) -> list[Figure]:
+    """Measure everything; `told` hears what is being measured."""
+    repeats = 3 if quick else repeats
+    figures = []
+    for name, measure in (
+            ("batch, sampled", lambda: Figure("batch of %d, sampled" % envs, batch_rate(envs, True, repeats), "env-steps/CPU s", 250e3, 500e3)),
+            ("batch, expected", lambda: Figure("batch of %d, expectation mode" % envs, batch_rate(envs, False, repeats), "env-steps/CPU s", None, 1.5e6)),
+            ("single env", lambda: Figure("single env, unwrapped", single_rate(repeats), "steps/CPU s", 100e3, 200e3)),
+            ("threads", lambda: Figure("2 threads over 1", thread_ratio(8192, repeats), "x", 1.6, 1.85)),
+            ("reset", lambda: Figure("reset, drawing a merchant", reset_rate(envs, repeats), "us/env")),
+            ("memory", lambda: Figure("memory per env", memory_per_env(), "bytes")),
+            ("start", lambda: Figure("import to first step, compiled code cached", start_time(repeats), "s", 1.2, 0.7, True))):
+        told(name)
+        figures.append(measure())
+    if learner:
+        told("PPO end to end")
+        figures.append(Figure("PPO end to end, 1,024 envs", ppo_rate(400_000 if quick else 1_200_000), "steps/s", 40e3, 65e3))
+    return figures
+
+
+def _market(envs: int, sampled: bool = True, threads: int = 1) -> tuple[Market, np.ndarray]:
+    market = Market(load_scenario("default"), envs, days=SUPER_PLAN_DAYS, levers="super_plan", sampled=sampled, threads=threads)
+    market.reset(seeds=np.arange(envs))
+    actions = np.random.default_rng(0).uniform(-0.5, 0.5, (envs, len(market.levers))).astype(np.float32)
+    market.step(actions)
+    return market, actions
+
+
+def _median(measure: Callable[[], float], repeats: int) -> float:
+    return float(np.median([measure() for _ in range(repeats)]))
+
+
+def batch_rate(envs: int, sampled: bool, repeats: int) -> float:
+    """Env-steps per CPU second of one core, resets of whole episodes included."""
+    market, actions = _market(envs, sampled)
+    ticks = max(20, market.ticks if envs <= 1024 else 20)
+
+    def once() -> float:
+        begin = time.process_time()
+        for _ in range(ticks):
+            market.step(actions)
+            if market.dones.all():
+                market.reset()
+                market.dones[:] = False
+        return envs * ticks / (time.process_time() - begin)
+
+    return _median(once, repeats)
+
+
+def single_rate(repeats: int) -> float:
+    """Steps per CPU second of the unwrapped Gymnasium environment."""
+    env = SuperPlanEnv()
+    env.reset(seed=0)
+    action = np.zeros(env.action_space.shape, np.float32)
+
+    def once() -> float:
+        begin, steps = time.process_time(), 0
+        for _ in range(30):
+            env.reset()
+            done = False
+            while not done:
+                done = env.step(action)[2]
+                steps += 1
+        return steps / (time.process_time() - begin)
+
+    return _median(once, repeats)
+
+
+def thread_ratio(envs: int, repeats: int) -> float:
+    """Wall time of one thread over that of two on the same work, taken in turn."""
+    one, two = _market(envs, threads=1), _market(envs, threads=2)
+
+    def wall(pair: tuple[Market, np.ndarray]) -> float:
+        begin = time.perf_counter()
+        for _ in range(12):
+            pair[0].step(pair[1])
+        return time.perf_counter() - begin
+
+    ratio = _median(lambda: wall(one) / wall(two), 2 * repeats + 1)
+    one[0].close()
+    two[0].close()
+    return ratio
+
+
+def reset_rate(envs: int, repeats: int) -> float:
+    """CPU microseconds to draw one merchant and start its episode."""
+    market, _ = _market(envs)
+
+    def once() -> float:
+        begin = time.process_time()
+        market.reset()
+        return (time.process_time() - begin) / envs * 1e6
+
+    return _median(once, repeats)
+
+
+def memory_per_env() -> float:
+    """Bytes of arrays a market keeps per env: state, merchant, cells, observation, reward, costs."""
+    market, _ = _market(16)
+    arrays = (market.states, market.merchants, market.cells, market.observations, market.rewards, market.dones, market.costs)
+    assert market.cells.shape[1:] == (rows.CELL_ROWS, rows.CELLS)
+    return sum(a.nbytes for a in arrays) / market.num_envs
+
+
+def start_time(repeats: int) -> float:
+    """Seconds from an empty interpreter to the first step, compiled code cached; wall time of a new process."""
+    code = ("import time; t = time.perf_counter(); import gymnasium, chengfang; "
+            "env = gymnasium.make('chengfang/SuperPlan-v0'); env.reset(seed=0); env.step(env.action_space.sample()); "
+            "print(time.perf_counter() - t)")
+
+    def once() -> float:
+        return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+    once()
+    return _median(once, max(repeats, 3))
+
+
+def ppo_rate(steps: int) -> float:
+    """Environment steps per second of wall time of PPO learning, after its first updates."""
+    import tempfile
+    from pathlib import Path
+
+    from ..agents.learners import PPOSettings
+    from ..agents.learners.training import Progress, train
+    from ..envs import find_task, select_levers
+
+    seen: list[Progress] = []
+    task = find_task("SuperPlan")
+    settings = PPOSettings(num_envs=1024, steps=steps, n_steps=24, batch_size=8192)
+    with tempfile.TemporaryDirectory() as folder:
+        train(settings, load_scenario(task.scenario), select_levers(task.levers), task.days, 0, Path(folder), seen.append)
+    later = [p.steps_per_second for p in seen[1:-1]] or [p.steps_per_second for p in seen]
+    return float(np.median(later))

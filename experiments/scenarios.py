@@ -1,0 +1,101 @@
+"""Markets for people: listed, shown with units and sources, measured, and made."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic.fields import FieldInfo
+from rich.markup import escape
+from rich.table import Table
+
+from ..agents import make_rule, plan_spec
+from ..envs import Scenario, load_scenario, save_scenario, scenario_names, select_levers
+from ..envs.scenario import ScenarioError
+from ..envs.scenario.quantity import Section
+from .evaluate import Setting, evaluate
+
+BOUND = 0.02                # within this share of a limit, the limit binds
+POPULATION = 256
+SWEEP = np.geomspace(0.3, 2.5, 24)
+
+
+def list_table() -> Table:
+    """Names, hashes and what each market is for."""
+    table = Table("name", "hash", "days", "price rule", "what it is for")
+    for name in scenario_names():
+        s = load_scenario(name)
+        table.add_row(name, s.hash, str(s.clock.days), s.auction.price_rule, escape(s.description))
+    return table
+
+
+def field_table(scenario: Scenario, section: str | None = None) -> Table:
+    """One line per field: value, unit, range, meaning, source."""
+    names = [n for n, value in scenario if isinstance(value, Section)]
+    if section is not None and section not in names:
+        raise ScenarioError("--section", [f"'{section}' is not a section; allowed are {', '.join(names)}"])
+    table = Table("field", "value", "unit", "allowed", "meaning", "source")
+    for name in names if section is None else [section]:
+        part = getattr(scenario, name)
+        for field, info in type(part).model_fields.items():
+            facts: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+            table.add_row(f"{name}.{field}", escape(_shown(getattr(part, field))), str(facts.get("unit", "")), _range(facts, info),
+                          escape(info.description or ""), escape(str(facts.get("source", ""))))
+        table.add_section()
+    return table
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key} {_shown(item)}" for key, item in value.items())
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list) and value and isinstance(value[0], Section):
+        return "\n".join(str(getattr(item, "name", item)) for item in value)
+    if isinstance(value, list):
+        return " ".join(_shown(item) for item in value)
+    return str(value)
+
+
+def _range(facts: dict[str, Any], info: FieldInfo) -> str:
+    if "low" in facts:
+        return f"{facts['low']:g} to {facts['high']:g}"
+    text = str(info.annotation)
+    for part in ("Ge(ge=", "Le(le="):
+        if part not in text:
+            return "" if "Literal" not in text else text.split("Literal[")[1].split("]")[0].replace("'", "")
+    low, high = (float(text.split(part)[1].split(")")[0]) for part in ("Ge(ge=", "Le(le="))
+    return f"each {low:g} to {high:g}"
+
+
+def binding_shares(scenario: Scenario, days: int | None = None, episodes: int = POPULATION, split: str = "train") -> dict[str, float]:
+    """Share of merchants bound by budget, ROI, both or neither under the best constant multiplier in hindsight (design 2.11)."""
+    setting = Setting(scenario, select_levers("bidding"), days or scenario.clock.days, split)
+    spec = plan_spec(scenario, setting.levers, setting.days)
+    runs = [evaluate(make_rule("FixedBid", spec, multiplier=float(m)), setting, episodes, 0, {}) for m in SWEEP]
+    best = np.array([run.plans["score"] for run in runs]).argmax(0)
+    columns = np.arange(episodes)
+    step = float(SWEEP[1] / SWEEP[0] - 1)
+    use = np.array([run.plans["budget_use"] for run in runs])[best, columns]
+    roi = np.array([run.plans["roi"] / run.plans["roi_target"] for run in runs])[best, columns]
+    budget, target = use > 1 - BOUND - step, roi < 1 + BOUND + step
+    return {"budget": float((budget & ~target).mean()), "roi": float((target & ~budget).mean()),
+            "both": float((budget & target).mean()), "neither": float((~budget & ~target).mean())}
+
+
+def population_table(scenario: Scenario) -> Table:
+    """Who is bound by what, measured on train merchants."""
+    table = Table(title="merchants bound by ... under the best constant multiplier in hindsight", title_justify="left")
+    shares = binding_shares(scenario)
+    for name in shares:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{100 * value:.0f} %" for value in shares.values()))
+    return table
+
+
+def write_new(path: Path, base: str, changes: dict[str, Any], name: str | None, force: bool) -> Scenario:
+    """Write a complete scenario file; refuses to replace one unless forced."""
+    if path.exists() and not force:
+        raise ScenarioError(str(path), ["already exists; give another name or --force to replace it"])
+    scenario = load_scenario(base, {"name": name or path.stem, **changes})
+    save_scenario(scenario, path)
+    return scenario

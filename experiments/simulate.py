@@ -1,0 +1,76 @@
+"""One episode with one policy: a table to read and a picture to look at."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from ..agents import Policy, make_rule, plan_spec
+from ..agents.learners import ArtefactError, load_policy
+from ..envs import Market, dashboard
+from ..envs.dashboard import single
+from ..envs.rendering import plan_figure, snapshot
+from ..envs.scenario import POOLS, SCENES
+from .evaluate import Setting
+
+
+def find_policy(name: str, setting: Setting) -> Policy:
+    """A rule by name, or a saved policy by its folder.
+
+    Raises:
+        ArtefactError: if the folder is no saved policy, or was trained for other levers.
+        ValueError: if there is neither a rule nor a folder of that name.
+    """
+    if Path(name).exists():
+        policy = load_policy(name)
+        if policy.levers != setting.levers:
+            raise ArtefactError(f"{name} acts on the levers {', '.join(policy.levers)}; this task has {', '.join(setting.levers)}")
+        return policy
+    try:
+        return make_rule(name, plan_spec(setting.scenario, setting.levers, setting.days))
+    except ValueError as error:
+        raise ValueError(f"{error}; or the folder of a saved policy") from None
+
+
+def simulate(policy: Policy, setting: Setting, seed: int) -> tuple[Market, list[dict[str, Any]], dict[str, float]]:
+    """Play one episode; returns the market at its end, a snapshot per tick, and the dashboard."""
+    market = Market(setting.scenario, 1, days=setting.days, levers=setting.levers, split=setting.split)
+    observation = market.reset(seeds=np.array([seed]))
+    frames, state, start = [snapshot(market, 0)], None, np.ones(1, bool)
+    for _ in range(market.ticks):
+        action, state = policy.predict(observation.copy(), state, start)
+        observation, start = market.step(action), np.zeros(1, bool)
+        frames.append(snapshot(market, 0))
+    return market, frames, single(dashboard(market.states, market.merchants, market.world.constants[0]))
+
+
+def plan_table(plan: dict[str, float], title: str) -> Table:
+    """The dashboard by scene and pool, then the plan's totals."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    names = (*SCENES, *POOLS)
+    for name in (*names, "plan"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for metric in ("impressions", "clicks", "orders", "gmv", "settled_gmv", "coupon_cost", "spend"):
+        cells = [f"{plan[f'{metric}_{n}']:,.0f}" if f"{metric}_{n}" in plan else "" for n in names]
+        table.add_row(metric, *cells, f"{plan[metric]:,.0f}")
+    return table
+
+
+def totals_table(plan: dict[str, float]) -> Table:
+    """What the plan cost and earned, CNY."""
+    table = Table(show_header=False)
+    for name in ("budget", "spend", "coupon_budget", "coupon_cost", "commission", "service_fee", "creative_cost", "service_cost",
+                 "overall_cost", "gmv", "user_paid", "refunded_gmv", "settled_gmv", "profit", "score"):
+        table.add_row(name, f"{plan[name]:,.2f} CNY")
+    for name in ("roi_target", "overall_roi", "net_roi", "pay_roi"):
+        table.add_row(name, f"{plan[name]:.3f}")
+    return table
+
+
+def save_picture(frames: list[dict[str, Any]], market: Market, path: Path) -> None:
+    """The four-panel picture of the episode as PNG."""
+    draft = path.with_name(path.name + ".part")
+    plan_figure(frames, market).savefig(draft, format="png")
+    draft.replace(path)
