@@ -9,8 +9,8 @@ from .market.batch import Market
 from .market.observe import FEATURES, LIMIT
 from .scenario import Scenario
 
-# Columns of Market.costs, and the limit of each over an episode; the ROI part is signed and may not end above 0.
-COST_NAMES = ("roi", "budget", "subsidy")
+# Columns of Market.costs.
+COSTS = {"roi": 0, "budget": 1, "subsidy": 2, "ad_load": 3, "refund_rate": 4}
 
 
 def observation_space() -> Box:
@@ -24,7 +24,7 @@ def action_space(levers: tuple[str, ...]) -> Box:
 
 
 def cost_limits(scenario: Scenario) -> dict[str, float]:
-    """Limit of each cost summed over an episode; ad load and refund rate only where the scenario limits them."""
+    """Limit of each cost summed over an episode; the ROI part is signed and may not end above 0. Ad load and refund rate only where the scenario limits them."""
     limits = {"roi": 0.0, "budget": 1.0, "subsidy": 1.0}
     if scenario.constraints.ad_load < 1:
         limits["ad_load"] = 0.0
@@ -35,5 +35,4 @@ def cost_limits(scenario: Scenario) -> dict[str, float]:
 
 def step_costs(market: Market, names: tuple[str, ...]) -> dict[str, Any]:
     """Cost parts of the latest tick by name, (num_envs,) float32 each."""
-    columns = {"roi": 0, "budget": 1, "subsidy": 2, "ad_load": 3, "refund_rate": 4}
-    return {name: market.costs[:, columns[name]].copy() for name in names}
+    return {name: market.costs[:, COSTS[name]].copy() for name in names}

@@ -12,7 +12,7 @@ from .features import FEATURE_NAMES
 from .market import layout as rows
 from .market.batch import Market, MarketState
 from .scenario import Scenario, load_scenario
-from .spaces import COST_NAMES, action_space, cost_limits, observation_space
+from .spaces import action_space, cost_limits, observation_space
 
 INFINITY = float("inf")
 # Ledger lines that `reward_parts` reports per tick, CNY.
@@ -126,16 +126,19 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Advance one tick; raises ValueError for an action of the wrong shape or not finite."""
         market = self.market
-        market.step(np.asarray(action, np.float32)[None])
-        costs = market.costs[0]
-        info: dict[str, Any] = {"cost": float(costs[0]),
-                                "costs": {name: float(costs[i]) for i, name in enumerate(COST_NAMES)}}
+        market.step_single(np.asarray(action, np.float32))
+        roi, budget, subsidy, ad_load, refund_rate = market.costs[0].tolist()
+        costs = {"roi": roi, "budget": budget, "subsidy": subsidy}
+        if len(self.cost_limits) > len(costs):
+            costs |= {k: v for k, v in (("ad_load", ad_load), ("refund_rate", refund_rate)) if k in self.cost_limits}
+        info: dict[str, Any] = {"cost": roi, "costs": costs}
         if self.reward_parts:
             info["reward_parts"] = self._parts()
         done = bool(market.dones[0])
         if done:
             info["plan"] = self.plan()
-        self._record()
+        if self.render_mode is not None:
+            self._record()
         return market.observations[0].copy(), float(market.rewards[0]), done, False, info
 
     def plan(self) -> dict[str, float]:

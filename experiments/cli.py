@@ -260,14 +260,15 @@ def show_scenario(
         population: Annotated[bool, typer.Option(help="Also how many merchants are bound by budget or ROI.")] = True,
 ) -> None:
     """Every number with unit, range, source, and who is bound by what."""
-    from .scenarios import field_table, population_table
+    from .scenarios import field_list, population_table
 
     with plain_errors():
         market = load_scenario(scenario, _overrides(set_))
         console.print(f"[bold]{market.name}[/] ({market.hash}): {escape(market.description)}")
         if market.source:
             console.print(f"[dim]{escape(market.source)}[/]")
-        console.print(field_table(market, section))
+        for line in field_list(market, section):
+            console.print(line, highlight=False)
         if population and section is None:
             console.print(population_table(market))
 

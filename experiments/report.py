@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from .evaluate import Episodes
@@ -43,15 +44,16 @@ def make_row(agent: str, kind: str, runs: list[Episodes], steps: int = 0) -> Row
 
 COLUMNS = (
     ("agent", lambda r: r.agent), ("kind", lambda r: r.kind),
-    ("score", lambda r: f"{r.score.value:.3f}"), ("95 % interval", lambda r: f"{r.score.low:.3f} - {r.score.high:.3f}"),
-    ("settled GMV", lambda r: f"{r.settled:.3f}"), ("violation", lambda r: f"{100 * r.violation:.1f} %"),
-    ("shortfall", lambda r: f"{100 * r.shortfall:.2f} %"), ("budget use", lambda r: f"{100 * r.budget_use:.0f} %"),
-    ("coupon use", lambda r: f"{100 * r.coupon_use:.0f} %"), ("profit / budget", lambda r: f"{r.profit:+.2f}"),
+    ("score", lambda r: f"{r.score.value:.3f}"), ("95 % interval", lambda r: f"{r.score.low:.3f}-{r.score.high:.3f}"),
+    ("GMV", lambda r: f"{r.settled:.3f}"), ("violated", lambda r: f"{100 * r.violation:.1f} %"),
+    ("short", lambda r: f"{100 * r.shortfall:.2f} %"), ("budget", lambda r: f"{100 * r.budget_use:.0f} %"),
+    ("coupons", lambda r: f"{100 * r.coupon_use:.0f} %"), ("profit", lambda r: f"{r.profit:+.2f}"),
     ("seeds", lambda r: str(r.seeds)), ("steps", lambda r: f"{r.steps:,}" if r.steps else "-"))
+ON_TERMINAL = 10        # columns that fit 80 characters; Markdown and CSV have all
 
-LEGEND = ("score: inter-quartile mean of settled GMV * min(1, (ROI/target)^2), relative to doing nothing on the same random "
-          "numbers; settled GMV likewise; violation: episodes with ROI under 0.98 of the target; shortfall: mean of "
-          "max(0, 1 - ROI/target).")
+LEGEND = ("score: inter-quartile mean of settled GMV * min(1, (ROI/target)^2), as a multiple of doing nothing on the same random "
+          "numbers; GMV: the same of settled GMV alone; violated: episodes with ROI under 0.98 of the target; short: mean of "
+          "max(0, 1 - ROI/target); budget, coupons: share used; profit: median of profit / budget.")
 
 
 def ranked(rows: list[Row]) -> list[Row]:
@@ -61,11 +63,11 @@ def ranked(rows: list[Row]) -> list[Row]:
 
 def rich_table(rows: list[Row], title: str) -> Table:
     """The table for the terminal."""
-    table = Table(title=title, title_justify="left")
-    for i, (name, _) in enumerate(COLUMNS):
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for i, (name, _) in enumerate(COLUMNS[:ON_TERMINAL]):
         table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
     for row in ranked(rows):
-        table.add_row(*(show(row) for _, show in COLUMNS), style="bold" if row.kind == "learner" else "")
+        table.add_row(*(show(row) for _, show in COLUMNS[:ON_TERMINAL]), style="bold" if row.kind == "learner" else "")
     return table
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from pydantic.fields import FieldInfo
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,36 +22,40 @@ SWEEP = np.geomspace(0.3, 2.5, 24)
 
 def list_table() -> Table:
     """Names, hashes and what each market is for."""
-    table = Table("name", "hash", "days", "price rule", "what it is for")
+    table = Table("name", "hash", "days", "price", "what it is for", box=box.SIMPLE_HEAD)
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for name in scenario_names():
         s = load_scenario(name)
         table.add_row(name, s.hash, str(s.clock.days), s.auction.price_rule, escape(s.description))
     return table
 
 
-def field_table(scenario: Scenario, section: str | None = None) -> Table:
-    """One line per field: value, unit, range, meaning, source."""
+def field_list(scenario: Scenario, section: str | None = None) -> list[str]:
+    """Lines of rich markup: each section's title, then each field with value, unit, allowed range, meaning and source."""
     names = [n for n, value in scenario if isinstance(value, Section)]
     if section is not None and section not in names:
         raise ScenarioError("--section", [f"'{section}' is not a section; allowed are {', '.join(names)}"])
-    table = Table("field", "value", "unit", "allowed", "meaning", "source")
+    lines = []
     for name in names if section is None else [section]:
         part = getattr(scenario, name)
+        lines.append(f"\n[bold]{name}[/]  [dim]{escape((type(part).__doc__ or '').splitlines()[0])}[/]")
         for field, info in type(part).model_fields.items():
             facts: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-            table.add_row(f"{name}.{field}", escape(_shown(getattr(part, field))), str(facts.get("unit", "")), _range(facts, info),
-                          escape(info.description or ""), escape(str(facts.get("source", ""))))
-        table.add_section()
-    return table
+            unit = "" if facts.get("unit") in (None, "choice") else f" {facts['unit']}"
+            allowed = _range(facts, info)
+            lines.append(f"  [cyan]{field}[/] = {escape(_shown(getattr(part, field)))}{escape(unit)}"
+                         + (f"  [dim]\\[{escape(allowed)}][/]" if allowed else ""))
+            lines.append(f"      {escape(info.description or '')} [dim]({escape(str(facts.get('source', '')))})[/]")
+    return lines
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return "\n".join(f"{key} {_shown(item)}" for key, item in value.items())
+        return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list) and value and isinstance(value[0], Section):
-        return "\n".join(str(getattr(item, "name", item)) for item in value)
+        return ", ".join(str(getattr(item, "name", item)) for item in value)
     if isinstance(value, list):
         return " ".join(_shown(item) for item in value)
     return str(value)
@@ -84,7 +89,8 @@ def binding_shares(scenario: Scenario, days: int | None = None, episodes: int = 
 
 def population_table(scenario: Scenario) -> Table:
     """Who is bound by what, measured on train merchants."""
-    table = Table(title="merchants bound by ... under the best constant multiplier in hindsight", title_justify="left")
+    table = Table(title="\nmerchants bound by, under the best constant bid multiplier in hindsight:", title_justify="left",
+                  box=box.SIMPLE_HEAD, width=78)
     shares = binding_shares(scenario)
     for name in shares:
         table.add_column(name, justify="right")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from ..agents import Policy, make_rule, plan_spec
@@ -46,21 +47,24 @@ def simulate(policy: Policy, setting: Setting, seed: int) -> tuple[Market, list[
 
 
 def plan_table(plan: dict[str, float], title: str) -> Table:
-    """The dashboard by scene and pool, then the plan's totals."""
-    table = Table(title=title, title_justify="left")
+    """The dashboard: a line per scene, per pool, and for the plan; money in CNY."""
+    metrics = {"impressions": "shown", "clicks": "clicks", "orders": "orders", "gmv": "GMV", "settled_gmv": "settled",
+               "coupon_cost": "coupons", "spend": "spend"}
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
-    names = (*SCENES, *POOLS)
-    for name in (*names, "plan"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for metric in ("impressions", "clicks", "orders", "gmv", "settled_gmv", "coupon_cost", "spend"):
-        cells = [f"{plan[f'{metric}_{n}']:,.0f}" if f"{metric}_{n}" in plan else "" for n in names]
-        table.add_row(metric, *cells, f"{plan[metric]:,.0f}")
+    for heading in metrics.values():
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part in (SCENES, POOLS):
+        for name in part:
+            table.add_row(name, *(f"{plan[f'{m}_{name}']:,.0f}" if f"{m}_{name}" in plan else "" for m in metrics))
+        table.add_section()
+    table.add_row("plan", *(f"{plan[m]:,.0f}" for m in metrics), style="bold")
     return table
 
 
 def totals_table(plan: dict[str, float]) -> Table:
     """What the plan cost and earned, CNY."""
-    table = Table(show_header=False)
+    table = Table(show_header=False, box=box.SIMPLE)
     for name in ("budget", "spend", "coupon_budget", "coupon_cost", "commission", "service_fee", "creative_cost", "service_cost",
                  "overall_cost", "gmv", "user_paid", "refunded_gmv", "settled_gmv", "profit", "score"):
         table.add_row(name, f"{plan[name]:,.2f} CNY")

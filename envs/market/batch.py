@@ -94,6 +94,10 @@ class Market:
     def _start_threads(self) -> None:
         self._scratch = [make_scratch() for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(self.threads - 1, "market") if self.threads > 1 else None
+        self._single = None
+        if self.num_envs == 1 and self.twins is None and not self.passive:
+            buffer = np.zeros((1, len(self.levers)), np.float32)
+            self._single = (buffer, self._arguments(buffer, self._scratch[0]))
 
     def reset(self, mask: np.ndarray | None = None, seeds: np.ndarray | None = None) -> np.ndarray:
         """Draw a new merchant and day for the masked markets (all by default); returns the observations.
@@ -130,22 +134,36 @@ class Market:
             ValueError: if the shape is wrong or an entry is not finite; nothing has changed then.
         """
         actions = self._checked(actions)
-        w = self.world
 
         def work(scratch: Scratch, first: int, last: int) -> None:
-            step_batch(first, last, w.constants, self.merchants, self.cells, self.states, actions, self._index, w.hours,
-                       w.calendar, w.clock, w.remaining, self.observations, self.rewards, self.dones, self.costs,
-                       scratch.lane, scratch.scene, scratch.group, self.passive)
+            step_batch(first, last, *self._arguments(actions, scratch), self.passive)
             if self.twins is not None:
-                step_batch(first, last, w.constants, self.merchants, self.cells, self.twins, actions, self._index, w.hours,
-                           w.calendar, w.clock, w.remaining, self.observations, self._twin_rewards, self.dones,
-                           self._twin_costs, scratch.lane, scratch.scene, scratch.group, True)
+                step_batch(first, last, *self._arguments(actions, scratch, twin=True), True)
                 self.rewards[first:last] -= self._twin_rewards[first:last]
 
         self._run(work)
         if self.passive:
             self.dones[:] = self.states["done"]
         return self.observations
+
+    def step_single(self, action: np.ndarray) -> None:
+        """`step` of a market of one with an action of (len(levers),), without the batch's overhead."""
+        if self._single is None or action.shape != self._single[0].shape[1:]:
+            self.step(np.asarray(action)[None])
+            return
+        buffer, arguments = self._single
+        buffer[0] = action
+        if not np.dot(buffer[0], buffer[0]) < np.inf:
+            self._checked(buffer)
+        step_batch(0, 1, *arguments, False)
+
+    def _arguments(self, actions: np.ndarray, scratch: Scratch, twin: bool = False) -> tuple[Any, ...]:
+        """What `step_batch` takes between the range of markets and the passive flag."""
+        w = self.world
+        states, rewards, costs = ((self.twins, self._twin_rewards, self._twin_costs) if twin
+                                  else (self.states, self.rewards, self.costs))
+        return (w.constants, self.merchants, self.cells, states, actions, self._index, w.hours, w.calendar, w.clock, w.remaining,
+                self.observations, rewards, self.dones, costs, scratch.lane, scratch.scene, scratch.group)
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         actions = np.ascontiguousarray(actions, np.float32)
@@ -192,7 +210,7 @@ class Market:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but threads, so that a Market can be pickled and copied."""
-        return {key: value for key, value in self.__dict__.items() if key not in ("_pool", "_scratch")}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_pool", "_scratch", "_single")}
 
     def __setstate__(self, data: dict[str, Any]) -> None:
         """Restore and start threads anew."""

@@ -1,0 +1,45 @@
+# The two commands a user needs: `make compare` and `make test`. Both make .venv themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := -c constraints.txt
+
+.PHONY: compare test test-all lint bench docs install clean help
+
+help:            ## what can be made
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
+
+compare: $(VENV)/.installed        ## train PPO and SAC and compare them with the rules; results in results/latest
+	$(BIN)/chengfang compare $(ARGS)
+
+test: $(VENV)/.installed-test      ## everything the package promises, tested
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev       ## ruff and pyright
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: $(VENV)/.installed          ## speed and memory on this machine
+	$(BIN)/chengfang bench $(ARGS)
+
+install: $(VENV)/.installed        ## only the virtual environment
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . $(CONSTRAINTS)
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]' $(CONSTRAINTS)
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' $(CONSTRAINTS)
+	touch $@ $(VENV)/.installed $(VENV)/.installed-test
+
+clean:           ## remove the virtual environment and caches, keep results
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
