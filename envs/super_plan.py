@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -98,7 +98,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     * v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 8}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 8}
 
     def __init__(self, scenario: "str | Path | dict[str, Any] | Scenario" = "default",
                  levers: "str | Sequence[str]" = "super_plan", days: int | None = None, reward: str = "settled_gmv",

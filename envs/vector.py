@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -31,7 +31,7 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     `final_info` under SAME_STEP) the dashboards, where the mask `infos["_plan"]` is true.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(self, num_envs: int = 1, scenario: "str | Path | dict[str, Any] | Scenario" = "default",
                  levers: "str | Sequence[str]" = "super_plan", days: int | None = None, reward: str = "settled_gmv",

@@ -34,8 +34,8 @@ def bench(envs: int = 1024, repeats: int = 7, quick: bool = False, learner: bool
     repeats = 3 if quick else repeats
     figures = []
     for name, measure in (
-            ("batch, sampled", lambda: Figure("batch of %d, sampled" % envs, batch_rate(envs, True, repeats), "env-steps/CPU s", 250e3, 500e3)),
-            ("batch, expected", lambda: Figure("batch of %d, expectation mode" % envs, batch_rate(envs, False, repeats), "env-steps/CPU s", None, 1.5e6)),
+            ("batch, sampled", lambda: Figure(f"batch of {envs:,}, sampled", batch_rate(envs, True, repeats), "env-steps/CPU s", 250e3, 500e3)),
+            ("batch, expected", lambda: Figure(f"batch of {envs:,}, expectation mode", batch_rate(envs, False, repeats), "env-steps/CPU s", None, 1.5e6)),
             ("single env", lambda: Figure("single env, unwrapped", single_rate(repeats), "steps/CPU s", 100e3, 200e3)),
             ("threads", lambda: Figure("2 threads over 1", thread_ratio(8192, repeats), "x", 1.6, 1.85)),
             ("reset", lambda: Figure("reset, drawing a merchant", reset_rate(envs, repeats), "us/env")),
@@ -82,7 +82,7 @@ def single_rate(repeats: int) -> float:
     """Steps per CPU second of the unwrapped Gymnasium environment."""
     env = SuperPlanEnv()
     env.reset(seed=0)
-    action = np.zeros(env.action_space.shape, np.float32)
+    action = np.zeros(len(env.levers), np.float32)
 
     def once() -> float:
         begin, steps = time.process_time(), 0

@@ -19,14 +19,14 @@ from rich.table import Table
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from ..envs.scenario import SCENES, SEGMENTS, Scenario, ScenarioError, load_scenario, save_scenario
+from ..envs.scenario import POOLS, SCENES, SEGMENTS, Scenario, ScenarioError, load_scenario, save_scenario
 from .auction_log import AuctionLog, LogError, read_log
 from .landscape import Floats, Landscape, fit_landscape
 
 LN_FEN_PER_CNY = log(100)
 WILSON_Z = 1.959963984540054  # two-sided 95 %
 HALF_ROW = 0.5  # the add-half rule: each hour starts with half a row at the base curve's rate
-SILENCE = 5.0  # rows that would be missing if a day's log had simply gone quiet: above this the campaign was stopped
+CHANCE = 1e-4  # a day whose rows all fall before their last with less chance than this was stopped, not quiet
 SWEEPS = 60  # of the two-way fit; it converges geometrically, in about ten
 LEAST_RATE = 0.01  # of the mean hour: a base curve with an empty hour must not forbid what the log shows
 SHIFT_LIMIT = 60.0  # logits; wide enough for any click rate a float can hold
@@ -93,14 +93,14 @@ class Calibration:
         ks, before = f"{fit.ks:.3f}", [f"{_ad_mean(self.base, name):.3f}" for name in ("cpm_log_mean", "cpm_log_sigma")]
         interval = f"{100 * click.low:.4f} to {100 * click.high:.4f}"
         ctr, ctr_before = f"{100 * click.rate:.4f}", f"{100 * fresh_click_rate(self.base):.4f}"
-        return [Line("mu (ln CNY CPM)", f"{fit.mu:.3f}", f"± {fit.mu_error:.3f}", fit.rows, ks, before[0]),
-                Line("sigma (ln CNY CPM)", f"{fit.sigma:.3f}", f"± {fit.sigma_error:.3f}", fit.rows, ks, before[1]),
+        return [Line("mu (ln CPM)", f"{fit.mu:.3f}", f"± {fit.mu_error:.3f}", fit.rows, ks, before[0]),
+                Line("sigma (ln CPM)", f"{fit.sigma:.3f}", f"± {fit.sigma_error:.3f}", fit.rows, ks, before[1]),
                 Line("CTR (%)", ctr, interval, click.rows, "", ctr_before)]
 
     def _hours(self) -> list[Line]:
         before = 100 * np.array(self.base.traffic.hourly) / sum(self.base.traffic.hourly)
         hours = zip(self.hourly.share, self.hourly.error, self.hourly.rows, self.hourly.covered, before, strict=True)
-        return [Line(f"{hour:02d}-{hour + 1:02d} h (% of day)", f"{share:.2f}", f"± {error:.2f}" if seen else "prior",
+        return [Line(f"{hour:02d}-{hour + 1:02d} h (%)", f"{share:.2f}", f"± {error:.2f}" if seen else "prior",
                      int(rows), "", f"{old:.2f}") for hour, (share, error, rows, seen, old) in enumerate(hours)]
 
     def _weekdays(self) -> list[Line]:
@@ -133,7 +133,7 @@ def calibrate(log_path: str | Path, base: str | Path | Scenario = "default", nam
     changes = _changes(before, landscape, hourly, weekday, click)
     texts = _provenance(before, auctions, landscape, click, weekday) | {"name": name or Path(log_path).stem}
     return Calibration(before.updated(changes | texts), before, landscape, hourly, weekday, click, _priors(weekday),
-                       _notes(hourly, weekday, click))
+                       _notes(hourly, weekday, click, click.rate / fresh_click_rate(before)))
 
 
 def fit_traffic(auctions: AuctionLog, prior: Floats) -> tuple[HourlyFit, WeekdayFit | None]:
@@ -141,8 +141,9 @@ def fit_traffic(auctions: AuctionLog, prior: Floats) -> tuple[HourlyFit, Weekday
 
     A campaign whose daily budget is gone stops bidding, so a silent evening is not an evening without traffic. Rows of
     date d and hour h are Poisson with mean E[d,h] * level[d] * rate[h], where E is the part of the hour before the
-    date's last row (the whole day if fewer than `SILENCE` rows are missing). Where every date runs all day, shares and
-    standard errors are the multinomial ones of add-half smoothing. Derived here.
+    date's last row; the whole day counts where the base curve puts all of the date's rows so early with a chance above
+    `CHANCE`. Where every date runs all day, shares and standard errors are the multinomial ones of add-half smoothing.
+    Derived here.
 
     Args:
         auctions: the log; lost rows count too, since they were opportunities.
@@ -156,8 +157,7 @@ def fit_traffic(auctions: AuctionLog, prior: Floats) -> tuple[HourlyFit, Weekday
     exposure[0, :int(auctions.hour[day == 0].min())] = 0  # the log may begin in the middle of its first day
     base = np.maximum(prior / prior.mean(), LEAST_RATE)
     base /= base.mean()
-    rate, level = _two_way(seen, exposure, base)
-    exposure[level * ((1 - exposure) @ rate) < SILENCE] = 1
+    exposure[(exposure @ base / 24) ** seen.sum(axis=1) > CHANCE] = 1
     rate, level = _two_way(seen, exposure, base)
     return _hourly(rate, seen.sum(axis=0), exposure.sum(axis=0) > 0), _weekday(auctions, level, day)
 
@@ -203,8 +203,8 @@ def print_report(result: Calibration, console: Console) -> None:
     """Print what was fitted, with its uncertainty and the value before, then what stayed a prior."""
     table = Table(title=f"{result.scenario.name}, calibrated", caption=result.scenario.source)
     for heading in Line._fields:
-        title = {"error": "standard error or 95 %", "ks": "KS", "before": "prior before"}.get(heading, heading)
-        table.add_column(title, justify="left" if heading == "quantity" else "right")
+        title = {"error": "error or 95 %", "ks": "KS", "before": "prior before"}.get(heading, heading)
+        table.add_column(title, justify="left" if heading == "quantity" else "right", no_wrap=True)
     for line in result.lines:
         table.add_row(*(str(item) for item in line))
     console.print(table)
@@ -295,10 +295,16 @@ def _ad_mean(scenario: Scenario, table: str) -> float:
 
 def _changes(base: Scenario, landscape: Landscape, hourly: HourlyFit, weekday: WeekdayFit | None,
              click: ClickFit) -> dict[str, Any]:
-    """What differs from the base: one common shift of prices, one of click logits, one sigma, the curves."""
+    """What differs from the base: one common shift of prices, one of click logits, one sigma, the curves, and volumes.
+
+    The log does not tell how many auctions a merchant could enter. Volumes are scaled so that fresh creatives bring a
+    merchant as many clicks a day as in the base; otherwise a display log's click rate would leave it two orders a day.
+    """
     price = landscape.mu - _ad_mean(base, "cpm_log_mean")
     logit = float(brentq(lambda x: fresh_click_rate(base, x) - click.rate, -SHIFT_LIMIT, SHIFT_LIMIT, xtol=1e-12))  # type: ignore[arg-type]
-    traffic: dict[str, Any] = {"hourly": [round(float(x), 4) for x in hourly.share]}
+    scale = fresh_click_rate(base) / click.rate
+    traffic: dict[str, Any] = {pool: {s: getattr(base.traffic, pool)[s] * scale for s in SCENES} for pool in POOLS}
+    traffic["hourly"] = [round(float(x), 4) for x in hourly.share]
     if weekday:
         traffic["weekday"] = [round(float(x), 4) for x in weekday.factor]
     return {"traffic": traffic, "click": {"scene": {s: base.click.scene[s] + logit for s in SCENES}},
@@ -322,14 +328,14 @@ def _provenance(base: Scenario, auctions: AuctionLog, fit: Landscape, click: Cli
 def _priors(weekday: WeekdayFit | None) -> tuple[str, ...]:
     """Names of what the log could not tell: whole sections, and the rest of those it touched."""
     texts = ("name", "description", "source")
-    touched = {"traffic": f"traffic (volumes, segments, live_hourly, {'' if weekday else 'weekday, '}shocks, events)",
+    touched = {"traffic": f"traffic (volumes at the base's clicks per day, segments, live_hourly, {'' if weekday else 'weekday, '}shocks, events)",
                "auction": "auction (differences between scenes and segments, price rule, shocks, reaction)",
                "click": "click (differences between scenes, segments and pools, fatigue, pressure)"}
     return tuple(touched.get(field, field) for field in Scenario.model_fields if field not in texts)
 
 
-def _notes(hourly: HourlyFit, weekday: WeekdayFit | None, click: ClickFit) -> tuple[str, ...]:
-    """What a reader must know before using the numbers."""
+def _notes(hourly: HourlyFit, weekday: WeekdayFit | None, click: ClickFit, change: float) -> tuple[str, ...]:
+    """What a reader must know before using the numbers; `change` is the click rate over the base's."""
     notes = ["live keeps its own hourly curve: a display log does not tell it"]
     bare = [str(hour) for hour in range(24) if not hourly.covered[hour]]
     if bare:
@@ -339,4 +345,6 @@ def _notes(hourly: HourlyFit, weekday: WeekdayFit | None, click: ClickFit) -> tu
         notes.append("weekday factors stay a prior: the log does not cover a whole week")
     if not 0 < click.clicks < click.rows:
         notes.append(f"{click.clicks} clicks on {click.rows} impressions: the CTR is the centre of the Wilson interval")
+    notes.append(f"the CTR is {change:.2g} times the base's; traffic volumes, which the log cannot tell, are scaled by "
+                 f"{1 / change:.3g} so that a merchant's clicks per day stay those of the base")
     return tuple(notes)

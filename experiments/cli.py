@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..envs import TASKS, Scenario, find_task, load_scenario, select_levers, short_name
-from ..envs.scenario import ScenarioError, parse_override
+from ..envs.scenario import parse_override
 from .evaluate import TEST_SEED, Setting
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
@@ -29,7 +29,7 @@ app.add_typer(scenarios_app, name="scenarios")
 console, errors = Console(), Console(stderr=True, soft_wrap=True)
 
 Track = Literal["online", "offline", "off"]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Override a scenario field, for example "
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override a scenario field, for example "
                                               "--set auction.price_rule=second. May be repeated.")]
 ScenarioOption = Annotated[str | None, typer.Option("--scenario", "-s", help="A shipped market's name or a YAML file.")]
 TaskOption = Annotated[str, typer.Option("--task", "-t", help="Task: " + ", ".join(short_name(t) for t in TASKS) + ".")]
@@ -55,11 +55,11 @@ def fail(text: str, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _overrides(changes: list[str]) -> dict[str, Any]:
-    return dict(parse_override(text) for text in changes)
+def _overrides(changes: list[str] | None) -> dict[str, Any]:
+    return dict(parse_override(text) for text in changes or [])
 
 
-def _setting(task_name: str, scenario: str | None, changes: list[str], days: int | None = None, split: str = "test") -> Setting:
+def _setting(task_name: str, scenario: str | None, changes: list[str] | None, days: int | None = None, split: str = "test") -> Setting:
     task = find_task(task_name)
     market = load_scenario(scenario or task.scenario, _overrides(changes))
     return Setting(market, select_levers(task.levers), days or task.days, split)
@@ -71,7 +71,7 @@ def compare(
                                                     "again. Default: the shipped `compare`.")] = None,
         scenario: ScenarioOption = None,
         task: Annotated[str | None, typer.Option("--task", "-t", help="Task, if not the configuration's.")] = None,
-        set_: SetOption = [],
+        set_: SetOption = None,
         out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path("results/latest"),
         episodes: Annotated[int | None, typer.Option(help="Held-out episodes per agent.", min=2)] = None,
         seeds: Annotated[int | None, typer.Option(help="Training seeds per learner (0, 1, ...).", min=1)] = None,
@@ -99,7 +99,7 @@ def compare(
             fail(str(error), 1)
 
 
-def _compare_config(config: Path | None, scenario: str | None, task: str | None, changes: list[str], episodes: int | None,
+def _compare_config(config: Path | None, scenario: str | None, task: str | None, changes: list[str] | None, episodes: int | None,
                     seeds: int | None, steps: str | None, rules_only: bool) -> Any:
     from .config import load_config
 
@@ -139,7 +139,7 @@ def _steps(text: str | None, learners: list[str]) -> dict[str, int]:
 @app.command()
 def train(
         algorithm: Annotated[str, typer.Argument(help="PPO or SAC, with the settings of the shipped comparison.")],
-        task: TaskOption = "SuperPlan", scenario: ScenarioOption = None, set_: SetOption = [],
+        task: TaskOption = "SuperPlan", scenario: ScenarioOption = None, set_: SetOption = None,
         out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the policy; default runs/<task>-<algorithm>-<seed>.")] = None,
         steps: Annotated[float | None, typer.Option(help="Environment steps.", min=1)] = None,
         seed: Annotated[int, typer.Option(help="Training seed.", min=0)] = 0,
@@ -166,8 +166,9 @@ def train(
             bar = bars.add_task(f"train {name}", total=settings.steps, note="compiling and starting")
 
             def tell(note: Note) -> None:
-                score = note.figures.get("score")
-                bars.update(bar, completed=note.steps, **({} if score is None else {"note": f"score {score:.3f}"}))
+                bars.update(bar, completed=note.steps)
+                if "score" in note.figures:
+                    bars.update(bar, note=f"score {note.figures['score']:.3f}")
 
             try:
                 train_job(Job(f"{name}-seed{seed}", settings, setting, seed, folder, track, origin), tell)
@@ -180,7 +181,7 @@ def train(
 @app.command()
 def evaluate(
         policy: Annotated[str, typer.Argument(help="A rule's name or the folder of a saved policy.")],
-        task: TaskOption = "SuperPlan", scenario: ScenarioOption = None, set_: SetOption = [],
+        task: TaskOption = "SuperPlan", scenario: ScenarioOption = None, set_: SetOption = None,
         episodes: Annotated[int, typer.Option("--episodes", "-n", help="Merchants and days.", min=2)] = 256,
         seed: Annotated[int, typer.Option(help="First stream of the test merchants.", min=0)] = TEST_SEED,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -207,7 +208,7 @@ def evaluate(
 @app.command()
 def simulate(
         policy: Annotated[str, typer.Argument(help="A rule's name or the folder of a saved policy.")],
-        task: TaskOption = "SuperPlan", scenario: ScenarioOption = None, set_: SetOption = [],
+        task: TaskOption = "SuperPlan", scenario: ScenarioOption = None, set_: SetOption = None,
         seed: Annotated[int, typer.Option(help="Stream of the merchant and day.", min=0)] = TEST_SEED,
         picture: Annotated[Path, typer.Option("--picture", "-p", help="Where the picture goes.")] = Path("plan.png"),
         as_json: Annotated[bool, typer.Option("--json", help="Print the dashboard as JSON.")] = False,
@@ -255,7 +256,7 @@ def list_scenarios() -> None:
 
 @scenarios_app.command("show")
 def show_scenario(
-        scenario: Annotated[str, typer.Argument(help="A shipped name or a YAML file.")] = "default", set_: SetOption = [],
+        scenario: Annotated[str, typer.Argument(help="A shipped name or a YAML file.")] = "default", set_: SetOption = None,
         section: Annotated[str | None, typer.Option(help="Only this section, for example auction.")] = None,
         population: Annotated[bool, typer.Option(help="Also how many merchants are bound by budget or ROI.")] = True,
 ) -> None:
@@ -274,7 +275,7 @@ def show_scenario(
 
 
 @scenarios_app.command("validate")
-def validate_scenario(scenario: Annotated[str, typer.Argument(help="A YAML file or shipped name.")], set_: SetOption = []) -> None:
+def validate_scenario(scenario: Annotated[str, typer.Argument(help="A YAML file or shipped name.")], set_: SetOption = None) -> None:
     """Check a market; says everything that is wrong with it at once."""
     with plain_errors():
         market = load_scenario(scenario, _overrides(set_))
@@ -284,7 +285,7 @@ def validate_scenario(scenario: Annotated[str, typer.Argument(help="A YAML file 
 @scenarios_app.command("new")
 def new_scenario(
         path: Annotated[Path, typer.Argument(help="The YAML file to write.")],
-        base: Annotated[str, typer.Option(help="Market to start from.")] = "default", set_: SetOption = [],
+        base: Annotated[str, typer.Option(help="Market to start from.")] = "default", set_: SetOption = None,
         name: Annotated[str | None, typer.Option(help="Its name; the file's by default.")] = None,
         force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:

@@ -62,6 +62,9 @@ def compare(config: CompareConfig, folder: Path, console: Console, track: Mode =
     except KeyboardInterrupt:
         _finish(config, folder, rows, tracker, begin, complete=False)
         raise Interrupted from None
+    except Exception:
+        _finish(config, folder, rows, tracker, begin, complete=False)
+        raise
     _finish(config, folder, rows, tracker, begin, complete=True)
     console.print(rich_table(rows, f"{config.task} on {setting.scenario.name}: {config.episodes} held-out episodes"))
     console.print(LEGEND, style="dim")
@@ -183,8 +186,9 @@ def _notes(queue: Any) -> list[Note]:
 
 def _take(note: Note, running: dict[str, Any], shown: dict[str, Any], bars: Progress, failed: list[str]) -> None:
     if note.kind == "progress":
-        score = note.figures.get("score")
-        bars.update(shown[note.name], completed=note.steps, **({} if score is None else {"note": f"score {score:.3f}"}))
+        bars.update(shown[note.name], completed=note.steps)
+        if "score" in note.figures:
+            bars.update(shown[note.name], note=f"score {note.figures['score']:.3f}")
         return
     process, job = running.pop(note.name)
     process.join()

@@ -28,10 +28,10 @@ class CompareConfig(BaseModel):
 
     task: str = "SuperPlan"
     scenario: str | dict[str, Any] = "default"
-    episodes: int = Field(512, ge=2, le=1_000_000)
-    test_seed: int = Field(TEST_SEED, ge=0)
-    seeds: list[int] = Field([0], min_length=1, max_length=1000)
-    days: int | None = Field(None, ge=1, le=90)
+    episodes: int = Field(default=512, ge=2, le=1_000_000)
+    test_seed: int = Field(default=TEST_SEED, ge=0)
+    seeds: list[int] = Field(default=[0], min_length=1, max_length=1000)
+    days: int | None = Field(default=None, ge=1, le=90)
     rules: list[str] = list(RULES)
     learners: dict[str, LearnerSettings] = {}
 

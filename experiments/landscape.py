@@ -120,11 +120,16 @@ def _standard(edge: Floats, mu: float, sigma: float) -> Floats:
 
 
 def _log_likelihood(rows: _Rows, mu: float, sigma: float) -> float:
-    """Sum of ln P(interval | Z <= ceiling): won rows their price interval, lost rows (bid, ceiling]."""
+    """Sum of ln P(interval | Z <= ceiling): won rows their price interval, lost rows (bid, ceiling].
+
+    Minus infinity where the search has strayed so far that the probabilities vanish.
+    """
     low = np.where(rows.won, np.maximum(rows.price - HALF_FEN, 0), rows.bid_edge)
     high = np.where(rows.won, rows.price + HALF_FEN, rows.ceiling_edge)
-    terms = log_mass(_standard(low, mu, sigma), _standard(high, mu, sigma))
-    return float(rows.times @ (terms - log_ndtr(_standard(rows.ceiling_edge, mu, sigma))))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = log_mass(_standard(low, mu, sigma), _standard(high, mu, sigma))
+        total = float(rows.times @ (terms - log_ndtr(_standard(rows.ceiling_edge, mu, sigma))))
+    return total if np.isfinite(total) else -np.inf
 
 
 def _standard_errors(rows: _Rows, mu: float, sigma: float) -> tuple[float, float]:

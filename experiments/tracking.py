@@ -37,10 +37,10 @@ class Tracker:
         self._file.close()
         if self._run is not None:
             self._run.summary.update(summary or {})
-            self._run.finish(quiet=True)
+            self._run.finish()
 
 
-def _wandb_run(folder: Path, name: str, config: dict[str, Any], mode: Mode) -> Any:
+def _wandb_run(folder: Path, name: str, config: dict[str, Any], mode: Literal["online", "offline"]) -> Any:
     os.environ.setdefault("WANDB_SILENT", "true")
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb

@@ -22,7 +22,7 @@ class Rule:
 
     defaults: dict[str, float] = {}
     # The part of the rule that is not the bid: coupons paced to their budget, creatives refreshed when worn.
-    common: dict[str, float] = {"depth": 0.04, "coupon_gain": 0.3, "refresh_above": 6.0, "refresh_action": 0.4, "shop": 0.0}
+    common: dict[str, float] = {"depth": 0.04, "coupon_gain": 0.06, "coupon_now": 0.5, "refresh_above": 6.0, "refresh_action": 0.4}
 
     def __init__(self, spec: PlanSpec, **parameters: float):
         known = self.common | self.defaults
@@ -70,13 +70,14 @@ class Rule:
         return {"coupon_depth": np.full(len(reading), self.depth)}
 
     def run_coupons(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
-        """Pace coupon depth to the coupon budget: multiplicative feedback on what is left against traffic left."""
+        """Pace coupon depth to the coupon budget: proportional and slow integral feedback on what is left against traffic left."""
         left, ahead = reading["coupon_budget_left"], reading["traffic_left"]
-        lead = np.log(np.maximum(left, LEAST) / np.maximum(ahead, 1e-2))
-        depth = np.clip(memory["coupon_depth"] * np.exp(self.coupon_gain * np.clip(lead, -1, 0.3)), 0.0, 0.25)
-        memory["coupon_depth"] = np.where(reading["coupon_budget"] > 0, depth, 0.0)
+        lead = np.clip(np.log(np.maximum(left, LEAST) / np.maximum(ahead, 1e-2)), -2, 1)
+        depth = np.clip(memory["coupon_depth"] * np.exp(self.coupon_gain * lead), 0.002, 0.25)
+        memory["coupon_depth"] = depth
+        shown = np.where(reading["coupon_budget"] > 0, np.clip(depth * np.exp(self.coupon_now * lead), 0, 0.25), 0.0)
         for pool in POOLS:
-            self.control(action, f"coupon_{pool}", memory["coupon_depth"])
+            self.control(action, f"coupon_{pool}", shown)
 
     def run_shop(self, reading: Reading, action: np.ndarray) -> None:
         """Keep the shop's levers where a careful merchant has them; refresh creatives faster once they are worn."""

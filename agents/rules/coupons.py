@@ -13,7 +13,7 @@ class UniformCoupon(PID):
     The uniform policy that personalised allocation is measured against (BCORLE(lambda), NeurIPS 2021).
     """
 
-    common = PID.common | {"depth": 0.08, "coupon_gain": 0.6}
+    common = PID.common | {"depth": 0.08, "coupon_gain": 0.12}
 
     def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
         """Bid by PID and keep every segment's tilt at one."""

@@ -82,6 +82,7 @@ def build_world(scenario: Scenario, days: int, split: int, reward: str, sampled:
         _fill(constants[i], variant, days)
         constants[i]["split"], constants[i]["reward"] = split, REWARDS.index(reward)
         constants[i]["sampled"] = sampled
+        constants[i]["demand_correction"] *= sampled      # without shocks their mean needs no correction
     calendar = calendar_table(scenario, days)
     hours = hour_table(scenario)
     return World(constants, base_cells(scenario), hours, calendar, clock_table(scenario),

@@ -1,11 +1,10 @@
 """The ad market a bid meets: landscape, price rule, reaction (design 2.3)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from .quantity import SCENES, SEGMENTS, Scene, Section, Segment, bounded, quantity, switch, table
 
-IPINYOU = "fitted to the iPinYou 2259 log (7 days of Oct 2013, shared data) with `chengfang calibrate`"
-CPM_PRESS = "trade press 2024-25, shared prior table: CPM 6-30 CNY typical, 30-80 contested"
+CPM_PRESS = "trade press 2024-25, docs/priors.md: CPM 6-30 CNY typical, 30-80 contested"
 
 
 class Auction(Section):
@@ -13,13 +12,13 @@ class Auction(Section):
 
     price_rule: Literal["second", "first"] = switch(
         "first", "what a winner pays: the highest competing bid (second) or its own bid (first)")
-    cpm_log_mean: dict[Scene, bounded(-8, 8)] = table(
+    cpm_log_mean: dict[Scene, Annotated[float, bounded(-8, 8)]] = table(
         SCENES, (3.0, 3.6, 3.4, 3.9), "ln CNY per thousand", "median log of the highest competing bid", CPM_PRESS)
-    segment_price: dict[Segment, bounded(-4, 4)] = table(
+    segment_price: dict[Segment, Annotated[float, bounded(-4, 4)]] = table(
         SEGMENTS, (-0.15, -0.05, 0.10, 0.25), "ln CNY", "shift of the competing bid by user segment")
-    cpm_log_sigma: dict[Scene, bounded(0.05, 4)] = table(
+    cpm_log_sigma: dict[Scene, Annotated[float, bounded(0.05, 4)]] = table(
         SCENES, (0.95, 0.95, 0.90, 0.90), "ln CNY", "spread of the highest competing bid",
-        "log-normal fits of nine iPinYou campaigns: 0.84 to 1.15 (shared data)")
+        "log-normal fits of nine iPinYou campaigns: 0.84 to 1.15 (docs/priors.md)")
     shock_persistence: float = quantity(0.95, "per hour", 0, 0.999, "autocorrelation of the market's log price shock xi")
     shock_volatility: float = quantity(0.07, "ln per sqrt(hour)", 0, 1, "standard deviation of its hourly innovation")
     reaction: float = quantity(

@@ -68,8 +68,14 @@ def save_scenario(scenario: Scenario, path: "str | Path") -> None:
     """Write every number of a scenario as YAML; the file appears whole or not at all."""
     target = Path(path)
     draft = target.with_name(target.name + ".part")
-    draft.write_text(yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    draft.replace(target)
+    text = yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(target)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        error.filename = str(target)
+        raise
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from .quantity import Section, quantity, switch
 
-CATEGORIES = "category profiles: AOV and margin assumed, refund profile from the shared prior table"
+CATEGORIES = "category profiles: AOV and margin assumed, refund profile from docs/priors.md"
 
 
 class Category(Section):

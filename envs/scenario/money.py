@@ -4,7 +4,7 @@ from typing import Literal
 
 from .quantity import Section, quantity, switch
 
-FEES = "shared prior table: 2-5 % by category before, 0.6 % under ChengFang"
+FEES = "docs/priors.md: 2-5 % by category before, 0.6 % under ChengFang"
 
 
 class Regime(Section):
@@ -25,9 +25,9 @@ class Money(Section):
     rebate: float = quantity(0.0, "share of spend", 0, 0.5, "promotion-fee rebate")
     protection: bool = switch(False, "cost protection: the platform refunds part of an ROI shortfall")
     protection_threshold: float = quantity(0.8, "share of target", 0.1, 1, "it pays when ROI is below this share of the target",
-                                           "shared prior table: 80 % (one platform 90 %)")
+                                           "docs/priors.md: 80 % (one platform 90 %)")
     protection_min_orders: float = quantity(20, "orders", 0, 1e6, "and the plan has at least this many orders",
-                                            "shared prior table: 10-20")
+                                            "docs/priors.md: 10-20")
     cost_commission: bool = switch(True, "overall cost includes influencer commission")
     cost_coupon: bool = switch(True, "overall cost includes merchant-funded coupons")
     cost_creative: bool = switch(True, "overall cost includes creative fees")

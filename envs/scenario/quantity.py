@@ -4,7 +4,7 @@ Every number of the world is declared with one of these functions, so that `chen
 can print what it means and validation can say what is allowed.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,8 +54,8 @@ def series(values: list[float], length: int, unit: str, meaning: str, source: st
 
 
 def bounded(low: float, high: float) -> Any:
-    """The type of a float in [low, high], for the elements of tables and series."""
-    return Annotated[float, Field(ge=low, le=high)]
+    """Bounds of a float in [low, high], for the elements of tables and series: `Annotated[float, bounded(0, 1)]`."""
+    return Field(ge=low, le=high)
 
 
 def _facts(unit: str, low: float, high: float, source: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The shop around the sale: refunds, quality, creatives, influencers and services (design 2.7, 2.8)."""
 
+from typing import Annotated
+
 from .quantity import (
     FREE_POOLS,
     SCENES,
@@ -16,22 +18,22 @@ from .quantity import (
     table,
 )
 
-REFUND_PRESS = "trade press, shared prior table: conventional 10-15 %, live 30-50 %"
+REFUND_PRESS = "trade press, docs/priors.md: conventional 10-15 %, live 30-50 %"
 CASCADE = "CASCADE 2026 (2601.19965): group means 8-18 h in two weeks, tail to 90 days"
 
 
 class Refund(Section):
     """Chance that an order is refunded, and when: compartments within 1 hour, 7, 14 and 90 days."""
 
-    scene: dict[Scene, bounded(0.001, 0.95)] = table(
+    scene: dict[Scene, Annotated[float, bounded(0.001, 0.95)]] = table(
         SCENES, (0.16, 0.26, 0.11, 0.10), "probability", "base refund rate of a scene", REFUND_PRESS)
-    tier: dict[Tier, bounded(-3, 3)] = table(TIERS, (-0.05, 0.0, 0.15), "logit", "shift of the refund logit by tier")
+    tier: dict[Tier, Annotated[float, bounded(-3, 3)]] = table(TIERS, (-0.05, 0.0, 0.15), "logit", "shift of the refund logit by tier")
     coupon_depth: float = quantity(1.2, "logit per depth", 0, 10, "rise with coupon depth: bargain hunters send back more")
-    insurance: float = quantity(0.22, "logit", 0, 3, "rise at full shipping insurance", "shared prior table: refunds +20 %")
+    insurance: float = quantity(0.22, "logit", 0, 3, "rise at full shipping insurance", "docs/priors.md: refunds +20 %")
     service: float = quantity(0.50, "logit", 0, 3, "fall at full service effort")
-    shares: dict[Window, bounded(0, 1)] = table(
+    shares: dict[Window, Annotated[float, bounded(0, 1)]] = table(
         WINDOWS, (0.25, 0.50, 0.17, 0.08), "share", "share of refunds per compartment; normalised", CASCADE)
-    mean_hours: dict[Window, bounded(0.05, 3000)] = table(
+    mean_hours: dict[Window, Annotated[float, bounded(0.05, 3000)]] = table(
         WINDOWS, (0.5, 40.0, 220.0, 700.0), "hours", "mean delay of a compartment", CASCADE)
     window: Window = switch("7d", "refunds maturing within this window count against settled GMV and net ROI")
 
@@ -44,7 +46,7 @@ class Quality(Section):
         1.0, "share of own start", 0.1, 10, "content signal of an average product, relative to the merchant's first-day CTR")
     gpm_reference: float = quantity(
         1.0, "share of own start", 0.1, 10, "GPM signal of an average product, relative to the merchant's first-day GPM")
-    spill_over: dict[FreePool, bounded(-2, 2)] = table(
+    spill_over: dict[FreePool, Annotated[float, bounded(-2, 2)]] = table(
         FREE_POOLS, (0.10, 0.16), "index per day", "psi, lift per day at one reference of ad orders",
         "sign and size configurable: field studies disagree (Yang & Ghose 2010)")
     refund_penalty: float = quantity(1.5, "index per day", 0, 20, "zeta, loss per day and unit of refund rate above reference")
@@ -72,7 +74,7 @@ class Influencer(Section):
 
     commission_natural: float = quantity(0.08, "share of paid", 0, 0.6, "commission rate on natural orders at lever 0")
     commission_ad: float = quantity(0.04, "share of paid", 0, 0.6, "commission rate on ad orders at lever 0")
-    commission_max: float = quantity(0.35, "share of paid", 0.01, 0.8, "commission rate at lever +1", "5-50 %, shared prior table")
+    commission_max: float = quantity(0.35, "share of paid", 0.01, 0.8, "commission rate at lever +1", "5-50 %, docs/priors.md")
     reference: float = quantity(0.08, "share of paid", 0.005, 0.6, "commission at which supply is neutral")
     speed: float = quantity(1.2, "per day", 0, 24, "how fast supply follows the commission offered")
     ad_lift: float = quantity(0.12, "logit", 0, 3, "gain of the ad click logit per ln(ad commission / reference): better material")
@@ -81,8 +83,8 @@ class Influencer(Section):
 class Services(Section):
     """What the shop adds to an order, each at a cost per order."""
 
-    insurance_lift: float = quantity(0.15, "logit", 0, 2, "order logit at full shipping insurance", "shared prior table: CVR +15 %")
-    insurance_cost: float = quantity(1.0, "CNY/order", 0, 50, "cost of insuring one order", "shared prior table: 0.5-1.5")
+    insurance_lift: float = quantity(0.15, "logit", 0, 2, "order logit at full shipping insurance", "docs/priors.md: CVR +15 %")
+    insurance_cost: float = quantity(1.0, "CNY/order", 0, 50, "cost of insuring one order", "docs/priors.md: 0.5-1.5")
     insurance_default: float = quantity(0.3, "share of orders", 0, 1, "share insured at lever 0")
     interest_lift: float = quantity(0.12, "logit", 0, 2, "order logit when every order may be paid in instalments")
     interest_cost: float = quantity(0.02, "share of paid", 0, 0.3, "cost of interest-free instalments")

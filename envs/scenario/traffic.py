@@ -1,11 +1,12 @@
 """Clock, calendar and opportunities: when and how often a user could meet the product (design 2.1, 2.2)."""
 
+from typing import Annotated
+
 from .quantity import (
     FREE_POOLS,
     SCENES,
     SEGMENTS,
     FreePool,
-
     Scene,
     Section,
     Segment,
@@ -16,7 +17,7 @@ from .quantity import (
     table,
 )
 
-PRESS = "trade press 2024-25, shared prior table: shelf 40-50 % of GMV, live about 60 %"
+PRESS = "trade press 2024-25, docs/priors.md: shelf 40-50 % of GMV, live about 60 %"
 AUCTIONNET_HOURS = "AuctionNet (NeurIPS 2024) released page-view curve, shifted to China time"
 
 HOURLY = [3.3, 1.8, 1.1, 0.7, 0.65, 1.0, 1.9, 3.4, 4.3, 5.0, 5.4, 5.5,
@@ -50,19 +51,19 @@ class Event(Section):
 class Traffic(Section):
     """Opportunities per day of a merchant of size one, and how they vary (design 2.1)."""
 
-    natural: dict[Scene, bounded(0, 1e8)] = table(
+    natural: dict[Scene, Annotated[float, bounded(0, 1e8)]] = table(
         SCENES, (360e3, 240e3, 40e3, 30e3), "opportunities/day", "natural-pool opportunities", PRESS)
-    transaction: dict[Scene, bounded(0, 1e8)] = table(
+    transaction: dict[Scene, Annotated[float, bounded(0, 1e8)]] = table(
         SCENES, (90e3, 80e3, 180e3, 110e3), "opportunities/day", "transaction-pool opportunities", PRESS)
-    ad: dict[Scene, bounded(0, 1e8)] = table(
+    ad: dict[Scene, Annotated[float, bounded(0, 1e8)]] = table(
         SCENES, (300e3, 170e3, 90e3, 50e3), "opportunities/day", "ad-pool auctions open to the merchant", PRESS)
-    segments: dict[Segment, bounded(0, 1)] = table(
+    segments: dict[Segment, Annotated[float, bounded(0, 1)]] = table(
         SEGMENTS, (0.40, 0.25, 0.25, 0.10), "share", "share of each user segment; normalised to sum to one")
-    hourly: list[bounded(0, 100)] = series(
+    hourly: list[Annotated[float, bounded(0, 100)]] = series(
         HOURLY, 24, "share", "opportunities by hour of day 0-23 in feed, mall and search; normalised", AUCTIONNET_HOURS)
-    live_hourly: list[bounded(0, 100)] = series(
+    live_hourly: list[Annotated[float, bounded(0, 100)]] = series(
         LIVE_HOURLY, 24, "share", "opportunities by hour of day 0-23 in live; normalised")
-    weekday: list[bounded(0, 10)] = series(
+    weekday: list[Annotated[float, bounded(0, 10)]] = series(
         [0.97, 0.96, 0.97, 0.98, 1.02, 1.06, 1.04], 7, "factor", "opportunities by weekday, Monday first; normalised")
     dispersion: float = quantity(
         0.02, "1", 0, 1, "squared coefficient of variation of the gamma factor behind negative binomial counts, "
@@ -75,15 +76,15 @@ class Traffic(Section):
 class FreeTraffic(Section):
     """Probability that a free opportunity shows the product (design 2.2)."""
 
-    exposure: dict[FreePool, dict[Scene, bounded(-12, 12)]] = switch(
+    exposure: dict[FreePool, dict[Scene, Annotated[float, bounded(-12, 12)]]] = switch(
         {"natural": dict(zip(SCENES, (-2.6, -2.3, -2.6, -2.2), strict=True)),
          "transaction": dict(zip(SCENES, (-2.6, -2.4, -2.3, -2.0), strict=True))},
         "exposure logit by pool and scene at quality index 0")
-    quality_lift: dict[FreePool, bounded(0, 5)] = table(
+    quality_lift: dict[FreePool, Annotated[float, bounded(0, 5)]] = table(
         FREE_POOLS, (0.9, 1.1), "logit", "added to the exposure logit per unit of the pool's quality index")
-    influencer_lift: dict[FreePool, bounded(0, 5)] = table(
+    influencer_lift: dict[FreePool, Annotated[float, bounded(0, 5)]] = table(
         FREE_POOLS, (0.6, 0.15), "logit", "added per unit of influencer supply, ln(commission / reference)")
-    cannibalisation: dict[Scene, bounded(0, 1)] = table(
+    cannibalisation: dict[Scene, Annotated[float, bounded(0, 1)]] = table(
         SCENES, (0.12, 0.15, 0.22, 0.35), "probability",
         "chance f that a paid impression displaces a free one: higher where intent is high",
         "direction: Yang & Ghose 2010 on paid and organic search; level assumed")
