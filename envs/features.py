@@ -55,7 +55,7 @@ FEATURES: tuple[Feature, ...] = (
     *_per(SCENES, "roi_{}", "ln(ad GMV so far / (spend so far * target)) in {}"),
     *_per(POOLS, "gmv_pace_{}", "pace of GMV in the {} pool, smoothed"),
     Feature("coupon_pace", "pace of redeemed coupons against the coupon budget, smoothed"),
-    *_per(POOLS, "depth_{}", "coupon depth in force in the {} pool * 10"),
+    *_per(POOLS, "depth_{}", "coupon depth lever of the {} pool * 10"),
     *_per(SEGMENTS, "clicks_{}", "share of clicks from segment {}, smoothed"),
     *_per(SEGMENTS, "claims_{}", "coupons claimed per 100 clicks of segment {}, smoothed"),
     Feature("quality_natural", "product quality index for natural traffic"),

@@ -23,7 +23,6 @@ from .layout import (
     REDEEMED,
     S_AUCTIONS,
     S_BID,
-    S_COST,
     S_KEEP,
     S_SHOWN,
     SCENES,
@@ -60,36 +59,37 @@ def run_auctions(world, state, cells, lane, scene, control, roi_target, price_sh
     share 1 - f of the auctions that free traffic would not reach anyway is entered (design 2.4).
     """
     for s in range(SCENES):
-        scene[S_BID, s] = control[LEVER_BID] * control[LEVER_SCENE_BID + s] / roi_target * CENT_MILLE
+        scene.rows[S_BID, s] = control[LEVER_BID] * control[LEVER_SCENE_BID + s] / roi_target * CENT_MILLE
         increment = ONE - world.cannibalisation[s] if world.incremental else ONE
-        scene[S_AUCTIONS, s] = increment * (ONE + world.boost_reach * boost)
+        scene.rows[S_AUCTIONS, s] = increment * (ONE + world.boost_reach * boost)
     added = price_shift + world.boost_premium * boost
     for k in range(SEGMENTS):
         for s in range(SCENES):
             c = AD + k * SCENES + s
-            lane[WIN, c] = scene[S_BID, s]
-            lane[PAY, c] = added + state.price_shock[s]
-            lane[MEAN_SEEN, c] = scene[S_AUCTIONS, s]
+            lane.rows[WIN, c] = scene.rows[S_BID, s]
+            lane.rows[PAY, c] = added + state.price_shock[s]
+            lane.rows[MEAN_SEEN, c] = scene.rows[S_AUCTIONS, s]
     first = F(world.first_price)
     for c in range(AD, AD + BLOCK):
-        bid = max(lane[WIN, c] * cells[PREDICTION, c] * lane[CTR, c] * lane[CVR, c] * lane[PRICE, c], LEAST_BID)
-        log_bid, mean, sigma = log32(bid), cells[PRICE_MU, c] + lane[PAY, c], cells[PRICE_SIGMA, c]
-        lane[OFFER, c] = bid
-        lane[WIN, c] = win_probability(log_bid, mean, sigma)
-        lane[PAY, c] = second_price_payment(log_bid, mean, sigma)
+        value = cells.rows[PREDICTION, c] * lane.rows[CTR, c] * lane.rows[CVR, c] * lane.rows[PRICE, c]
+        bid = max(lane.rows[WIN, c] * value, LEAST_BID)
+        log_bid, mean, sigma = log32(bid), cells.rows[PRICE_MU, c] + lane.rows[PAY, c], cells.rows[PRICE_SIGMA, c]
+        lane.rows[OFFER, c] = bid
+        lane.rows[WIN, c] = win_probability(log_bid, mean, sigma)
+        lane.rows[PAY, c] = second_price_payment(log_bid, mean, sigma)
     for c in range(AD, AD + BLOCK):          # a second plain loop: LLVM vectorises two simple ones, not one with selects
-        won, bid = lane[WIN, c], lane[OFFER, c]
-        payment = min(lane[PAY, c] / max(won, F(1e-20)), bid)
-        lane[PAY, c] = first * bid + (ONE - first) * payment
-        lane[WIN, c] = won if bid > LEAST_BID else ZERO
-        lane[MEAN_SEEN, c] *= cells[TRAFFIC, c] * lane[FACTOR, c]
+        won, bid = lane.rows[WIN, c], lane.rows[OFFER, c]
+        payment = min(lane.rows[PAY, c] / max(won, F(1e-20)), bid)
+        lane.rows[PAY, c] = first * bid + (ONE - first) * payment
+        lane.rows[WIN, c] = won if bid > LEAST_BID else ZERO
+        lane.rows[MEAN_SEEN, c] *= cells.rows[TRAFFIC, c] * lane.rows[FACTOR, c]
     for s in range(SCENES):
-        scene[S_AUCTIONS, s] = ZERO
+        scene.rows[S_AUCTIONS, s] = ZERO
     for k in range(SEGMENTS):
         for s in range(SCENES):
-            scene[S_AUCTIONS, s] += lane[MEAN_SEEN, AD + k * SCENES + s]
+            scene.rows[S_AUCTIONS, s] += lane.rows[MEAN_SEEN, AD + k * SCENES + s]
     for c in range(AD, AD + BLOCK):
-        lane[MEAN_SEEN, c] *= lane[WIN, c]
+        lane.rows[MEAN_SEEN, c] *= lane.rows[WIN, c]
 
 
 @kernel
@@ -103,14 +103,14 @@ def throttle(lane, scene, limit, caps):
         cost = 0.0
         for k in range(SEGMENTS):
             c = AD + k * SCENES + s
-            cost += lane[MEAN_SEEN, c] * lane[PAY, c] * PER_IMPRESSION
+            cost += lane.rows[MEAN_SEEN, c] * lane.rows[PAY, c] * PER_IMPRESSION
         keep = min(1.0, caps[s] / max(cost, 1e-9))
-        scene[S_KEEP, s] = F(keep)
+        scene.rows[S_KEEP, s] = F(keep)
         total += cost * keep
     common = F(min(1.0, limit / max(total, 1e-9)))
     for k in range(SEGMENTS):
         for s in range(SCENES):
-            lane[MEAN_SEEN, AD + k * SCENES + s] *= scene[S_KEEP, s] * common
+            lane.rows[MEAN_SEEN, AD + k * SCENES + s] *= scene.rows[S_KEEP, s] * common
 
 
 @kernel
@@ -119,8 +119,8 @@ def cost_of_scene(lane, s):
     cost = 0.0
     for k in range(SEGMENTS):
         c = AD + k * SCENES + s
-        shown = lane[SEEN, c] + lane[CLICKED, c] + lane[ORDERED, c] + lane[REDEEMED, c]
-        cost += shown * lane[PAY, c] * PER_IMPRESSION
+        shown = lane.rows[SEEN, c] + lane.rows[CLICKED, c] + lane.rows[ORDERED, c] + lane.rows[REDEEMED, c]
+        cost += shown * lane.rows[PAY, c] * PER_IMPRESSION
     return cost
 
 
@@ -131,16 +131,16 @@ def cut_scene(lane, s, keep, whole):
         carried, taken = 0.0, 0.0
         for k in range(SEGMENTS):
             c = AD + k * SCENES + s
-            carried += lane[row, c] * keep
-            kept = np.floor(carried + 0.5) - taken if whole else lane[row, c] * keep
-            kept = min(kept, np.float64(lane[row, c]))
+            carried += lane.rows[row, c] * keep
+            kept = np.floor(carried + 0.5) - taken if whole else lane.rows[row, c] * keep
+            kept = min(kept, np.float64(lane.rows[row, c]))
             taken += kept
-            lane[row, c] = F(kept)
+            lane.rows[row, c] = F(kept)
 
 
 @kernel
 def charge(lane, scene, limit, caps, whole):
-    """Cut sampled ad counts to the limits and write the whole fen charged per scene (S_COST); returns the total.
+    """Cut sampled ad counts to the limits and leave in caps the whole fen charged per scene; returns the total.
 
     What rounding still leaves above a limit (a fraction of an impression) is delivered but not charged.
     """
@@ -156,13 +156,12 @@ def charge(lane, scene, limit, caps, whole):
             cut_scene(lane, s, allowed / cost, whole)
             cost = cost_of_scene(lane, s)
         charged = min(np.floor(cost), np.floor(allowed))
-        scene[S_COST, s] = F(charged)
         caps[s] = charged
         left -= charged
         total += charged
         shown = ZERO
         for k in range(SEGMENTS):
             c = AD + k * SCENES + s
-            shown += lane[SEEN, c] + lane[CLICKED, c] + lane[ORDERED, c] + lane[REDEEMED, c]
-        scene[S_SHOWN, s] = shown
+            shown += lane.rows[SEEN, c] + lane.rows[CLICKED, c] + lane.rows[ORDERED, c] + lane.rows[REDEEMED, c]
+        scene.rows[S_SHOWN, s] = shown
     return total

@@ -4,8 +4,8 @@ import numpy as np
 
 from .compiled import kernel
 from .layout import (
-    APPEAL,
     AD,
+    APPEAL,
     BLOCK,
     CELLS,
     CLICK,
@@ -35,10 +35,11 @@ from .layout import (
     REFUND,
     RESPONSE,
     RISK,
+    S_APPEAL,
+    S_DISPERSION,
+    S_TRAFFIC,
     SCENES,
     SEGMENTS,
-    S_APPEAL,
-    S_TRAFFIC,
     TIERS,
     TRAFFIC,
     TRANSACTION,
@@ -58,7 +59,7 @@ def traffic_of_scene(world, state, hours, calendar, day, scene):
     tick_of_day = state.tick % world.ticks_per_day
     common = world.weekday[(state.weekday + day) % 7] * calendar[0, state.calendar + day]
     for s in range(SCENES):
-        scene[S_TRAFFIC, s] = common * hours[s, tick_of_day] * exp32(state.demand_shock[s] - world.demand_correction)
+        scene.rows[S_TRAFFIC, s] = common * hours[s, tick_of_day] * exp32(state.demand_shock[s] - world.demand_correction)
 
 
 @kernel
@@ -85,13 +86,14 @@ def creative_appeal(world, state, scene):
     """gain * q * 2^(-E / half-life) per scene: the appeal of the creative mix fades with exposure (design 2.5)."""
     for s in range(SCENES):
         faded = exp32(-LN2 * state.exposure[s] * world.fatigue_rate)
-        scene[S_APPEAL, s] = world.creative_gain * state.creative_quality * faded
+        scene.rows[S_APPEAL, s] = world.creative_gain * state.creative_quality * faded
 
 
 @kernel
-def spread(world, state, control, scene, dispersion, lane):
+def spread(world, state, control, scene, lane):
     """Put what belongs to a scene, a pool or a segment on its lanes: traffic, appeal, coupon depth."""
-    ad_lift = world.influencer_ad_lift * log32(max(control[LEVER_COMMISSION_AD], LEAST_COMMISSION) / world.commission_ad_neutral)
+    offered = max(control[LEVER_COMMISSION_AD], LEAST_COMMISSION)
+    ad_lift = world.influencer_ad_lift * log32(offered / world.commission_ad_neutral)
     for p in range(POOLS):
         lift = ad_lift if p == PAID else ZERO
         free = world.quality_lift[p] * state.quality[p] + world.influencer_lift[p] * state.supply if p < PAID else ZERO
@@ -100,10 +102,10 @@ def spread(world, state, control, scene, dispersion, lane):
             worn = lift - world.pressure * state.pressure[k]
             for s in range(SCENES):
                 c = p * BLOCK + k * SCENES + s
-                lane[FACTOR, c] = scene[S_TRAFFIC, s] * dispersion[p * SCENES + s]
-                lane[APPEAL, c] = scene[S_APPEAL, s] + worn
-                lane[DEPTH, c] = depth
-                lane[LIFT, c] = free
+                lane.rows[FACTOR, c] = scene.rows[S_TRAFFIC, s] * scene.rows[S_DISPERSION, p * SCENES + s]
+                lane.rows[APPEAL, c] = scene.rows[S_APPEAL, s] + worn
+                lane.rows[DEPTH, c] = depth
+                lane.rows[LIFT, c] = free
 
 
 @kernel
@@ -111,20 +113,21 @@ def rates(world, cells, lane, order_shift, refund_shift, value_factor):
     """CTR, CVR, redemption, refund risk and price of every lane (design 2.5 to 2.7)."""
     scale, use_scale, slope = world.coupon_rate, world.redemption_rate, world.refund_depth
     for c in range(CELLS):
-        depth = lane[DEPTH, c]
-        gain = cells[RESPONSE, c] * (ONE - exp32(-depth * scale))
-        lane[CTR, c] = logistic(cells[CLICK, c] + lane[APPEAL, c])
-        lane[CVR, c] = logistic(cells[ORDER, c] + order_shift + gain)
-        lane[USE, c] = cells[REDEMPTION, c] * (ONE - exp32(-depth * use_scale))
-        lane[RISK, c] = logistic(cells[REFUND, c] + refund_shift + slope * depth)
-        lane[PRICE, c] = np.floor(cells[VALUE, c] * value_factor + HALF)
+        depth = lane.rows[DEPTH, c]
+        gain = cells.rows[RESPONSE, c] * (ONE - exp32(-depth * scale))
+        lane.rows[CTR, c] = logistic(cells.rows[CLICK, c] + lane.rows[APPEAL, c])
+        lane.rows[CVR, c] = logistic(cells.rows[ORDER, c] + order_shift + gain)
+        lane.rows[USE, c] = cells.rows[REDEMPTION, c] * (ONE - exp32(-depth * use_scale))
+        lane.rows[RISK, c] = logistic(cells.rows[REFUND, c] + refund_shift + slope * depth)
+        lane.rows[PRICE, c] = np.floor(cells.rows[VALUE, c] * value_factor + HALF)
 
 
 @kernel
 def free_impressions(cells, lane):
     """Expected free impressions: opportunities * logistic(eta + eta_Q Q + eta_kappa supply) (design 2.2)."""
     for c in range(AD):
-        lane[MEAN_SEEN, c] = cells[TRAFFIC, c] * lane[FACTOR, c] * logistic(cells[EXPOSURE, c] + lane[LIFT, c])
+        reach = logistic(cells.rows[EXPOSURE, c] + lane.rows[LIFT, c])
+        lane.rows[MEAN_SEEN, c] = cells.rows[TRAFFIC, c] * lane.rows[FACTOR, c] * reach
 
 
 @kernel
@@ -134,11 +137,11 @@ def displace(world, lane):
         for s in range(SCENES):
             j = k * SCENES + s
             natural, transaction = NATURAL * BLOCK + j, TRANSACTION * BLOCK + j
-            free = lane[MEAN_SEEN, natural] + lane[MEAN_SEEN, transaction]
-            lost = world.cannibalisation[s] * lane[MEAN_SEEN, AD + j]
+            free = lane.rows[MEAN_SEEN, natural] + lane.rows[MEAN_SEEN, transaction]
+            lost = world.cannibalisation[s] * lane.rows[MEAN_SEEN, AD + j]
             stay = ONE - min(lost / max(free, F(1e-20)), ONE)
-            lane[MEAN_SEEN, natural] *= stay
-            lane[MEAN_SEEN, transaction] *= stay
+            lane.rows[MEAN_SEEN, natural] *= stay
+            lane.rows[MEAN_SEEN, transaction] *= stay
 
 
 @kernel
@@ -146,7 +149,8 @@ def expected_coupon_cost(lane):
     """Fen of coupons the tick is expected to issue, both funders together."""
     total = ZERO
     for c in range(CELLS):
-        total += lane[MEAN_SEEN, c] * lane[CTR, c] * lane[CVR, c] * lane[USE, c] * np.floor(lane[PRICE, c] * lane[DEPTH, c] + HALF)
+        coupons = lane.rows[MEAN_SEEN, c] * lane.rows[CTR, c] * lane.rows[CVR, c] * lane.rows[USE, c]
+        total += coupons * np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF)
     return total
 
 
@@ -154,24 +158,24 @@ def expected_coupon_cost(lane):
 def ration_coupons(cells, lane, order_shift, keep):
     """Issue coupons to a share `keep` of the tick only: the rest of the users decide without one (design 2.10)."""
     for c in range(CELLS):
-        plain = logistic(cells[ORDER, c] + order_shift)
-        mixed = keep * lane[CVR, c] + (ONE - keep) * plain
-        lane[USE, c] = keep * lane[CVR, c] * lane[USE, c] / mixed
-        lane[CVR, c] = mixed
+        plain = logistic(cells.rows[ORDER, c] + order_shift)
+        mixed = keep * lane.rows[CVR, c] + (ONE - keep) * plain
+        lane.rows[USE, c] = keep * lane.rows[CVR, c] * lane.rows[USE, c] / mixed
+        lane.rows[CVR, c] = mixed
 
 
 @kernel
 def thin(lane):
     """Means of the four thinned counts of every lane, from expected impressions in MEAN_SEEN."""
     for c in range(CELLS):
-        shown = lane[MEAN_SEEN, c]
-        click = shown * lane[CTR, c]
-        order = click * lane[CVR, c]
-        redeemed = order * lane[USE, c]
-        lane[MEAN_SEEN, c] = shown - click
-        lane[MEAN_CLICKED, c] = click - order
-        lane[MEAN_ORDERED, c] = order - redeemed
-        lane[MEAN_REDEEMED, c] = redeemed
+        shown = lane.rows[MEAN_SEEN, c]
+        click = shown * lane.rows[CTR, c]
+        order = click * lane.rows[CVR, c]
+        redeemed = order * lane.rows[USE, c]
+        lane.rows[MEAN_SEEN, c] = shown - click
+        lane.rows[MEAN_CLICKED, c] = click - order
+        lane.rows[MEAN_ORDERED, c] = order - redeemed
+        lane.rows[MEAN_REDEEMED, c] = redeemed
 
 
 @kernel

@@ -9,7 +9,7 @@ the same budget and target in every regime.
 import numpy as np
 
 from . import layout as rows
-from .auction import second_price_payment, win_probability
+from .auction import LEAST_BID, second_price_payment, win_probability
 from .compiled import kernel
 from .demand import creative_appeal, free_impressions, order_shift, rates, refund_shift, spread, tier_terms
 from .ledger import overall_cost, roi_parts
@@ -19,7 +19,7 @@ from .streams import MERCHANT_TICK, fill_uniform, tick_key
 F = np.float32
 AD, BLOCK, CELLS, POOLS, SCENES, SEGMENTS = rows.AD, rows.BLOCK, rows.CELLS, rows.POOLS, rows.SCENES, rows.SEGMENTS
 DRAWS = 64
-BISECTIONS = 14
+BISECTIONS, REACTIONS = 10, 4
 
 
 @kernel
@@ -46,18 +46,18 @@ def draw_cells(world, base, merchant, normal, category, cells):
         for k in range(SEGMENTS):
             for s in range(SCENES):
                 c = p * BLOCK + k * SCENES + s
-                cells[rows.TRAFFIC, c] = base[rows.TRAFFIC, c] * size
-                cells[rows.EXPOSURE, c] = base[rows.EXPOSURE, c] + world.scene_sd * normal[12 + s]
-                cells[rows.CLICK, c] = base[rows.CLICK, c] + click + HALF * world.scene_sd * normal[16 + s]
-                cells[rows.ORDER, c] = base[rows.ORDER, c] + order + world.scene_sd * normal[20 + s]
-                cells[rows.RESPONSE, c] = base[rows.RESPONSE, c] * response
-                cells[rows.REDEMPTION, c] = base[rows.REDEMPTION, c]
-                cells[rows.REFUND, c] = base[rows.REFUND, c] + refund
-                cells[rows.VALUE, c] = base[rows.VALUE, c] * value
-                cells[rows.PRICE_MU, c] = base[rows.PRICE_MU, c] + price + world.price_sd * normal[24 + s]
-                cells[rows.PRICE_SIGMA, c] = base[rows.PRICE_SIGMA, c]
+                cells.rows[rows.TRAFFIC, c] = base[rows.TRAFFIC, c] * size
+                cells.rows[rows.EXPOSURE, c] = base[rows.EXPOSURE, c] + world.scene_sd * normal[12 + s]
+                cells.rows[rows.CLICK, c] = base[rows.CLICK, c] + click + HALF * world.scene_sd * normal[16 + s]
+                cells.rows[rows.ORDER, c] = base[rows.ORDER, c] + order + world.scene_sd * normal[20 + s]
+                cells.rows[rows.RESPONSE, c] = base[rows.RESPONSE, c] * response
+                cells.rows[rows.REDEMPTION, c] = base[rows.REDEMPTION, c]
+                cells.rows[rows.REFUND, c] = base[rows.REFUND, c] + refund
+                cells.rows[rows.VALUE, c] = base[rows.VALUE, c] * value
+                cells.rows[rows.PRICE_MU, c] = base[rows.PRICE_MU, c] + price + world.price_sd * normal[24 + s]
+                cells.rows[rows.PRICE_SIGMA, c] = base[rows.PRICE_SIGMA, c]
                 noise = world.prediction_noise * normal[32 + k * SCENES + s] if p == rows.PAID else ZERO
-                cells[rows.PREDICTION, c] = exp32(noise + world.prediction_bias) if p == rows.PAID else ONE
+                cells.rows[rows.PREDICTION, c] = exp32(noise + world.prediction_bias) if p == rows.PAID else ONE
 
 
 @kernel
@@ -105,39 +105,63 @@ def start_shocks(world, state, normal):
 
 
 @kernel
-def ad_curve(world, cells, lane, multiplier):
-    """Spend and gross ad GMV per tick (fen), expected, when every auction is bid multiplier * predicted value."""
+def settle_prices(world, cells, lane, multiplier, scene):
+    """Stationary price shift per scene (S_KEEP) when competitors have answered our share of voice: xi = a voice / (1 - phi).
+
+    Voice falls as prices rise, so the fixed point is found by a few damped steps (design 2.3).
+    """
+    answer = world.price_reaction / (ONE - world.price_keep)
+    for s in range(SCENES):
+        scene.rows[rows.S_KEEP, s] = ZERO
+    for _ in range(REACTIONS):
+        for s in range(SCENES):
+            entered, shown = ZERO, ZERO
+            for k in range(SEGMENTS):
+                c = AD + k * SCENES + s
+                traffic = cells.rows[rows.TRAFFIC, c]
+                value = lane.rows[rows.CTR, c] * lane.rows[rows.CVR, c] * lane.rows[rows.PRICE, c]
+                bid = max(multiplier * cells.rows[rows.PREDICTION, c] * value * F(10), LEAST_BID)
+                entered += traffic
+                shown += traffic * win_probability(log32(bid), cells.rows[rows.PRICE_MU, c] + scene.rows[rows.S_KEEP, s],
+                                                   cells.rows[rows.PRICE_SIGMA, c])
+            scene.rows[rows.S_KEEP, s] = HALF * (scene.rows[rows.S_KEEP, s] + answer * shown / max(entered, F(1e-9)))
+
+
+@kernel
+def ad_curve(world, cells, lane, multiplier, scene):
+    """Spend, gross ad GMV (fen) and orders per tick, expected, when every auction is bid multiplier * predicted value."""
+    settle_prices(world, cells, lane, multiplier, scene)
     spend, gmv, orders = 0.0, 0.0, 0.0
     for c in range(AD, CELLS):
-        value = lane[rows.CTR, c] * lane[rows.CVR, c] * lane[rows.PRICE, c]
-        bid = max(multiplier * cells[rows.PREDICTION, c] * value * F(10), F(1e-6))
-        mean, sigma = cells[rows.PRICE_MU, c], cells[rows.PRICE_SIGMA, c]
+        value = lane.rows[rows.CTR, c] * lane.rows[rows.CVR, c] * lane.rows[rows.PRICE, c]
+        bid = max(multiplier * cells.rows[rows.PREDICTION, c] * value * F(10), LEAST_BID)
+        mean, sigma = cells.rows[rows.PRICE_MU, c] + scene.rows[rows.S_KEEP, c % SCENES], cells.rows[rows.PRICE_SIGMA, c]
         won = win_probability(log32(bid), mean, sigma)
         payment = won * bid if world.first_price else second_price_payment(log32(bid), mean, sigma)
-        entered = cells[rows.TRAFFIC, c] * (ONE - world.cannibalisation[c % SCENES])
+        entered = cells.rows[rows.TRAFFIC, c] * (ONE - world.cannibalisation[c % SCENES])
         spend += entered * payment * 0.1
         gmv += entered * won * value
-        orders += entered * won * lane[rows.CTR, c] * lane[rows.CVR, c]
+        orders += entered * won * lane.rows[rows.CTR, c] * lane.rows[rows.CVR, c]
     return spend, gmv, orders
 
 
 @kernel
-def solve_target(world, cells, lane, free_gmv, coupon_rate, commission_rate, risk, order_cost, merchant, share):
+def solve_target(world, cells, lane, scene, free_gmv, coupon_rate, commission_rate, risk, order_cost, merchant, share):
     """Find the multiplier at which spend is `share` of the spend at full value; set the ROI target reached there.
 
     ROI counts all pools: (free + ad GMV, less expected refunds) / (spend + commission + coupon + creative + service).
     """
-    full, _, _ = ad_curve(world, cells, lane, ONE)
+    full, _, _ = ad_curve(world, cells, lane, ONE, scene)
     low, high = F(-6), ZERO
     for _ in range(BISECTIONS):
         middle = HALF * (low + high)
-        spend, _, _ = ad_curve(world, cells, lane, exp32(middle))
+        spend, _, _ = ad_curve(world, cells, lane, exp32(middle), scene)
         if spend < share * full:
             low = middle
         else:
             high = middle
     multiplier = exp32(HALF * (low + high))
-    spend, ad_gmv, orders = ad_curve(world, cells, lane, multiplier)
+    spend, ad_gmv, orders = ad_curve(world, cells, lane, multiplier, scene)
     gmv = free_gmv + ad_gmv
     kept = 1.0 - risk * world.counted_share
     settled = gmv * kept
@@ -152,7 +176,7 @@ def solve_target(world, cells, lane, free_gmv, coupon_rate, commission_rate, ris
 
 
 @kernel
-def draw_merchant(world, base, key, merchant, cells, state, lane, scene, uniform, normal, dispersion):
+def draw_merchant(world, base, key, merchant, cells, state, lane, scene, uniform, normal):
     """Draw one merchant and the start of its episode from the stream `key`; world is the unified reference."""
     fill_uniform(tick_key(key, MERCHANT_TICK), 0, uniform, DRAWS)
     for j in range(DRAWS):
@@ -171,37 +195,37 @@ def draw_merchant(world, base, key, merchant, cells, state, lane, scene, uniform
     state.calendar = min(np.int32(uniform[57] * F(world.calendar_shift + 1)), np.int32(world.calendar_shift))
     merchant.ctr_reference, merchant.gpm_reference, merchant.risk_reference = ONE, ONE, ONE
     reset_state(world, state, merchant)
-    price_fluid_market(world, merchant, cells, state, lane, scene, dispersion, uniform)
+    price_fluid_market(world, merchant, cells, state, lane, scene, uniform)
     reset_state(world, state, merchant)
     start_shocks(world, state, normal)
 
 
 @kernel
-def price_fluid_market(world, merchant, cells, state, lane, scene, dispersion, uniform):
+def price_fluid_market(world, merchant, cells, state, lane, scene, uniform):
     """References, audiences, target and budget from the fluid market halfway through the creative's life."""
     for s in range(SCENES):
-        scene[rows.S_TRAFFIC, s] = ONE
+        scene.rows[rows.S_TRAFFIC, s] = ONE
         for p in range(POOLS):
-            dispersion[p * SCENES + s] = ONE
+            scene.rows[rows.S_DISPERSION, p * SCENES + s] = ONE
     renewed = ONE + world.lever_default[rows.LEVER_CREATIVE] * F(world.days) * world.creative_mix_share
     for s in range(SCENES):
         state.exposure[s] = world.start_exposure + HALF * world.audience * F(world.days) / renewed
     appeal, value, refund = tier_terms(world, state, state.control)
     shift = order_shift(world, state.control, appeal, ZERO)
     creative_appeal(world, state, scene)
-    spread(world, state, state.control, scene, dispersion, lane)
+    spread(world, state, state.control, scene, lane)
     rates(world, cells, lane, shift, refund_shift(world, state.control, refund), value)
     free_impressions(cells, lane)
     gmv, coupon, commission, at_risk, orders = 0.0, 0.0, 0.0, 0.0, 0.0
     clicks_natural, shown_natural, gmv_transaction, shown_transaction = 0.0, 0.0, 0.0, 0.0
     for c in range(AD):
-        shown, clicks = lane[rows.MEAN_SEEN, c], lane[rows.MEAN_SEEN, c] * lane[rows.CTR, c]
-        sold = clicks * lane[rows.CVR, c]
-        worth = sold * lane[rows.PRICE, c]
+        shown, clicks = lane.rows[rows.MEAN_SEEN, c], lane.rows[rows.MEAN_SEEN, c] * lane.rows[rows.CTR, c]
+        sold = clicks * lane.rows[rows.CVR, c]
+        worth = sold * lane.rows[rows.PRICE, c]
         orders += sold
         gmv += worth
-        coupon += worth * lane[rows.USE, c] * lane[rows.DEPTH, c]
-        at_risk += sold * lane[rows.RISK, c]
+        coupon += worth * lane.rows[rows.USE, c] * lane.rows[rows.DEPTH, c]
+        at_risk += sold * lane.rows[rows.RISK, c]
         if c < BLOCK:
             clicks_natural += clicks
             shown_natural += shown
@@ -213,14 +237,14 @@ def price_fluid_market(world, merchant, cells, state, lane, scene, dispersion, u
     merchant.gpm_reference = F(gmv_transaction / max(shown_transaction, 1e-9)) * world.gpm_factor
     risk = at_risk / max(orders, 1e-9)
     merchant.risk_reference = F(risk)
-    _, full_gmv, _ = ad_curve(world, cells, lane, ONE)
+    _, full_gmv, _ = ad_curve(world, cells, lane, ONE, scene)
     total = max(gmv + 0.5 * full_gmv, 1e-9)
     commission_rate = (commission + 0.5 * full_gmv * state.control[rows.LEVER_COMMISSION_AD]) / total
     order_cost = (world.insurance_cost * state.control[rows.LEVER_INSURANCE]
                   + world.service_cost * state.control[rows.LEVER_SERVICE]) / max(gmv / max(orders, 1e-9), 1.0)
     order_cost += world.interest_cost * state.control[rows.LEVER_INTEREST]
     share = world.target_share_low + uniform[58] * (world.target_share_high - world.target_share_low)
-    solve_target(world, cells, lane, gmv, coupon / max(gmv, 1e-9), commission_rate, risk, order_cost, merchant, share)
+    solve_target(world, cells, lane, scene, gmv, coupon / max(gmv, 1e-9), commission_rate, risk, order_cost, merchant, share)
     ratio = world.budget_low * exp32(uniform[59] * log32(world.budget_high / world.budget_low))
     merchant.budget = max(np.floor(merchant.binding_spend * world.days * ratio), 100.0)
     part = world.coupon_budget_low + uniform[60] * (world.coupon_budget_high - world.coupon_budget_low)
@@ -237,12 +261,12 @@ def set_audiences(world, merchant, cells, lane):
         ads = ZERO
         for s in range(SCENES):
             c = AD + k * SCENES + s
-            value = lane[rows.CTR, c] * lane[rows.CVR, c] * lane[rows.PRICE, c]
-            bid = max(merchant.binding_multiplier * cells[rows.PREDICTION, c] * value * F(10), F(1e-6))
-            won = win_probability(log32(bid), cells[rows.PRICE_MU, c], cells[rows.PRICE_SIGMA, c])
-            shown = cells[rows.TRAFFIC, c] * won
+            value = lane.rows[rows.CTR, c] * lane.rows[rows.CVR, c] * lane.rows[rows.PRICE, c]
+            bid = max(merchant.binding_multiplier * cells.rows[rows.PREDICTION, c] * value * F(10), F(1e-6))
+            won = win_probability(log32(bid), cells.rows[rows.PRICE_MU, c], cells.rows[rows.PRICE_SIGMA, c])
+            shown = cells.rows[rows.TRAFFIC, c] * won
             ads += shown
-            free = lane[rows.MEAN_SEEN, k * SCENES + s] + lane[rows.MEAN_SEEN, BLOCK + k * SCENES + s]
+            free = lane.rows[rows.MEAN_SEEN, k * SCENES + s] + lane.rows[rows.MEAN_SEEN, BLOCK + k * SCENES + s]
             merchant.audience_scene[s] += shown + free
         merchant.audience_segment[k] = max(ads * F(world.ticks_per_day) / world.audience, ONE)
     for s in range(SCENES):

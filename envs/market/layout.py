@@ -35,8 +35,9 @@ CELL_ROWS = 11
  SEEN, CLICKED, ORDERED, REDEEMED,                         # their draws: {no click, no order, plain order, coupon order}
  UNIFORM, UNIFORM_2, UNIFORM_3, UNIFORM_4,
  FACTOR, APPEAL, DEPTH, CTR, CVR, RISK, USE, PRICE, WIN, PAY, OFFER, LIFT,
- TERM, REST, SMALL, SMALL_COUNT) = range(28)
-LANE_ROWS = 28
+ TERM, TERM_2, TERM_3, TERM_4, REST, REST_2, REST_3, REST_4, SMALL, SMALL_COUNT,
+ SHOWN, CLICKS, SOLD) = range(37)                          # impressions, clicks and orders, sums of the draws
+LANE_ROWS = 37
 OUTCOMES = 4
 
 # Lines of an order on its way (pending) and of refunds: orders and whole fen.
@@ -73,14 +74,23 @@ LEVERS = 26
 LINEAR, LOGARITHMIC = range(2)       # how a lever maps [-1, 1] to its unit
 
 # Rows of `scene`, (SCENE_ROWS, 16) float32: work space per scene (first 4 entries) or for noise (all 16).
-(S_TRAFFIC, S_APPEAL, S_BID, S_AUCTIONS, S_COST, S_KEEP, S_SHOWN, S_NOISE, S_DISPERSION) = range(9)
-SCENE_ROWS = 9
+(S_TRAFFIC, S_APPEAL, S_BID, S_AUCTIONS, S_KEEP, S_SHOWN, S_NOISE, S_DISPERSION) = range(8)
+SCENE_ROWS = 8
 
 # Rows of `group`, (GROUP_ROWS, 24) float64: work space per group (first 12 entries) or delay and group (all 24).
 (G_IMPRESSIONS, G_CLICKS, G_ORDERS, G_GMV, G_COUPON, G_COMMISSION, G_EXTRAS, G_AT_RISK,
  G_IN_ORDERS, G_IN_GMV, G_IN_COUPON, G_IN_COMMISSION, G_IN_EXTRAS, G_IN_AT_RISK, G_SENT_BACK,
- G_CAPS, G_MATURED) = range(17)
-GROUP_ROWS = 17
+ G_SPEND, G_MATURED,
+ G_RETURNS,                                                 # arrivals that will be sent back
+ G_CELL_GMV, G_CELL_GMV_2, G_CELL_COUPON, G_CELL_COUPON_2, G_CELL_AT_RISK, G_CELL_AT_RISK_2,    # 48 lanes in two rows
+ ) = range(24)
+GROUP_ROWS = 24
+
+# A merchant's cells and the work arrays as the engine reads them, lane.rows[SEEN, c]; see `step.block`.
+CELL = np.dtype([("rows", "f4", (CELL_ROWS, CELLS))])
+LANE = np.dtype([("rows", "f4", (LANE_ROWS, CELLS))])
+SCENE = np.dtype([("rows", "f4", (SCENE_ROWS, 16))])
+GROUP = np.dtype([("rows", "f8", (GROUP_ROWS, 24))])
 
 STATE = np.dtype([
     ("key", "u8"),                       # stream of the episode

@@ -1,7 +1,7 @@
 """The books: every fen that moves, and what the plan has earned so far (design 2.9, 2.10).
 
 All lines are cumulative whole fen. Buyers, merchant, platform, influencers and suppliers are the only accounts, so what
-one pays another receives; `chengfang.envs.accounts` states the balances and the tests hold every tick to them.
+one pays another receives; tests/properties/test_invariants.py states the balances and holds every tick to them.
 """
 
 import numpy as np
@@ -18,10 +18,7 @@ from .layout import (
     COUPON,
     DELAYS,
     EXTRAS,
-    G_IN_COMMISSION,
-    G_IN_COUPON,
-    G_IN_EXTRAS,
-    G_IN_GMV,
+    G_MATURED,
     GMV,
     GROUPS,
     L_COMMISSION,
@@ -61,38 +58,34 @@ OVERALL, NET, PAY_ROI = range(3)
 
 
 @kernel
-def book_arrivals(world, state, group, goods_rate):
+def book_arrivals(state, gmv, coupon, merchant, commission, fee, goods, extras):
     """Enter the orders that arrived in this tick: gmv = user paid + merchant's coupon + platform's coupon."""
     book = state.ledger
-    for g in range(GROUPS):
-        gmv, coupon = group[G_IN_GMV, g], group[G_IN_COUPON, g]
-        if gmv > 0.0:
-            merchant = np.floor(coupon * world.merchant_share)
-            book[L_GMV] += gmv
-            book[L_COUPON_MERCHANT] += merchant
-            book[L_COUPON_PLATFORM] += coupon - merchant
-            book[L_USER_PAID] += gmv - coupon
-            book[L_COMMISSION] += group[G_IN_COMMISSION, g]
-            book[L_FEE] += np.floor(world.fee * (gmv - coupon))
-            book[L_GOODS] += np.floor(goods_rate * gmv)
-            book[L_EXTRAS] += group[G_IN_EXTRAS, g]
+    book[L_GMV] += gmv
+    book[L_COUPON_MERCHANT] += merchant
+    book[L_COUPON_PLATFORM] += coupon - merchant
+    book[L_USER_PAID] += gmv - coupon
+    book[L_COMMISSION] += commission
+    book[L_FEE] += fee
+    book[L_GOODS] += goods
+    book[L_EXTRAS] += extras
 
 
 @kernel
-def book_refunds(world, state, i, lines):
+def book_refunds(world, state, i, group):
     """Enter what matured in compartment i: every reversible line goes back; within the window it counts as settled."""
     book = state.ledger
-    book[L_REFUND_GMV] += lines[R_GMV]
-    book[L_REFUND_COUPON_MERCHANT] += lines[R_COUPON_MERCHANT]
-    book[L_REFUND_COUPON_PLATFORM] += lines[R_COUPON] - lines[R_COUPON_MERCHANT]
-    book[L_REFUND_USER_PAID] += lines[R_GMV] - lines[R_COUPON]
-    book[L_REFUND_COMMISSION] += lines[R_COMMISSION]
-    book[L_REFUND_FEE] += lines[R_FEE]
-    book[L_REFUND_GOODS] += lines[R_GOODS]
+    book[L_REFUND_GMV] += group.rows[G_MATURED, R_GMV]
+    book[L_REFUND_COUPON_MERCHANT] += group.rows[G_MATURED, R_COUPON_MERCHANT]
+    book[L_REFUND_COUPON_PLATFORM] += group.rows[G_MATURED, R_COUPON] - group.rows[G_MATURED, R_COUPON_MERCHANT]
+    book[L_REFUND_USER_PAID] += group.rows[G_MATURED, R_GMV] - group.rows[G_MATURED, R_COUPON]
+    book[L_REFUND_COMMISSION] += group.rows[G_MATURED, R_COMMISSION]
+    book[L_REFUND_FEE] += group.rows[G_MATURED, R_FEE]
+    book[L_REFUND_GOODS] += group.rows[G_MATURED, R_GOODS]
     if world.refund_counted[i]:
-        book[L_SETTLED_REFUND_GMV] += lines[R_GMV]
-        book[L_SETTLED_REFUND_COUPON] += lines[R_COUPON_MERCHANT]
-        book[L_SETTLED_REFUND_COMMISSION] += lines[R_COMMISSION]
+        book[L_SETTLED_REFUND_GMV] += group.rows[G_MATURED, R_GMV]
+        book[L_SETTLED_REFUND_COUPON] += group.rows[G_MATURED, R_COUPON_MERCHANT]
+        book[L_SETTLED_REFUND_COMMISSION] += group.rows[G_MATURED, R_COMMISSION]
 
 
 @kernel
@@ -145,30 +138,32 @@ def accrue(world, state, goods_rate):
             counted_commission += waiting[R_COMMISSION]
             counted_coupon += waiting[R_COUPON_MERCHANT]
     pending = state.pending
-    for j in range(DELAYS * GROUPS):
-        orders = pending[ORDERS, j]
-        if orders > 0.0:
-            risk = pending[AT_RISK, j] / orders
-            p_gmv, p_coupon, p_commission = pending[GMV, j], pending[COUPON, j], pending[COMMISSION, j]
-            p_merchant = p_coupon * world.merchant_share
-            p_fee, p_goods = world.fee * (p_gmv - p_coupon), goods_rate * p_gmv
-            gmv += p_gmv
-            coupon += p_merchant
-            platform_coupon += p_coupon - p_merchant
-            commission += p_commission
-            fee += p_fee
-            goods += p_goods
-            extras += pending[EXTRAS, j]
-            back += risk * p_gmv
-            back_coupon += risk * p_merchant
-            back_platform += risk * (p_coupon - p_merchant)
-            back_commission += risk * p_commission
-            back_fee += risk * p_fee
-            back_goods += risk * p_goods
-            window = risk * world.counted_share
-            counted += window * p_gmv
-            counted_commission += window * p_commission
-            counted_coupon += window * p_merchant
+    p_gmv, p_coupon, p_commission, r_gmv, r_coupon, r_commission = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(DELAYS * GROUPS):         # every line is linear in these sums; without orders all are 0
+        risk = pending[AT_RISK, j] / max(pending[ORDERS, j], 1e-30)
+        p_gmv += pending[GMV, j]
+        p_coupon += pending[COUPON, j]
+        p_commission += pending[COMMISSION, j]
+        extras += pending[EXTRAS, j]
+        r_gmv += risk * pending[GMV, j]
+        r_coupon += risk * pending[COUPON, j]
+        r_commission += risk * pending[COMMISSION, j]
+    merchant = world.merchant_share
+    gmv += p_gmv
+    coupon += p_coupon * merchant
+    platform_coupon += p_coupon * (1.0 - merchant)
+    commission += p_commission
+    fee += world.fee * (p_gmv - p_coupon)
+    goods += goods_rate * p_gmv
+    back += r_gmv
+    back_coupon += r_coupon * merchant
+    back_platform += r_coupon * (1.0 - merchant)
+    back_commission += r_commission
+    back_fee += world.fee * (r_gmv - r_coupon)
+    back_goods += goods_rate * r_gmv
+    counted += r_gmv * world.counted_share
+    counted_commission += r_commission * world.counted_share
+    counted_coupon += r_coupon * merchant * world.counted_share
     spend, creative, service = book[L_SPEND], book[L_CREATIVE], book[L_SERVICE]
     income = (gmv - coupon) - (back - back_coupon)
     costs = (commission - back_commission) + (fee - back_fee) + (goods - back_goods) + extras + spend + creative + service

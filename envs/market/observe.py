@@ -8,7 +8,9 @@ import numpy as np
 from .compiled import kernel, scalar
 from .layout import (
     AD_GROUP,
-    CLICKED,
+    BLOCK,
+    CELLS,
+    CLICKS,
     G_CLICKS,
     G_GMV,
     G_IMPRESSIONS,
@@ -17,6 +19,7 @@ from .layout import (
     G_IN_GMV,
     G_IN_ORDERS,
     G_SENT_BACK,
+    G_SPEND,
     GROUPS,
     L_GMV,
     L_SETTLED_REFUND_GMV,
@@ -24,15 +27,14 @@ from .layout import (
     LEVER_BID,
     LEVER_COUPON,
     LEVER_SCENE_BID,
-    ORDERED,
     POOLS,
     REDEEMED,
+    REST,
     S_AUCTIONS,
-    S_COST,
     SCENES,
     SEGMENTS,
+    TERM,
     TIERS,
-    BLOCK,
 )
 from .ledger import reported_cost, roi_parts
 from .numerics import HALF, ONE, ZERO, log32
@@ -40,8 +42,15 @@ from .numerics import HALF, ONE, ZERO, log32
 F = np.float32
 LIMIT = F(10)
 LEAST = F(1e-3)
-ROI_LIMIT = F(3)
+LEAST_RATIO, MOST_RATIO = F(0.049787069), F(20.085535)       # just within e^-3 and e^3
 FEATURES = 81
+
+# Row of `lane` that gathers the arguments of logarithms (REST takes the results), and their lanes in it.
+LOGS = TERM
+LOG_BID, LOG_CPM, LOG_CTR, LOG_SPEND, LOG_GMV, LOG_ROI = range(0, 6 * SCENES, SCENES)
+(LOG_TODAY, LOG_TOMORROW, LOG_TARGET, LOG_BUDGET, LOG_VALUE, LOG_PLAN_ROI, LOG_PLAN_SPEND, LOG_PLAN_SMOOTH, LOG_PLAN_GMV,
+ LOG_COUPON, LOG_EXPOSURE) = range(24, 35)
+LOG_POOL, LOG_TIER, LOG_COUNT = 35, 35 + POOLS, 35 + POOLS + TIERS
 
 
 @scalar
@@ -55,34 +64,35 @@ def record(world, state, lane, scene, group):
     """Note the tick on the dashboard: last-tick figures, smoothed figures, totals per group."""
     keep = world.smooth_keep
     for s in range(SCENES):
-        state.tick_spend[s] = scene[S_COST, s]
-        state.scene_spend[s] += scene[S_COST, s]
-        state.tick_auctions[s] = scene[S_AUCTIONS, s]
-        state.smooth_spend[s] = smooth(keep, state.smooth_spend[s], scene[S_COST, s])
+        state.scene_spend[s] += group.rows[G_SPEND, s]
+        state.tick_spend[s] = F(group.rows[G_SPEND, s])
+        state.tick_auctions[s] = scene.rows[S_AUCTIONS, s]
+        state.smooth_spend[s] = smooth(keep, state.smooth_spend[s], state.tick_spend[s])
+    for g in range(GROUPS):          # no sums in here: LLVM would keep the loop scalar
+        state.tick_impressions[g] = F(group.rows[G_IMPRESSIONS, g])
+        state.tick_clicks[g] = F(group.rows[G_CLICKS, g])
+        state.tick_gmv[g] = F(group.rows[G_IN_GMV, g])
+        state.smooth_gmv[g] = smooth(keep, state.smooth_gmv[g], F(group.rows[G_IN_GMV, g]))
+        state.impressions[g] += group.rows[G_IMPRESSIONS, g]
+        state.clicks[g] += group.rows[G_CLICKS, g]
+        state.orders[g] += group.rows[G_IN_ORDERS, g]
+        state.gmv[g] += group.rows[G_IN_GMV, g]
+        state.coupon[g] += group.rows[G_IN_COUPON, g]
+        state.refunded[g] += group.rows[G_SENT_BACK, g] * world.counted_share
     coupon, arrived, at_risk = 0.0, 0.0, 0.0
     for g in range(GROUPS):
-        state.tick_impressions[g] = F(group[G_IMPRESSIONS, g])
-        state.tick_clicks[g] = F(group[G_CLICKS, g])
-        state.tick_gmv[g] = F(group[G_IN_GMV, g])
-        state.smooth_gmv[g] = smooth(keep, state.smooth_gmv[g], F(group[G_IN_GMV, g]))
-        state.impressions[g] += group[G_IMPRESSIONS, g]
-        state.clicks[g] += group[G_CLICKS, g]
-        state.orders[g] += group[G_IN_ORDERS, g]
-        state.gmv[g] += group[G_IN_GMV, g]
-        state.coupon[g] += group[G_IN_COUPON, g]
-        state.refunded[g] += group[G_SENT_BACK, g] * world.counted_share
-        coupon += group[G_IN_COUPON, g]
-        arrived += group[G_IN_ORDERS, g]
-        at_risk += group[G_IN_AT_RISK, g]
+        coupon += group.rows[G_IN_COUPON, g]
+        arrived += group.rows[G_IN_ORDERS, g]
+        at_risk += group.rows[G_IN_AT_RISK, g]
     state.smooth_coupon = smooth(keep, state.smooth_coupon, F(coupon))
     state.smooth_risk[0] = smooth(keep, state.smooth_risk[0], F(at_risk))
     state.smooth_risk[1] = smooth(keep, state.smooth_risk[1], F(arrived))
     for p in range(2):
         shown, clicked, gmv = 0.0, 0.0, 0.0
         for g in range(p * SCENES, (p + 1) * SCENES):
-            shown += group[G_IMPRESSIONS, g]
-            clicked += group[G_CLICKS, g]
-            gmv += group[G_GMV, g]
+            shown += group.rows[G_IMPRESSIONS, g]
+            clicked += group.rows[G_CLICKS, g]
+            gmv += group.rows[G_GMV, g]
         state.smooth_ctr[p, 0] = smooth(keep, state.smooth_ctr[p, 0], F(clicked))
         state.smooth_ctr[p, 1] = smooth(keep, state.smooth_ctr[p, 1], F(shown))
         state.smooth_gpm[p, 0] = smooth(keep, state.smooth_gpm[p, 0], F(gmv))
@@ -92,8 +102,8 @@ def record(world, state, lane, scene, group):
         for p in range(POOLS):
             for s in range(SCENES):
                 c = p * BLOCK + k * SCENES + s
-                clicks += lane[CLICKED, c] + lane[ORDERED, c] + lane[REDEEMED, c]
-                claims += lane[REDEEMED, c]
+                clicks += lane.rows[CLICKS, c]
+                claims += lane.rows[REDEEMED, c]
         state.tick_segment_clicks[k], state.tick_segment_claims[k] = clicks, claims
         state.smooth_segment_clicks[k] = smooth(keep, state.smooth_segment_clicks[k], clicks)
         state.smooth_segment_claims[k] = smooth(keep, state.smooth_segment_claims[k], claims)
@@ -106,90 +116,117 @@ def limited(x):
 
 
 @scalar
-def log_ratio(value, reference):
-    """ln(value / reference) within plus or minus 3, and 0 where either is missing."""
+def ratio(value, reference):
+    """value / reference within e^-3 and e^3, so that its logarithm stays within 3; 1 where either is missing."""
     if value <= ZERO or reference <= ZERO:
-        return ZERO
-    return min(max(log32(value / reference), -ROI_LIMIT), ROI_LIMIT)
+        return ONE
+    return min(max(value / reference, LEAST_RATIO), MOST_RATIO)
 
 
 @scalar
 def pace(amount, per_tick):
-    """ln(1 + amount / per_tick): a rate relative to an even spread, compressed."""
-    return log32(ONE + max(amount, ZERO) / max(per_tick, F(1e-6)))
+    """1 + amount / per_tick: a rate relative to an even spread, to be compressed by its logarithm."""
+    return ONE + max(amount, ZERO) / max(per_tick, F(1e-6))
 
 
 @kernel
-def observe_plan(world, state, merchant, calendar, remaining, clock, out):
-    """Entries 0 to 23: time, calendar, budgets, the merchant, and the plan's results so far."""
-    tick, per_day = state.tick, world.ticks_per_day
-    day, now = tick // per_day, tick % per_day
-    weekday = (state.weekday + day) % 7
+def gather_plan(world, state, merchant, calendar, out, lane):
+    """Arguments of the plan's and the shop's logarithms, and the features computed on the way."""
+    day = state.calendar + state.tick // world.ticks_per_day
     book, budget, target = state.ledger, merchant.budget, np.float64(merchant.roi_target)
-    calendar_day = state.calendar + day
-    out[0] = ONE - F(tick) / F(world.ticks)
-    out[1], out[2] = clock[0, now], clock[1, now]
-    out[3], out[4] = clock[2, weekday], clock[3, weekday]
-    out[5] = log32(calendar[0, calendar_day])
-    out[6] = log32(calendar[0, calendar_day + 1])
-    out[7] = remaining[state.calendar, state.weekday, tick]
-    out[8] = F(1.0 - book[L_SPEND] / budget)
-    out[9] = F(1.0 - state.coupon_committed / max(merchant.coupon_budget, 1.0)) if merchant.coupon_budget > 0.0 else ZERO
-    boost = world.boost_share * budget
-    out[10] = F(1.0 - state.boost_spend / boost) if boost > 0.0 else ZERO
-    out[11] = F(1.0 - state.day_spend / (world.daily_cap * budget))
-    out[12] = limited(log32(merchant.roi_target) * HALF)
-    out[13] = limited(log32(F(budget * world.days_inverse / 300000.0)) * HALF)
-    out[14] = limited(log32(merchant.order_value / F(100)) * HALF)
-    out[15] = merchant.margin
-    out[16] = limited(F(merchant.coupon_budget / budget))
+    lane.rows[LOGS, LOG_TODAY], lane.rows[LOGS, LOG_TOMORROW] = calendar[0, day], calendar[0, day + 1]
+    lane.rows[LOGS, LOG_TARGET], lane.rows[LOGS, LOG_VALUE] = merchant.roi_target, merchant.order_value / F(100)
+    lane.rows[LOGS, LOG_BUDGET] = F(budget * world.days_inverse / 300000.0)
     settled = book[L_GMV] - book[L_SETTLED_REFUND_GMV]
     cost = reported_cost(world, book)
     value, paid = roi_parts(world, settled, book[L_GMV], cost, book[L_SPEND])
-    out[17] = log_ratio(F(value / 100.0), F(target * paid / 100.0))
+    lane.rows[LOGS, LOG_PLAN_ROI] = ratio(F(value / 100.0), F(target * paid / 100.0))
     out[18] = limited(F((value - target * paid) / (budget * target)))
     out[19] = limited(F(settled / (budget * target)))
     out[20] = limited(F(cost / budget))
-    spend, smooth_spend, gmv = ZERO, ZERO, ZERO
+    lane.rows[LOGS, LOG_COUPON] = pace(state.smooth_coupon, F(merchant.coupon_budget / world.ticks))
+    exposure = ZERO
     for s in range(SCENES):
-        spend += state.tick_spend[s]
-        smooth_spend += state.smooth_spend[s]
-    for g in range(GROUPS):
-        gmv += state.smooth_gmv[g]
-    per_tick = F(budget / world.ticks)
-    out[21] = limited(pace(spend, per_tick))
-    out[22] = limited(pace(smooth_spend, per_tick))
-    out[23] = limited(pace(gmv, per_tick * merchant.roi_target))
+        exposure += state.exposure[s]
+    lane.rows[LOGS, LOG_EXPOSURE] = ONE + exposure / F(SCENES)
+    for j in range(TIERS):
+        lane.rows[LOGS, LOG_TIER + j] = ratio(state.heat[j], world.tier_stock[j])
 
 
 @kernel
-def observe_scenes(world, state, merchant, out):
-    """Entries 24 to 58: what each scene's ads do, and what each pool sells."""
+def gather_scenes(world, state, merchant, lane):
+    """Arguments of the logarithms that speak of scenes and pools, and of their sums."""
     per_tick = F(merchant.budget / world.ticks)
     target = merchant.roi_target
     bid = state.control[LEVER_BID] / world.bid_reference
+    spend, smooth_spend, total = ZERO, ZERO, ZERO
     for s in range(SCENES):
         g = AD_GROUP + s
         shown = state.tick_impressions[g]
-        out[24 + s] = limited(log32(max(bid * state.control[LEVER_SCENE_BID + s], LEAST)))
-        out[28 + s] = min(shown / max(state.tick_auctions[s], ONE), ONE)
-        out[32 + s] = log_ratio(state.tick_spend[s] * F(10), shown * world.cpm_scene[s])
-        out[36 + s] = log_ratio(state.tick_clicks[g], shown * world.ctr_scene[s])
-        out[40 + s] = F(state.scene_spend[s] / merchant.budget)
-        out[44 + s] = limited(pace(state.smooth_spend[s], per_tick))
-        out[48 + s] = limited(pace(state.smooth_gmv[g], per_tick * target))
-        out[52 + s] = log_ratio(F(state.gmv[g] / 100.0), F(state.scene_spend[s] / 100.0) * target)
+        lane.rows[LOGS, LOG_BID + s] = max(bid * state.control[LEVER_SCENE_BID + s], LEAST)
+        lane.rows[LOGS, LOG_CPM + s] = ratio(state.tick_spend[s] * F(10), shown * world.cpm_scene[s])
+        lane.rows[LOGS, LOG_CTR + s] = ratio(state.tick_clicks[g], shown * world.ctr_scene[s])
+        lane.rows[LOGS, LOG_SPEND + s] = pace(state.smooth_spend[s], per_tick)
+        lane.rows[LOGS, LOG_GMV + s] = pace(state.smooth_gmv[g], per_tick * target)
+        lane.rows[LOGS, LOG_ROI + s] = ratio(F(state.gmv[g] / 100.0), F(state.scene_spend[s] / 100.0) * target)
+        spend += state.tick_spend[s]
+        smooth_spend += state.smooth_spend[s]
     for p in range(POOLS):
         gmv = ZERO
         for s in range(SCENES):
             gmv += state.smooth_gmv[p * SCENES + s]
-        out[56 + p] = limited(pace(gmv, per_tick * target))
+        lane.rows[LOGS, LOG_POOL + p] = pace(gmv, per_tick * target)
+        total += gmv
+    lane.rows[LOGS, LOG_PLAN_SPEND], lane.rows[LOGS, LOG_PLAN_SMOOTH] = pace(spend, per_tick), pace(smooth_spend, per_tick)
+    lane.rows[LOGS, LOG_PLAN_GMV] = pace(total, per_tick * target)
 
 
 @kernel
-def observe_shop(world, state, merchant, out):
+def write_plan(world, state, merchant, clock, remaining, lane, out):
+    """Entries 0 to 23: time, calendar, budgets, the merchant, and the plan's results so far."""
+    tick, per_day = state.tick, world.ticks_per_day
+    day, now = tick // per_day, tick % per_day
+    weekday = (state.weekday + day) % 7
+    budget = merchant.budget
+    out[0] = ONE - F(tick) / F(world.ticks)
+    out[1], out[2] = clock[0, now], clock[1, now]
+    out[3], out[4] = clock[2, weekday], clock[3, weekday]
+    out[5], out[6] = lane.rows[REST, LOG_TODAY], lane.rows[REST, LOG_TOMORROW]
+    out[7] = remaining[state.calendar, state.weekday, tick]
+    out[8] = F(1.0 - state.ledger[L_SPEND] / budget)
+    out[9] = F(1.0 - state.coupon_committed / max(merchant.coupon_budget, 1.0)) if merchant.coupon_budget > 0.0 else ZERO
+    boost = world.boost_share * budget
+    out[10] = F(1.0 - state.boost_spend / boost) if boost > 0.0 else ZERO
+    out[11] = F(1.0 - state.day_spend / (world.daily_cap * budget))
+    out[12], out[13] = lane.rows[REST, LOG_TARGET] * HALF, lane.rows[REST, LOG_BUDGET] * HALF
+    out[14] = lane.rows[REST, LOG_VALUE] * HALF
+    out[15] = merchant.margin
+    out[16] = limited(F(merchant.coupon_budget / budget))
+    out[17] = lane.rows[REST, LOG_PLAN_ROI]
+    out[21], out[22] = lane.rows[REST, LOG_PLAN_SPEND], lane.rows[REST, LOG_PLAN_SMOOTH]
+    out[23] = lane.rows[REST, LOG_PLAN_GMV]
+
+
+@kernel
+def write_scenes(state, merchant, lane, out):
+    """Entries 24 to 58: what each scene's ads do, and what each pool sells."""
+    for s in range(SCENES):
+        out[24 + s] = lane.rows[REST, LOG_BID + s]
+        out[28 + s] = min(state.tick_impressions[AD_GROUP + s] / max(state.tick_auctions[s], ONE), ONE)
+        out[32 + s] = lane.rows[REST, LOG_CPM + s]
+        out[36 + s] = lane.rows[REST, LOG_CTR + s]
+        out[40 + s] = F(state.scene_spend[s] / merchant.budget)
+        out[44 + s] = lane.rows[REST, LOG_SPEND + s]
+        out[48 + s] = lane.rows[REST, LOG_GMV + s]
+        out[52 + s] = lane.rows[REST, LOG_ROI + s]
+    for p in range(POOLS):
+        out[56 + p] = lane.rows[REST, LOG_POOL + p]
+
+
+@kernel
+def write_shop(state, lane, out):
     """Entries 59 to 80: coupons, segments, and the shop's lasting quantities."""
-    out[59] = limited(pace(state.smooth_coupon, F(merchant.coupon_budget / world.ticks)))
+    out[59] = lane.rows[REST, LOG_COUPON]
     for p in range(POOLS):
         out[60 + p] = state.control[LEVER_COUPON + p] * F(10)
     clicks = ZERO
@@ -199,21 +236,27 @@ def observe_shop(world, state, merchant, out):
         out[63 + k] = state.smooth_segment_clicks[k] / max(clicks, F(1e-6))
         out[67 + k] = limited(state.smooth_segment_claims[k] / max(state.smooth_segment_clicks[k], F(1e-6)) * F(100))
     out[71], out[72] = state.quality[0], state.quality[1]
-    exposure = ZERO
-    for s in range(SCENES):
-        exposure += state.exposure[s]
-    out[73] = limited(log32(ONE + exposure / F(SCENES)))
+    out[73] = lane.rows[REST, LOG_EXPOSURE]
     out[74] = limited((state.creative_wait + ONE) / F(24)) if state.creative_wait >= ZERO else ZERO
     out[75] = state.creative_progress
     out[76] = limited(state.supply)
     for j in range(TIERS):
-        out[77 + j] = limited(log_ratio(state.heat[j], world.tier_stock[j]))
+        out[77 + j] = lane.rows[REST, LOG_TIER + j]
     out[80] = F(state.ledger[L_SETTLED_REFUND_GMV] / max(state.ledger[L_GMV], 1.0))
 
 
 @kernel
-def observe(world, state, merchant, calendar, remaining, clock, out):
-    """Write all features of one market into out, (81,) float32."""
-    observe_plan(world, state, merchant, calendar, remaining, clock, out)
-    observe_scenes(world, state, merchant, out)
-    observe_shop(world, state, merchant, out)
+def observe(world, state, merchant, calendar, remaining, clock, lane, out):
+    """Write all features of one market into out, (81,) float32.
+
+    All logarithms are taken together: their arguments are gathered into one row of lanes, and one loop does the rest.
+    """
+    for j in range(LOG_COUNT, CELLS):
+        lane.rows[LOGS, j] = ONE
+    gather_plan(world, state, merchant, calendar, out, lane)
+    gather_scenes(world, state, merchant, lane)
+    for j in range(CELLS):
+        lane.rows[REST, j] = limited(log32(lane.rows[LOGS, j]))
+    write_plan(world, state, merchant, clock, remaining, lane, out)
+    write_scenes(state, merchant, lane, out)
+    write_shop(state, lane, out)

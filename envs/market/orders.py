@@ -12,12 +12,12 @@ from .layout import (
     BLOCK,
     CELLS,
     CLICKED,
-    COMMISSION,
-    COUPON,
-    DELAYS,
+    CLICKS,
     DEPTH,
-    EXTRAS,
     G_AT_RISK,
+    G_CELL_AT_RISK,
+    G_CELL_COUPON,
+    G_CELL_GMV,
     G_CLICKS,
     G_COMMISSION,
     G_COUPON,
@@ -30,7 +30,9 @@ from .layout import (
     G_IN_EXTRAS,
     G_IN_GMV,
     G_IN_ORDERS,
+    G_MATURED,
     G_ORDERS,
+    G_RETURNS,
     G_SENT_BACK,
     GMV,
     GROUPS,
@@ -42,7 +44,6 @@ from .layout import (
     ORDERED,
     ORDERS,
     PAID,
-    PENDING_LINES,
     POOLS,
     PRICE,
     R_COMMISSION,
@@ -57,12 +58,19 @@ from .layout import (
     SCENES,
     SEEN,
     SEGMENTS,
+    SHOWN,
+    SOLD,
+    UNIFORM,
     WINDOWS,
 )
-from .numerics import HALF
-from .sampling import binomial
+from .ledger import book_arrivals
+from .numerics import HALF, ZERO
+from .sampling import CHANCE, DRAW, DRAWN, NUMBER, binomial
 
 F = np.float32
+HALF_CELLS = CELLS // 2
+TINY = 1e-30
+TRACE = 1e-9         # fewer orders than this are no order: in expectation mode a compartment would never be empty
 
 
 @kernel
@@ -73,26 +81,66 @@ def fit_coupons(lane, limit, merchant_share, whole):
     """
     cost = 0.0
     for c in range(CELLS):
-        cost += lane[REDEEMED, c] * np.floor(lane[PRICE, c] * lane[DEPTH, c] + HALF)
+        cost += np.float64(lane.rows[REDEEMED, c]) * np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF)
     cost *= merchant_share
     if cost > limit:
         keep, carried, taken, left = limit / cost, 0.0, 0.0, limit
         for c in range(CELLS):
-            unit = np.floor(lane[PRICE, c] * lane[DEPTH, c] + HALF) * merchant_share
-            number = np.float64(lane[REDEEMED, c])
+            unit = np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF) * merchant_share
+            number = np.float64(lane.rows[REDEEMED, c])
             carried += number * keep
             kept = min(number, np.floor(carried + 0.5) - taken if whole else number * keep)
             if kept * unit > left:
                 kept = np.floor(left / unit) if whole else left / unit
             taken += kept
             left = max(left - kept * unit, 0.0)
-            lane[ORDERED, c] += F(number - kept)
-            lane[REDEEMED, c] = F(kept)
+            lane.rows[ORDERED, c] += F(number - kept)
+            lane.rows[REDEEMED, c] = F(kept)
+
+
+@kernel
+def count_lanes(lane, group):
+    """Impressions, clicks and orders of every lane, and in float64 its GMV, coupons and expected refunds."""
+    for c in range(CELLS):
+        sold = lane.rows[ORDERED, c] + lane.rows[REDEEMED, c]
+        clicks = sold + lane.rows[CLICKED, c]
+        lane.rows[SOLD, c], lane.rows[CLICKS, c], lane.rows[SHOWN, c] = sold, clicks, clicks + lane.rows[SEEN, c]
+    for half in range(2):
+        for j in range(HALF_CELLS):
+            c = half * HALF_CELLS + j
+            sold = np.float64(lane.rows[SOLD, c])
+            group.rows[G_CELL_GMV + half, j] = sold * lane.rows[PRICE, c]
+            unit = np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF)
+            group.rows[G_CELL_COUPON + half, j] = np.float64(lane.rows[REDEEMED, c]) * unit
+            group.rows[G_CELL_AT_RISK + half, j] = sold * lane.rows[RISK, c]
 
 
 @kernel
 def count_groups(world, lane, control, group):
     """Sum lanes to groups: impressions, clicks, orders and the terms fixed with them (whole fen)."""
+    count_lanes(lane, group)
+    for p in range(POOLS):
+        for s in range(SCENES):
+            shown, clicked, ordered, gmv, coupon, at_risk = ZERO, ZERO, ZERO, 0.0, 0.0, 0.0
+            for k in range(SEGMENTS):
+                c = p * BLOCK + k * SCENES + s
+                half, j = c // HALF_CELLS, c % HALF_CELLS
+                shown += lane.rows[SHOWN, c]
+                clicked += lane.rows[CLICKS, c]
+                ordered += lane.rows[SOLD, c]
+                gmv += group.rows[G_CELL_GMV + half, j]
+                coupon += group.rows[G_CELL_COUPON + half, j]
+                at_risk += group.rows[G_CELL_AT_RISK + half, j]
+            g = p * SCENES + s
+            group.rows[G_IMPRESSIONS, g], group.rows[G_CLICKS, g], group.rows[G_ORDERS, g] = shown, clicked, ordered
+            group.rows[G_GMV, g], group.rows[G_COUPON, g] = np.floor(gmv + 0.5), np.floor(coupon + 0.5)
+            group.rows[G_AT_RISK, g] = at_risk
+    fix_terms(world, control, group)
+
+
+@kernel
+def fix_terms(world, control, group):
+    """Commission and services of the orders placed in this tick, whole fen."""
     interest = world.interest_cost * control[LEVER_INTEREST]
     insurance = world.insurance_cost * control[LEVER_INSURANCE]
     for p in range(POOLS):
@@ -101,130 +149,132 @@ def count_groups(world, lane, control, group):
             rate = np.float64(control[LEVER_COMMISSION_NATURAL])
         elif p == PAID:
             rate = np.float64(control[LEVER_COMMISSION_AD])
-        for s in range(SCENES):
-            shown, clicked, ordered, gmv, coupon, at_risk = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-            for k in range(SEGMENTS):
-                c = p * BLOCK + k * SCENES + s
-                orders = np.float64(lane[ORDERED, c]) + np.float64(lane[REDEEMED, c])
-                clicks = orders + lane[CLICKED, c]
-                shown += clicks + lane[SEEN, c]
-                clicked += clicks
-                ordered += orders
-                gmv += orders * lane[PRICE, c]
-                coupon += lane[REDEEMED, c] * np.floor(lane[PRICE, c] * lane[DEPTH, c] + HALF)
-                at_risk += orders * lane[RISK, c]
-            g = p * SCENES + s
-            gmv, coupon = np.floor(gmv + 0.5), np.floor(coupon + 0.5)
-            group[G_IMPRESSIONS, g] = shown
-            group[G_CLICKS, g] = clicked
-            group[G_ORDERS, g] = ordered
-            group[G_GMV, g] = gmv
-            group[G_COUPON, g] = coupon
-            group[G_COMMISSION, g] = np.floor(rate * (gmv - coupon) + 0.5)
-            group[G_EXTRAS, g] = np.floor(insurance * ordered + interest * (gmv - coupon) + 0.5)
-            group[G_AT_RISK, g] = at_risk
-
-
-@scalar
-def portion(amount, part, of, money):
-    """The part/of share of an amount: whole fen for money, all of it when part is all."""
-    if part >= of:
-        return amount
-    share = amount * (part / of)
-    return np.floor(share) if money else share
+        for g in range(p * SCENES, (p + 1) * SCENES):
+            paid = group.rows[G_GMV, g] - group.rows[G_COUPON, g]
+            group.rows[G_COMMISSION, g] = np.floor(rate * paid + 0.5)
+            group.rows[G_EXTRAS, g] = np.floor(insurance * group.rows[G_ORDERS, g] + interest * paid + 0.5)
 
 
 @kernel
-def deliver(world, state, group, uniform, last, whole):
+def deliver(world, state, lane, group, last, whole):
     """Let orders arrive: a share of this tick's at once, and a share of each delay compartment (design 2.6).
 
-    Whole orders arrive by stochastic rounding, floor(x + u); money goes with them in proportion, the last order takes
-    the rest. On the last tick everything arrives.
+    Whole orders by stochastic rounding, floor(x + u); on the last tick everything arrives. One pass per group, in
+    registers: what goes through memory between two short loops waits for it.
     """
     pending = state.pending
     for g in range(GROUPS):
-        fast, slow = g, GROUPS + g
-        placed = group[G_ORDERS, g]
-        for line in range(G_IN_ORDERS, G_IN_AT_RISK + 1):
-            group[line, g] = 0.0
-        if placed > 0.0:
-            once = placed * world.at_once
-            once = min(np.floor(once + uniform[g]), placed) if whole else once
-            rest = placed - once
-            quick = rest * world.fast_share
-            quick = min(np.floor(quick + uniform[GROUPS + g]), rest) if whole else quick
-            group[G_IN_ORDERS, g] = once
-            pending[ORDERS, fast] += quick
-            pending[ORDERS, slow] += rest - quick
-            for j in range(1, PENDING_LINES):
-                amount = group[G_ORDERS + j, g]
-                now = portion(amount, once, placed, j != AT_RISK)
-                soon = portion(amount - now, quick, rest, j != AT_RISK)
-                group[G_IN_ORDERS + j, g] = now
-                pending[j, fast] += soon
-                pending[j, slow] += amount - now - soon
-        for d in range(DELAYS):
-            i = d * GROUPS + g
-            waiting = pending[ORDERS, i]
-            if waiting > 0.0:
-                due = waiting * (world.fast_release if d == 0 else world.slow_release)
-                due = min(np.floor(due + uniform[(2 + d) * GROUPS + g]), waiting) if whole else due
-                due = waiting if last else due
-                pending[ORDERS, i] = waiting - due
-                group[G_IN_ORDERS, g] += due
-                for j in range(1, PENDING_LINES):
-                    amount = portion(pending[j, i], due, waiting, j != AT_RISK)
-                    pending[j, i] -= amount
-                    group[G_IN_ORDERS + j, g] += amount
+        placed = group.rows[G_ORDERS, g]
+        once = placed * world.at_once
+        once = min(np.floor(once + lane.rows[UNIFORM, g]), placed) if whole else once
+        rest = placed - once
+        quick = rest * world.fast_share
+        quick = min(np.floor(quick + lane.rows[UNIFORM, GROUPS + g]), rest) if whole else quick
+        fast, slow = pending[ORDERS, g] + quick, pending[ORDERS, GROUPS + g] + rest - quick
+        fast_due = due_orders(fast, world.fast_release, lane.rows[UNIFORM, 2 * GROUPS + g], last, whole)
+        slow_due = due_orders(slow, world.slow_release, lane.rows[UNIFORM, 3 * GROUPS + g], last, whole)
+        pending[ORDERS, g], pending[ORDERS, GROUPS + g] = fast - fast_due, slow - slow_due
+        group.rows[G_IN_ORDERS, g] = once + fast_due + slow_due
+        deliver_money(pending, group, g, once / max(placed, TINY), quick / max(rest, TINY),
+                      fast_due / max(fast, TINY), slow_due / max(slow, TINY))
+
+
+@scalar
+def due_orders(waiting, rate, uniform, last, whole):
+    """Orders of a compartment that arrive in this tick; the last trace of one (expectation mode) arrives at once."""
+    due = waiting * rate
+    due = min(np.floor(due + uniform), waiting) if whole else due
+    return waiting if last or waiting < TRACE else due
+
+
+@scalar
+def deliver_money(pending, group, g, once, quick, fast_due, slow_due):
+    """Money goes with the orders in proportion, in whole fen, and the last part takes the rest.
+
+    The shares are part / max(of, tiny): 0 where there is nothing, and exactly 1 where all goes.
+    """
+    for j in range(GMV, AT_RISK):
+        amount = group.rows[G_ORDERS + j, g]
+        now = np.floor(amount * once)
+        soon = np.floor((amount - now) * quick)
+        fast, slow = pending[j, g] + soon, pending[j, GROUPS + g] + (amount - now - soon)
+        fast_now, slow_now = np.floor(fast * fast_due), np.floor(slow * slow_due)
+        pending[j, g], pending[j, GROUPS + g] = fast - fast_now, slow - slow_now
+        group.rows[G_IN_ORDERS + j, g] = now + fast_now + slow_now
+    amount = group.rows[G_AT_RISK, g]
+    now = amount * once
+    soon = (amount - now) * quick
+    fast, slow = pending[AT_RISK, g] + soon, pending[AT_RISK, GROUPS + g] + (amount - now - soon)
+    fast_now, slow_now = fast * fast_due, slow * slow_due
+    pending[AT_RISK, g], pending[AT_RISK, GROUPS + g] = fast - fast_now, slow - slow_now
+    group.rows[G_IN_AT_RISK, g] = now + fast_now + slow_now
 
 
 @kernel
-def draw_refunds(world, state, group, number, chance, uniform, count, goods_rate, whole):
-    """Decide which arrivals will be sent back and put their money into the refund compartments (design 2.7).
-
-    Returns (orders, gmv fen) that will be refunded; per group the share is left in G_SENT_BACK. The reversible lines are GMV,
-    coupon (both funders, and the merchant's part), commission, technical fee and goods.
-    """
-    for g in range(GROUPS):
-        number[g] = F(group[G_IN_ORDERS, g])
-        chance[g] = F(group[G_IN_AT_RISK, g] / max(group[G_IN_ORDERS, g], 1e-9))
+def count_returns(lane, group, whole):
+    """How many of this tick's arrivals will be sent back, per group (G_RETURNS)."""
     if whole:
-        binomial(number, chance, uniform, count)
-    orders, total_gmv = 0.0, 0.0
-    total_coupon, total_merchant, total_commission, total_fee, total_goods = 0.0, 0.0, 0.0, 0.0, 0.0
+        for g in range(GROUPS):
+            lane.rows[NUMBER, g] = F(group.rows[G_IN_ORDERS, g])
+            lane.rows[CHANCE, g] = F(group.rows[G_IN_AT_RISK, g] / max(group.rows[G_IN_ORDERS, g], 1e-9))
+        for g in range(GROUPS, DRAWN):
+            lane.rows[NUMBER, g], lane.rows[CHANCE, g] = ZERO, ZERO
+        binomial(lane)
     for g in range(GROUPS):
-        arrived = group[G_IN_ORDERS, g]
-        group[G_SENT_BACK, g] = 0.0
-        if arrived > 0.0:
-            sent_back = np.float64(count[g]) if whole else group[G_IN_AT_RISK, g]
-            share = sent_back / arrived
-            gmv, coupon = group[G_IN_GMV, g], group[G_IN_COUPON, g]
-            back = np.floor(gmv * share)
-            group[G_SENT_BACK, g] = back
-            orders += sent_back
-            total_gmv += back
-            total_coupon += np.floor(coupon * share)
-            total_merchant += np.floor(np.floor(coupon * world.merchant_share) * share)
-            total_commission += np.floor(group[G_IN_COMMISSION, g] * share)
-            total_fee += np.floor(np.floor(world.fee * (gmv - coupon)) * share)
-            total_goods += np.floor(np.floor(goods_rate * gmv) * share)
+        group.rows[G_RETURNS, g] = np.float64(lane.rows[DRAW, g]) if whole else group.rows[G_IN_AT_RISK, g]
+
+
+@kernel
+def settle_arrivals(world, state, lane, group, goods_rate, whole):
+    """Book what arrived, decide what of it will be sent back, and put that into the refund compartments (design 2.7).
+
+    gmv = user paid + merchant's coupon + platform's coupon. Returns the orders that will be refunded; per group their
+    GMV is left in G_SENT_BACK. Reversible are GMV, coupon, the merchant's part of it, commission, technical fee and goods.
+    """
+    count_returns(lane, group, whole)
+    gmv, coupon, merchant, commission, fee, goods, extras = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    orders, back, back_coupon, back_merchant, back_commission, back_fee, back_goods = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for g in range(GROUPS):
+        g_gmv, g_coupon, g_commission = group.rows[G_IN_GMV, g], group.rows[G_IN_COUPON, g], group.rows[G_IN_COMMISSION, g]
+        g_merchant = np.floor(g_coupon * world.merchant_share)
+        g_fee, g_goods = np.floor(world.fee * (g_gmv - g_coupon)), np.floor(goods_rate * g_gmv)
+        gmv += g_gmv
+        coupon += g_coupon
+        merchant += g_merchant
+        commission += g_commission
+        fee += g_fee
+        goods += g_goods
+        extras += group.rows[G_IN_EXTRAS, g]
+        share = group.rows[G_RETURNS, g] / max(group.rows[G_IN_ORDERS, g], TINY)
+        sent_back = np.floor(g_gmv * share)
+        group.rows[G_SENT_BACK, g] = sent_back
+        orders += group.rows[G_RETURNS, g]
+        back += sent_back
+        back_coupon += np.floor(g_coupon * share)
+        back_merchant += np.floor(g_merchant * share)
+        back_commission += np.floor(g_commission * share)
+        back_fee += np.floor(g_fee * share)
+        back_goods += np.floor(g_goods * share)
+    book_arrivals(state, gmv, coupon, merchant, commission, fee, goods, extras)
+    refunds = state.refunds
     for i in range(WINDOWS):
         part = world.refund_share[i]
-        refunds = state.refunds[i]
-        refunds[R_GMV] += np.floor(total_gmv * part)
-        refunds[R_COUPON] += np.floor(total_coupon * part)
-        refunds[R_COUPON_MERCHANT] += np.floor(total_merchant * part)
-        refunds[R_COMMISSION] += np.floor(total_commission * part)
-        refunds[R_FEE] += np.floor(total_fee * part)
-        refunds[R_GOODS] += np.floor(total_goods * part)
-    return orders, total_gmv
+        merchant_part = np.floor(back_merchant * part)      # each payer's part alone, so that nobody gets back more than he gave
+        coupon_part = merchant_part + np.floor((back_coupon - back_merchant) * part)
+        refunds[i, R_GMV] += coupon_part + np.floor((back - back_coupon) * part)
+        refunds[i, R_COUPON] += coupon_part
+        refunds[i, R_COUPON_MERCHANT] += merchant_part
+        refunds[i, R_COMMISSION] += np.floor(back_commission * part)
+        refunds[i, R_FEE] += np.floor(back_fee * part)
+        refunds[i, R_GOODS] += np.floor(back_goods * part)
+    return orders
 
 
 @kernel
-def mature_refunds(world, state, i, out, last):
-    """Release compartment i: a share 1 - e^(-dt/tau) of each line, or all on the last tick; whole fen into `out`."""
+def mature_refunds(world, state, i, group, last):
+    """Release compartment i: a share 1 - e^(-dt/tau) of each line, or all on the last tick; whole fen into G_MATURED."""
     for line in range(REFUND_LINES):
         waiting = state.refunds[i, line]
         released = waiting if last else np.floor(waiting * world.refund_release[i])
-        out[line] = released
+        group.rows[G_MATURED, line] = released
         state.refunds[i, line] = waiting - released

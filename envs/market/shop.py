@@ -6,6 +6,7 @@ from .compiled import kernel
 from .layout import (
     AD,
     AD_GROUP,
+    CELLS,
     G_IMPRESSIONS,
     G_ORDERS,
     GROUPS,
@@ -14,29 +15,24 @@ from .layout import (
     LEVER_CREATIVE,
     LEVER_TIER,
     NATURAL,
-    PAID,
-    POOLS,
+    REST,
     S_AUCTIONS,
-    S_NOISE,
     S_DISPERSION,
+    S_NOISE,
     S_SHOWN,
     SCENES,
     SEGMENTS,
+    SHOWN,
+    TERM,
     TIERS,
     TRANSACTION,
-    CLICKED,
-    ORDERED,
-    REDEEMED,
-    REST,
-    SEEN,
     UNIFORM,
 )
-from .numerics import HALF, ONE, ZERO, exp32, log32, normal_quantile
-from .streams import SLOT_CREATIVE, SLOT_NOISE, fill_uniform
+from .numerics import ONE, ZERO, exp32, log32, normal_quantile, quantile_curve, quantile_shape
+from .streams import SLOT_CREATIVE, SLOT_NOISE, fill_row
 
 F = np.float32
 LEAST_COMMISSION = F(0.002)
-NOISES = 24            # 20 are used; 24 fill whole vectors
 
 
 @kernel
@@ -44,26 +40,29 @@ def draw_noise(world, key, scene, lane):
     """Normal draws of the tick: 4 demand and 4 price innovations (S_NOISE, first 8) and 12 gamma factors (S_DISPERSION).
 
     A gamma factor of mean 1 and squared variation v makes Poisson counts negative binomial; it is drawn by the
-    Wilson-Hilferty cube (1 - v/9 + z sqrt(v)/3)^3, whose mean and variance are right to O(v^2).
+    Wilson-Hilferty cube (1 - v/9 + z sqrt(v)/3)^3, whose mean and variance are right to O(v^2). All 48 lanes are drawn and
+    20 used: LLVM would unroll a shorter loop and keep it scalar.
     """
-    fill_uniform(key, SLOT_NOISE, lane[UNIFORM], NOISES)
-    for j in range(NOISES):
-        lane[REST, j] = normal_quantile(lane[UNIFORM, j])
+    fill_row(key, SLOT_NOISE, lane, UNIFORM)
+    for j in range(CELLS):
+        lane.rows[TERM, j] = quantile_curve(lane.rows[UNIFORM, j])
+    for j in range(CELLS):
+        lane.rows[REST, j] = quantile_shape(lane.rows[UNIFORM, j], lane.rows[TERM, j])
     v = world.dispersion
     centre, root = ONE - v / F(9), np.sqrt(v) / F(3)
     for j in range(2 * SCENES):
-        scene[S_NOISE, j] = lane[REST, j]
+        scene.rows[S_NOISE, j] = lane.rows[REST, j]
     for g in range(GROUPS):
-        cube = max(centre + root * lane[REST, 2 * SCENES + g], ZERO)
-        scene[S_DISPERSION, g] = cube * cube * cube
+        cube = max(centre + root * lane.rows[REST, 2 * SCENES + g], ZERO)
+        scene.rows[S_DISPERSION, g] = cube * cube * cube
 
 
 @kernel
 def move_shocks(world, state, scene):
     """AR(1) demand shock, and xi' = phi xi + eps + a * own share of voice (design 2.1, 2.3)."""
     for s in range(SCENES):
-        state.demand_shock[s] = world.demand_keep * state.demand_shock[s] + world.demand_noise * scene[S_NOISE, s]
-        state.price_shock[s] = (world.price_keep * state.price_shock[s] + world.price_noise * scene[S_NOISE, SCENES + s]
+        state.demand_shock[s] = world.demand_keep * state.demand_shock[s] + world.demand_noise * scene.rows[S_NOISE, s]
+        state.price_shock[s] = (world.price_keep * state.price_shock[s] + world.price_noise * scene.rows[S_NOISE, SCENES + s]
                                 + world.price_reaction * state.voice[s])
 
 
@@ -71,14 +70,14 @@ def move_shocks(world, state, scene):
 def wear(world, state, merchant, lane, scene, group):
     """Share of voice, exposure of the creative mix per audience member, and user pressure (design 2.3, 2.5)."""
     for s in range(SCENES):
-        state.voice[s] = scene[S_SHOWN, s] / max(scene[S_AUCTIONS, s], ONE)
-        seen = group[G_IMPRESSIONS, s] + group[G_IMPRESSIONS, SCENES + s] + group[G_IMPRESSIONS, AD_GROUP + s]
+        state.voice[s] = scene.rows[S_SHOWN, s] / max(scene.rows[S_AUCTIONS, s], ONE)
+        seen = group.rows[G_IMPRESSIONS, s] + group.rows[G_IMPRESSIONS, SCENES + s] + group.rows[G_IMPRESSIONS, AD_GROUP + s]
         state.exposure[s] += F(seen) / merchant.audience_scene[s]
     for k in range(SEGMENTS):
         shown = ZERO
         for s in range(SCENES):
             c = AD + k * SCENES + s
-            shown += lane[SEEN, c] + lane[CLICKED, c] + lane[ORDERED, c] + lane[REDEEMED, c]
+            shown += lane.rows[SHOWN, c]
         state.pressure[k] = world.pressure_keep * state.pressure[k] + shown / merchant.audience_segment[k]
 
 
@@ -98,7 +97,7 @@ def move_quality(world, state, merchant, group):
     """
     paid_orders = ZERO
     for s in range(SCENES):
-        paid_orders += F(group[G_ORDERS, AD_GROUP + s])
+        paid_orders += F(group.rows[G_ORDERS, AD_GROUP + s])
     lift = paid_orders / max(merchant.ad_orders_reference, F(1e-6))
     excess = state.smooth_risk[0] / max(state.smooth_risk[1], F(1e-9)) - merchant.risk_reference
     ctr = state.smooth_ctr[NATURAL, 0] / max(state.smooth_ctr[NATURAL, 1], F(1e-9))
@@ -133,18 +132,18 @@ def move_tiers(world, state, control):
 
 
 @kernel
-def refresh_creatives(world, state, merchant, control, key, uniform, sampled):
+def refresh_creatives(world, state, merchant, control, key, lane, sampled):
     """Work adds up to a creative, which costs its fee, takes time, may be rejected, and joins the mix (design 2.8)."""
     if state.creative_wait >= ZERO:
         state.creative_wait -= world.hours_per_tick
         if state.creative_wait < ZERO:
             state.creative_wait = F(-1)
-            fill_uniform(key, SLOT_CREATIVE, uniform, 2)
+            fill_row(key, SLOT_CREATIVE, lane, UNIFORM)
             share = world.creative_mix_share
             drawn = world.creative_mean
             if sampled:
-                drawn += world.creative_sd * normal_quantile(uniform[0])
-                share = ZERO if uniform[1] < world.creative_rejection else share
+                drawn += world.creative_sd * normal_quantile(lane.rows[UNIFORM, 0])
+                share = ZERO if lane.rows[UNIFORM, CELLS // 2] < world.creative_rejection else share
             else:
                 share *= ONE - world.creative_rejection
             state.creative_quality += share * (max(drawn, ZERO) - state.creative_quality)

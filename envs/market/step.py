@@ -14,8 +14,8 @@ from .demand import (
     expected_coupon_cost,
     free_impressions,
     order_shift,
-    ration_coupons,
     rates,
+    ration_coupons,
     refund_shift,
     spread,
     thin,
@@ -29,18 +29,19 @@ from .layout import (
     A_PLATFORM,
     A_PROFIT,
     A_SETTLED,
-    AD,
     AD_GROUP,
+    CELL,
     CELLS,
-    G_CAPS,
+    G_SPEND,
     G_COUPON,
     G_IMPRESSIONS,
-    G_MATURED,
     G_ORDERS,
+    GROUP,
     GROUPS,
     L_REBATE,
     L_SERVICE,
     L_SPEND,
+    LANE,
     LEVER_BID,
     LEVER_BOOST,
     LEVER_COUPON,
@@ -50,21 +51,19 @@ from .layout import (
     LOGARITHMIC,
     MEAN_SEEN,
     OUTCOMES,
-    REST,
     S_DISPERSION,
     S_NOISE,
+    SCENE,
     SCENES,
     SEEN,
-    SMALL,
-    SMALL_COUNT,
-    TERM,
     UNIFORM,
+    UNIFORM_2,
     WINDOWS,
 )
-from .ledger import accrue, book_arrivals, book_refunds, protect, roi_parts, score
-from .numerics import HALF, ONE, ZERO, exp32
+from .ledger import accrue, book_refunds, protect, roi_parts, score
+from .numerics import ONE, ZERO, exp32
 from .observe import observe, record
-from .orders import count_groups, deliver, draw_refunds, fit_coupons, mature_refunds
+from .orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
 from .sampling import poisson
 from .shop import (
     draw_noise,
@@ -75,7 +74,7 @@ from .shop import (
     refresh_creatives,
     wear,
 )
-from .streams import SLOT_COUNTS, SLOT_DELAY, SLOT_REFUND, episode_key, fill_uniform, tick_key
+from .streams import SLOT_COUNTS, SLOT_DELAY, SLOT_REFUND, episode_key, fill_row, tick_key
 
 F, U = np.float32, np.uint64
 SETTLED_REWARD, INCREMENTAL_REWARD, PROFIT_REWARD, SCORE_REWARD, PLATFORM_REWARD = range(5)
@@ -127,9 +126,8 @@ def affordable_boost(world, state, merchant, boost):
 def draw_counts(key, lane):
     """Sample the four thinned Poisson counts of every lane, each outcome on its own slots."""
     for outcome in range(OUTCOMES):
-        fill_uniform(key, SLOT_COUNTS + outcome * (CELLS // 2), lane[UNIFORM], CELLS)
-        poisson(lane[MEAN_SEEN + outcome], lane[UNIFORM], lane[SEEN + outcome],
-                lane[TERM], lane[REST], lane[SMALL], lane[SMALL_COUNT])
+        fill_row(key, SLOT_COUNTS + outcome * (CELLS // 2), lane, UNIFORM + outcome)
+    poisson(lane)
 
 
 @kernel
@@ -137,7 +135,7 @@ def expect_counts(lane):
     """Expectation mode: the counts are their means."""
     for outcome in range(OUTCOMES):
         for c in range(CELLS):
-            lane[SEEN + outcome, c] = lane[MEAN_SEEN + outcome, c]
+            lane.rows[SEEN + outcome, c] = lane.rows[MEAN_SEEN + outcome, c]
 
 
 @kernel
@@ -148,7 +146,7 @@ def impressions(world, state, merchant, cells, calendar, lane, scene, limit, cap
     appeal, value, refund = tier_terms(world, state, control)
     shift = order_shift(world, control, appeal, calendar[2, state.calendar + day])
     creative_appeal(world, state, scene)
-    spread(world, state, control, scene, scene[S_DISPERSION], lane)
+    spread(world, state, control, scene, lane)
     rates(world, cells, lane, shift, refund_shift(world, control, refund), value)
     free_impressions(cells, lane)
     run_auctions(world, state, cells, lane, scene, control, merchant.roi_target, calendar[1, state.calendar + day], boost)
@@ -169,7 +167,7 @@ def grant_coupons(world, state, merchant, cells, lane, shift):
 
 
 @kernel
-def settle_tick(world, state, merchant, lane, group, boost, spent, uniform, count, number, chance, out, last, key):
+def settle_tick(world, state, merchant, lane, group, boost, spent, last, key):
     """Orders placed, delivered, refunded, and every line booked; returns nothing, the ledger is the result."""
     sampled = world.sampled != 0
     book = state.ledger
@@ -177,8 +175,8 @@ def settle_tick(world, state, merchant, lane, group, boost, spent, uniform, coun
     count_groups(world, lane, state.control, group)
     placed, coupon = 0.0, 0.0
     for g in range(GROUPS):
-        placed += group[G_ORDERS, g]
-        coupon += group[G_COUPON, g]
+        placed += group.rows[G_ORDERS, g]
+        coupon += group.rows[G_COUPON, g]
     state.placed += placed
     state.coupon_committed = min(state.coupon_committed + np.ceil(coupon * world.merchant_share), merchant.coupon_budget)
     book[L_SPEND] += spent
@@ -188,15 +186,13 @@ def settle_tick(world, state, merchant, lane, group, boost, spent, uniform, coun
     allowed = np.floor(world.boost_share * merchant.budget) - state.boost_spend
     state.boost_spend += min(np.floor(spent * np.float64(extra / (ONE + extra))), max(allowed, 0.0))
     state.day_spend += spent
-    fill_uniform(key, SLOT_DELAY, uniform, 48)
-    deliver(world, state, group, uniform, last, sampled)
-    book_arrivals(world, state, group, goods_rate)
-    fill_uniform(key, SLOT_REFUND, uniform, GROUPS)
-    orders, _ = draw_refunds(world, state, group, number, chance, uniform, count, goods_rate, sampled)
-    state.refunded_orders += orders
+    fill_row(key, SLOT_DELAY, lane, UNIFORM)
+    fill_row(key, SLOT_REFUND, lane, UNIFORM_2)
+    deliver(world, state, lane, group, last, sampled)
+    state.refunded_orders += settle_arrivals(world, state, lane, group, goods_rate, sampled)
     for i in range(WINDOWS):
-        mature_refunds(world, state, i, out, last)
-        book_refunds(world, state, i, out)
+        mature_refunds(world, state, i, group, last)
+        book_refunds(world, state, i, group)
 
 
 @kernel
@@ -212,11 +208,12 @@ def measure(world, state, merchant):
 
 
 @kernel
-def write_costs(world, state, merchant, group, before_value, before_paid, spent, committed, costs):
+def write_costs(world, state, merchant, group, before_value, before_paid, before_settled, before_gmv, spent, committed, costs):
     """Signed cost parts of the tick: they sum over the episode to the constraint's own value (design 3).
 
     roi: (target * cost - value) / (budget * target); budget and subsidy: shares used, of which 1 is the limit; ad load: ad
-    impressions beyond the limit's share, per thousand audience; refund rate: refunds beyond the limit's share of GMV.
+    impressions beyond the limit's share of impressions, per member of the audience; refund rate: refunds within the window
+    beyond the limit's share of GMV, / (budget * target).
     """
     target, scale = np.float64(merchant.roi_target), merchant.budget * np.float64(merchant.roi_target)
     value, paid = roi_parts(world, state.accrued[A_SETTLED], state.accrued[A_GMV], state.accrued[A_COST], state.ledger[L_SPEND])
@@ -225,12 +222,15 @@ def write_costs(world, state, merchant, group, before_value, before_paid, spent,
     costs[2] = F((state.coupon_committed - committed) / max(merchant.coupon_budget, 1.0))
     ads, shown = 0.0, 0.0
     for g in range(GROUPS):
-        shown += group[G_IMPRESSIONS, g]
-        ads += group[G_IMPRESSIONS, g] if g >= AD_GROUP else 0.0
+        shown += group.rows[G_IMPRESSIONS, g]
+        ads += group.rows[G_IMPRESSIONS, g] if g >= AD_GROUP else 0.0
     people = 0.0
     for s in range(SCENES):
         people += merchant.audience_scene[s]
     costs[3] = F((ads - world.ad_load_limit * shown) / people)
+    gmv = state.accrued[A_GMV] - before_gmv
+    refunds = gmv - (state.accrued[A_SETTLED] - before_settled)
+    costs[4] = F((refunds - world.refund_rate_limit * gmv) / scale)
 
 
 @kernel
@@ -248,7 +248,7 @@ def tick(world, merchant, cells, state, action, index, hours, calendar, lane, sc
         draw_noise(world, key, scene, lane)
         move_shocks(world, state, scene)
     else:
-        scene[S_NOISE, :], scene[S_DISPERSION, :] = ZERO, ONE
+        scene.rows[S_NOISE, :], scene.rows[S_DISPERSION, :] = ZERO, ONE
         move_shocks(world, state, scene)
     traffic_of_scene(world, state, hours, calendar, day, scene)
     limit = limits(world, state, merchant, caps)
@@ -263,24 +263,33 @@ def tick(world, merchant, cells, state, action, index, hours, calendar, lane, sc
     spent = charge(lane, scene, limit, caps, sampled)
     before = measure(world, state, merchant)
     value, paid = roi_parts(world, state.accrued[A_SETTLED], state.accrued[A_GMV], state.accrued[A_COST], state.ledger[L_SPEND])
-    committed = state.coupon_committed
-    settle_tick(world, state, merchant, lane, group, boost, spent, lane[UNIFORM], lane[TERM], lane[REST], lane[SMALL],
-                group[G_MATURED], last, key)
+    settled, gmv, committed = state.accrued[A_SETTLED], state.accrued[A_GMV], state.coupon_committed
+    settle_tick(world, state, merchant, lane, group, boost, spent, last, key)
     record(world, state, lane, scene, group)
     wear(world, state, merchant, lane, scene, group)
     move_quality(world, state, merchant, group)
     move_influencers(world, state, state.control)
     move_tiers(world, state, state.control)
-    refresh_creatives(world, state, merchant, state.control, key, lane[UNIFORM], sampled)
+    refresh_creatives(world, state, merchant, state.control, key, lane, sampled)
     goods_rate = 1.0 - np.float64(merchant.margin)
     accrue(world, state, goods_rate)
     if last and world.protection:
         protect(world, state, np.float64(merchant.roi_target))
         accrue(world, state, goods_rate)
-    write_costs(world, state, merchant, group, value, paid, spent, committed, costs)
+    write_costs(world, state, merchant, group, value, paid, settled, gmv, spent, committed, costs)
     state.tick += 1
     state.done = 1 if last else 0
     return F((measure(world, state, merchant) - before) / (merchant.budget * np.float64(merchant.roi_target)))
+
+
+@kernel
+def block(array, dtype):
+    """A two-dimensional work array as a record with one field, `rows`.
+
+    A record's field has a shape the compiler knows: its rows then lie at known distances and need no overlap checks at
+    run time, which cost more than a short loop itself and keep loops of 12 or 16 from being vectorised at all.
+    """
+    return array.reshape(array.size).view(dtype)[0]
 
 
 def _entries(sources):
@@ -291,27 +300,29 @@ def _entries(sources):
                    observations, rewards, dones, costs, lane, scene, group, passive):
         """Step markets first..last-1; with passive set they bid nothing and no observation is written."""
         _ = sources
-        caps = group[G_CAPS]
+        lanes, scenes, groups = block(lane, LANE), block(scene, SCENE), block(group, GROUP)
+        caps = groups.rows[G_SPEND]
         for i in range(first, last):
             if states[i].done:
                 continue
-            rewards[i] = tick(world[0], merchants[i], cells[i], states[i], actions[i], index, hours, calendar, lane,
-                              scene, group, caps, passive, costs[i])
+            rewards[i] = tick(world[0], merchants[i], block(cells[i], CELL), states[i], actions[i], index, hours,
+                              calendar, lanes, scenes, groups, caps, passive, costs[i])
             if not passive:
                 dones[i] = states[i].done
-                observe(world[0], states[i], merchants[i], calendar, remaining, clock, observations[i])
+                observe(world[0], states[i], merchants[i], calendar, remaining, clock, lanes, observations[i])
 
     @entry
     def reset_batch(first, last, world, base, merchants, cells, states, mask, calendar, clock, remaining, observations,
                     lane, scene, draws):
         """Draw a new merchant and day for every masked market, keyed by its record's seed and episode."""
         _ = sources
+        lanes, scenes = block(lane, LANE), block(scene, SCENE)
         for i in range(first, last):
             if mask[i]:
                 states[i].key = episode_key(states[i].seed, states[i].episode, world[0].split)
-                draw_merchant(world[1], base, states[i].key, merchants[i], cells[i], states[i], lane, scene,
-                              draws[0], draws[1], scene[S_DISPERSION])
-                observe(world[0], states[i], merchants[i], calendar, remaining, clock, observations[i])
+                draw_merchant(world[1], base, states[i].key, merchants[i], block(cells[i], CELL), states[i], lanes,
+                              scenes, draws[0], draws[1])
+                observe(world[0], states[i], merchants[i], calendar, remaining, clock, lanes, observations[i])
 
     return step_batch, reset_batch
 

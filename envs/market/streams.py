@@ -7,19 +7,20 @@ does not depend on what else was drawn, on the batch, or on the policy: common r
 import numpy as np
 
 from .compiled import kernel, scalar
+from .layout import CELLS
 
 F, U = np.float32, np.uint64
 GOLDEN, MIX_1, MIX_2 = U(0x9E3779B97F4A7C15), U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
-S8, S27, S30, S31, S40, LOW24 = U(8), U(27), U(30), U(31), U(40), U(0xFFFFFF)
+S9, S27, S30, S31, S41, LOW23 = U(9), U(27), U(30), U(31), U(41), U(0x7FFFFF)
 HALF = F(0.5)
-UNIT = F(1 / 16777216)
+UNIT = F(1 / 8388608)      # 23 bits: with 24, float32 would round (2^24 - 1/2) / 2^24 up to 1
 
 # Splits of the merchant population: disjoint streams by construction.
 TRAIN, TEST = U(0x7261696E), U(0x74657374)
 MERCHANT_TICK = U(0xFFFFFFFF)       # the "tick" whose slots draw the merchant
 
 # First 64-bit word of each purpose within a tick; a word gives two uniforms.
-SLOT_NOISE, SLOT_DELAY, SLOT_REFUND, SLOT_CREATIVE, SLOT_COUNTS = 0, 16, 48, 56, 64
+SLOT_NOISE, SLOT_DELAY, SLOT_REFUND, SLOT_CREATIVE, SLOT_COUNTS = 0, 24, 48, 72, 96
 
 
 @scalar
@@ -44,9 +45,19 @@ def tick_key(key, tick):
 
 @kernel
 def fill_uniform(key, slot, out, n):
-    """Write n (even) uniforms in (0, 1): two 24-bit draws from each word of the stream, from `slot` on."""
+    """Write n (even) uniforms in (0, 1): two 23-bit draws from each word of the stream, from `slot` on."""
     half = n // 2
     for j in range(half):
         word = mix(key + U(slot + j) * GOLDEN)
-        out[j] = (F(np.int32(word >> S40)) + HALF) * UNIT
-        out[half + j] = (F(np.int32((word >> S8) & LOW24)) + HALF) * UNIT
+        out[j] = (F(np.int32(word >> S41)) + HALF) * UNIT
+        out[half + j] = (F(np.int32((word >> S9) & LOW23)) + HALF) * UNIT
+
+
+@kernel
+def fill_row(key, slot, lane, row):
+    """The same into a row of 48 lanes, without taking the row out of its array."""
+    half = CELLS // 2
+    for j in range(half):
+        word = mix(key + U(slot + j) * GOLDEN)
+        lane.rows[row, j] = (F(np.int32(word >> S41)) + HALF) * UNIT
+        lane.rows[row, half + j] = (F(np.int32((word >> S9) & LOW23)) + HALF) * UNIT

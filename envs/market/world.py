@@ -284,7 +284,8 @@ def calendar_table(s: Scenario, days: int) -> np.ndarray:
 def remaining_table(s: Scenario, days: int, hours: np.ndarray, calendar: np.ndarray) -> np.ndarray:
     """Share of the episode's expected ad traffic still to come before each tick, by calendar shift and first weekday."""
     volume = np.array(_values(s.traffic.ad, SCENES))
-    day_curve = (volume @ hours) / max(volume.sum(), 1e-9)
+    volume = volume if volume.sum() > 0 else np.ones(len(SCENES))      # without ads, the scenes' plain average
+    day_curve = (volume @ hours) / volume.sum()
     weekday = np.array(s.traffic.weekday)
     shifts = (s.merchants.calendar_shift if s.traffic.events else 0) + 1
     table = np.zeros((shifts, 7, days * s.clock.ticks_per_day + 1))
@@ -292,5 +293,5 @@ def remaining_table(s: Scenario, days: int, hours: np.ndarray, calendar: np.ndar
         for first in range(7):
             daily = np.array([weekday[(first + d) % 7] * calendar[0, shift + d] for d in range(days)])
             flow = (daily[:, None] * day_curve).ravel()
-            table[shift, first, :-1] = flow[::-1].cumsum()[::-1] / flow.sum()
+            table[shift, first, :-1] = flow[::-1].cumsum()[::-1] / max(flow.sum(), 1e-300)
     return table.astype(np.float32)

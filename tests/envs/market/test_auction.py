@@ -1,0 +1,100 @@
+"""The auction's closed forms against Monte Carlo, and the hard limits on what ads may cost."""
+
+import numpy as np
+import pytest
+from chengfang.envs.market import layout as rows
+from chengfang.envs.market.auction import second_price_payment, win_probability
+from chengfang.envs.scenario import load_scenario
+
+F = np.float32
+DRAWS, STANDARD_ERRORS = 1_000_000, 4.5
+CASES = [(mean, sigma, bid) for mean, sigma in ((2.85, 0.95), (3.3, 0.5), (1.0, 1.5)) for bid in (3.0, 12.0, 25.0, 80.0)]
+
+
+def competing(mean, sigma):
+    return np.random.default_rng(7).lognormal(mean, sigma, DRAWS)
+
+
+def assert_mean(samples, expected):
+    assert abs(samples.mean() - expected) < STANDARD_ERRORS * samples.std() / np.sqrt(samples.size)
+
+
+@pytest.mark.parametrize(("mean", "sigma", "bid"), CASES)
+def test_win_probability(mean, sigma, bid):
+    assert_mean((competing(mean, sigma) < bid).astype(float), win_probability(F(np.log(bid)), F(mean), F(sigma)))
+
+
+@pytest.mark.parametrize(("mean", "sigma", "bid"), CASES)
+def test_second_price_payment(mean, sigma, bid):
+    z = competing(mean, sigma)
+    assert_mean(np.where(z < bid, z, 0), second_price_payment(F(np.log(bid)), F(mean), F(sigma)))
+
+
+@pytest.mark.parametrize(("mean", "sigma", "bid"), CASES)
+def test_first_price_payment(mean, sigma, bid):
+    z = competing(mean, sigma)
+    assert_mean(np.where(z < bid, bid, 0), bid * win_probability(F(np.log(bid)), F(mean), F(sigma)))
+
+
+def test_win_and_payment_rise_with_the_bid_and_payment_stays_below_it():
+    bids = np.geomspace(0.01, 1e4, 400).astype(F)
+    won = np.array([win_probability(F(np.log(b)), F(3), F(0.9)) for b in bids])
+    paid = np.array([second_price_payment(F(np.log(b)), F(3), F(0.9)) for b in bids])
+    assert (np.diff(won) >= -3e-7).all()
+    assert (np.diff(paid) >= -3e-7 * paid[1:]).all()
+    assert (paid <= bids * won * (1 + 2e-6)).all()
+    assert paid[-1] == pytest.approx(np.exp(3 + 0.9**2 / 2), rel=1e-5)        # whoever always wins pays the mean
+
+
+@pytest.mark.parametrize("rule", ["first", "second"])
+def test_price_paid_stays_below_the_bid_in_every_lane(rule, harness):
+    rig = harness.Rig(load_scenario({"auction": {"price_rule": rule}}), sampled=False).reset([3])
+    for level in (-0.9, -0.3, 0.0, 0.6, 1.0):
+        rig.step(np.where(np.char.startswith(rig.levers, "bid"), level, 0.0))
+        price, offer = rig.scratch.lane[rows.PAY, rows.AD:], rig.scratch.lane[rows.OFFER, rows.AD:]
+        assert (price <= offer).all()
+        assert (price > 0).all()
+
+
+@pytest.mark.parametrize("rule", ["first", "second"])
+def test_spend_rises_with_the_bid_lever_and_is_nothing_at_its_end(rule, harness):
+    scenario = load_scenario({"auction": {"price_rule": rule}, "merchants": {"budget_low": 40, "budget_high": 50}})
+    rig = harness.Rig(scenario, 21, levers="bidding", sampled=False).reset([5] * 21)
+    rig.step(np.linspace(-1, 1, 21)[:, None] * np.ones(4))
+    spend = rig.ledger("spend")
+    assert spend[0] == 0
+    assert (np.diff(spend)[spend[1:] > 0] > 0).all()
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+@pytest.mark.parametrize("budget", [0.01, 0.1, 1.0])
+def test_budget_is_met_never_exceeded(budget, sampled, harness):
+    scenario = load_scenario({"merchants": {"budget_low": budget, "budget_high": budget}, "constraints": {"scene_share": 1.0}})
+    rig = harness.Rig(scenario, 64, levers="bidding", sampled=sampled).reset()
+    for _ in range(rig.ticks):
+        rig.step(np.ones(4))
+        assert (rig.ledger("spend") <= rig.merchants["budget"]).all()
+    assert (rig.ledger("spend") >= 0.99 * rig.merchants["budget"] - 200).all()
+
+
+def test_incremental_ads_enter_only_the_increment(harness):
+    auctions = {}
+    for switch in (True, False):
+        scenario = load_scenario({"regime": {"incremental_ads": switch}})
+        rig = harness.Rig(scenario, sampled=False).reset([1])
+        rig.step(np.zeros(len(rig.levers)))
+        auctions[switch] = rig.states["tick_auctions"][0]
+    overlap = np.array(list(scenario.free_traffic.cannibalisation.values()))
+    np.testing.assert_allclose(auctions[True] / auctions[False], 1 - overlap, rtol=1e-5)
+
+
+def test_market_answers_a_loud_bidder(harness):
+    """xi' = phi xi + a * own share of voice."""
+    rig = harness.Rig(load_scenario({"auction": {"reaction": 0.5, "shock_persistence": 0.9}}), sampled=False).reset([1])
+    shock = np.zeros(4)
+    for _ in range(5):
+        voice = rig.states["voice"][0].astype(float)
+        rig.step(np.full(len(rig.levers), 0.5))
+        shock = 0.9 * shock + 0.5 * voice
+        np.testing.assert_allclose(rig.states["price_shock"][0], shock, rtol=1e-5)
+    assert (shock > 0).all()
