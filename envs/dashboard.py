@@ -82,7 +82,8 @@ def _splits(states: np.ndarray, constants: np.void) -> dict[str, np.ndarray]:
     n = len(states)
     settled = (states["gmv"] - states["refunded"]) / FEN
     groups = {"impressions": states["impressions"], "clicks": states["clicks"], "orders": states["orders"],
-              "gmv": states["gmv"] / FEN, "settled_gmv": settled, "coupon_cost": states["coupon"] * constants["merchant_share"] / FEN}
+              "gmv": states["gmv"] / FEN, "settled_gmv": settled,
+              "coupon_cost": states["coupon"] * constants["merchant_share"] / FEN}
     result = {f"spend_{scene}": states["scene_spend"][:, s] / FEN for s, scene in enumerate(SCENES)}
     for metric, values in groups.items():
         table = values.reshape(n, len(POOLS), len(SCENES))

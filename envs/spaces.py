@@ -24,7 +24,10 @@ def action_space(levers: tuple[str, ...]) -> Box:
 
 
 def cost_limits(scenario: Scenario) -> dict[str, float]:
-    """Limit of each cost summed over an episode; the ROI part is signed and may not end above 0. Ad load and refund rate only where the scenario limits them."""
+    """Limit of each cost summed over an episode; the ROI part is signed and may not end above 0.
+
+    Ad load and refund rate only where the scenario limits them.
+    """
     limits = {"roi": 0.0, "budget": 1.0, "subsidy": 1.0}
     if scenario.constraints.ad_load < 1:
         limits["ad_load"] = 0.0

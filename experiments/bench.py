@@ -33,16 +33,16 @@ def bench(envs: int = 1024, repeats: int = 7, quick: bool = False, learner: bool
     """Measure everything; `told` hears what is being measured."""
     repeats = 3 if quick else repeats
     figures = []
-    for name, measure in (
-            ("batch, sampled", lambda: Figure(f"batch of {envs:,}, sampled", batch_rate(envs, True, repeats), "env-steps/CPU s", 250e3, 500e3)),
-            ("batch, expected", lambda: Figure(f"batch of {envs:,}, expectation mode", batch_rate(envs, False, repeats), "env-steps/CPU s", None, 1.5e6)),
-            ("single env", lambda: Figure("single env, unwrapped", single_rate(repeats), "steps/CPU s", 100e3, 200e3)),
-            ("threads", lambda: Figure("2 threads over 1", thread_ratio(8192, repeats), "x", 1.6, 1.85)),
-            ("reset", lambda: Figure("reset, drawing a merchant", reset_rate(envs, repeats), "us/env")),
-            ("memory", lambda: Figure("memory per env", memory_per_env(), "bytes")),
-            ("start", lambda: Figure("import to first step, compiled code cached", start_time(repeats), "s", 1.2, 0.7, True))):
+    for name, unit, floor, goal, measure in (
+            (f"batch of {envs:,}, sampled", "env-steps/CPU s", 250e3, 500e3, lambda: batch_rate(envs, True, repeats)),
+            (f"batch of {envs:,}, expectation mode", "env-steps/CPU s", None, 1.5e6, lambda: batch_rate(envs, False, repeats)),
+            ("single env, unwrapped", "steps/CPU s", 100e3, 200e3, lambda: single_rate(repeats)),
+            ("2 threads over 1", "x", 1.6, 1.85, lambda: thread_ratio(8192, repeats)),
+            ("reset, drawing a merchant", "us/env", None, None, lambda: reset_rate(envs, repeats)),
+            ("memory per env", "bytes", None, None, memory_per_env),
+            ("import to first step, cached", "s", 1.2, 0.7, lambda: start_time(repeats))):
         told(name)
-        figures.append(measure())
+        figures.append(Figure(name, measure(), unit, floor, goal, at_most=unit == "s"))
     if learner:
         told("PPO end to end")
         figures.append(Figure("PPO end to end, 1,024 envs", ppo_rate(400_000 if quick else 1_200_000), "steps/s", 40e3, 65e3))

@@ -328,7 +328,8 @@ def _provenance(base: Scenario, auctions: AuctionLog, fit: Landscape, click: Cli
 def _priors(weekday: WeekdayFit | None) -> tuple[str, ...]:
     """Names of what the log could not tell: whole sections, and the rest of those it touched."""
     texts = ("name", "description", "source")
-    touched = {"traffic": f"traffic (volumes at the base's clicks per day, segments, live_hourly, {'' if weekday else 'weekday, '}shocks, events)",
+    touched = {"traffic": f"traffic (volumes at the base's clicks per day, segments, live_hourly, "
+                          f"{'' if weekday else 'weekday, '}shocks, events)",
                "auction": "auction (differences between scenes and segments, price rule, shocks, reaction)",
                "click": "click (differences between scenes, segments and pools, fatigue, pressure)"}
     return tuple(touched.get(field, field) for field in Scenario.model_fields if field not in texts)

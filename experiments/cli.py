@@ -59,10 +59,10 @@ def _overrides(changes: list[str] | None) -> dict[str, Any]:
     return dict(parse_override(text) for text in changes or [])
 
 
-def _setting(task_name: str, scenario: str | None, changes: list[str] | None, days: int | None = None, split: str = "test") -> Setting:
+def _setting(task_name: str, scenario: str | None, changes: list[str] | None, split: str = "test") -> Setting:
     task = find_task(task_name)
     market = load_scenario(scenario or task.scenario, _overrides(changes))
-    return Setting(market, select_levers(task.levers), days or task.days, split)
+    return Setting(market, select_levers(task.levers), task.days, split)
 
 
 @app.command()
@@ -112,7 +112,8 @@ def _compare_config(config: Path | None, scenario: str | None, task: str | None,
         wanted["seeds"] = list(range(seeds))
     base = load_config(config, wanted)
     if scenario is not None or changes:
-        wanted["scenario"] = load_scenario(scenario if scenario is not None else base.scenario, _overrides(changes)).model_dump(mode="json")
+        market = load_scenario(base.scenario if scenario is None else scenario, _overrides(changes))
+        wanted["scenario"] = market.model_dump(mode="json")
     learners = {} if rules_only else {name: s.model_dump() for name, s in base.learners.items()}
     for name, count in _steps(steps, list(learners)).items():
         learners[name]["steps"] = count
@@ -140,7 +141,7 @@ def _steps(text: str | None, learners: list[str]) -> dict[str, int]:
 def train(
         algorithm: Annotated[str, typer.Argument(help="PPO or SAC, with the settings of the shipped comparison.")],
         task: TaskOption = "SuperPlan", scenario: ScenarioOption = None, set_: SetOption = None,
-        out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the policy; default runs/<task>-<algorithm>-<seed>.")] = None,
+        out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the policy; default runs/<task>-<name>.")] = None,
         steps: Annotated[float | None, typer.Option(help="Environment steps.", min=1)] = None,
         seed: Annotated[int, typer.Option(help="Training seed.", min=0)] = 0,
         track: Annotated[Track, typer.Option(help="W&B: offline writes files only; online uploads.")] = "offline",
@@ -201,7 +202,8 @@ def evaluate(
                                     "scenario": setting.scenario.name, "scenario_hash": setting.scenario.hash}
             sys.stdout.write(json.dumps(data) + "\n")
         else:
-            console.print(rich_table([row], f"{short_name(find_task(task))} on {setting.scenario.name}, {episodes} episodes from seed {seed}"))
+            title = f"{short_name(find_task(task))} on {setting.scenario.name}, {episodes} episodes from seed {seed}"
+            console.print(rich_table([row], title))
             console.print(LEGEND, style="dim")
 
 
@@ -275,7 +277,9 @@ def show_scenario(
 
 
 @scenarios_app.command("validate")
-def validate_scenario(scenario: Annotated[str, typer.Argument(help="A YAML file or shipped name.")], set_: SetOption = None) -> None:
+def validate_scenario(
+        scenario: Annotated[str, typer.Argument(help="A YAML file or shipped name.")], set_: SetOption = None,
+) -> None:
     """Check a market; says everything that is wrong with it at once."""
     with plain_errors():
         market = load_scenario(scenario, _overrides(set_))

@@ -96,8 +96,9 @@ def _fingerprint(path: Path) -> str:
 
 
 def _progress(console: Console) -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                    TextColumn("[dim]{task.fields[note]}"), console=console, speed_estimate_period=60)
+    return Progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn(),
+                    TimeRemainingColumn(), TextColumn("[dim]{task.fields[note]}"), console=console, speed_estimate_period=60,
+                    refresh_per_second=2)
 
 
 def _seeds(config: CompareConfig) -> np.ndarray:
@@ -237,7 +238,8 @@ def _figures(config: CompareConfig, setting: Setting, folder: Path, nothing: dic
     for kind in ("learner", "rule"):
         best = next((r.agent for r in ranked(rows) if r.kind == kind), None)
         if best is not None:
-            shown[best] = load_policy(folder / "runs" / run_name(best, config.seeds[0])) if kind == "learner" else make_rule(best, spec)
+            learned = folder / "runs" / run_name(best, config.seeds[0])
+            shown[best] = load_policy(learned) if kind == "learner" else make_rule(best, spec)
     count = min(CHUNK, config.episodes)
     first = {name: values[:count] for name, values in nothing.items()}
     pacing_figure({name: watch(policy, setting, count, config.test_seed, first)[0] for name, policy in shown.items()},
@@ -267,8 +269,8 @@ def _training_seconds(config: CompareConfig, folder: Path) -> dict[str, Any]:
         for seed in config.seeds:
             lines = read_metrics(folder / "runs" / run_name(name, seed))
             if lines:
-                found[run_name(name, seed)] = {"seconds": round(lines[-1]["seconds"], 1),
-                                               "median_steps_per_second": round(float(np.median([x["steps_per_second"] for x in lines])))}
+                rate = float(np.median([line["steps_per_second"] for line in lines]))
+                found[run_name(name, seed)] = {"seconds": round(lines[-1]["seconds"], 1), "median_steps_per_second": round(rate)}
     return found
 
 

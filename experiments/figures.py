@@ -86,7 +86,8 @@ def watch(policy: Policy, setting: Setting, episodes: int, seed: int, nothing: d
             "traffic": float(np.mean(1 - market.observations[:, 7]))})
 
     result = evaluate(policy, setting, episodes, seed, nothing, watch=note)
-    return Watched(*(np.array([f[k] for f in frames]) for k in ("time", "spent", "roi", "scene", "pool", "depth", "traffic"))), result
+    names = ("time", "spent", "roi", "scene", "pool", "depth", "traffic")
+    return Watched(*(np.array([frame[name] for frame in frames]) for name in names)), result
 
 
 def pacing_figure(plans: dict[str, Watched], path: Path) -> None:

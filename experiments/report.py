@@ -105,7 +105,8 @@ def verdict(rows: list[Row]) -> str:
         how = f"loses to the best rule, {rule.agent}, by {-ratio:.1f} % (intervals apart)"
     else:
         how = f"and the best rule, {rule.agent}, cannot be told apart ({ratio:+.1f} %, intervals overlap)"
-    return f"The best learner, {best.agent}, {how}. Rules run with their default parameters; learners with {best.seeds} training seed(s)."
+    seeds = f"{best.seeds} training seed{'s' if best.seeds > 1 else ''}"
+    return f"The best learner, {best.agent}, {how}. Rules run with their default parameters; learners with {seeds}."
 
 
 def write_tables(folder: Path, rows: list[Row], title: str) -> None:

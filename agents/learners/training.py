@@ -1,6 +1,7 @@
 """Train PPO or SAC from stable-baselines3 on the native batch, with resumable checkpoints (design 5).
 
-A checkpoint is a torch file of tensors and numbers, read back with `weights_only=True`; the finished policy is saved as safetensors.
+A checkpoint is a torch file of tensors and numbers, read back with `weights_only=True`; the finished policy is saved
+as safetensors.
 """
 
 import time
@@ -13,6 +14,7 @@ import torch
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 
 from ...envs import FEATURE_NAMES, Scenario
 from ...envs.sb3_vec_env import PromotionVecEnv
@@ -56,6 +58,7 @@ def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple
                           stagger=True)
     env.reward_scale = settings.reward_scale
     model = _model(settings, env, seed)
+    model.set_logger(Logger(folder=None, output_formats=[]))       # ours is the report; SB3's would litter the temporary folder
     folder.mkdir(parents=True, exist_ok=True)
     done = _restore(model, folder / "checkpoint.pt", settings)
     callback = _Reporter(settings.steps, done, report)

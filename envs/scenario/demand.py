@@ -81,6 +81,7 @@ class Tiers(Section):
     stock: dict[Tier, Annotated[float, bounded(0.01, 10)]] = table(TIERS, (0.5, 0.3, 0.2), "index", "initial heat of a tier")
     heat_elasticity: float = quantity(0.5, "logit per ln", 0, 3, "gain of the order logit per log heat over mix share")
     growth: float = quantity(0.30, "per day", 0, 5, "share of a tier that moves up per day at an exposure share of one")
-    ageing: dict[Tier, Annotated[float, bounded(0, 1)]] = table(TIERS, (0.045, 0.03, 0.02), "per day", "share of a tier's heat lost per day")
+    ageing: dict[Tier, Annotated[float, bounded(0, 1)]] = table(
+        TIERS, (0.045, 0.03, 0.02), "per day", "share of a tier's heat lost per day")
     inflow: float = quantity(0.018, "per day", 0, 1, "heat of new products entering the potential tier")
     lever_span: float = quantity(1.5, "logit", 0.1, 5, "shift of a tier's log mix at lever +1")

@@ -27,7 +27,8 @@ class Refund(Section):
 
     scene: dict[Scene, Annotated[float, bounded(0.001, 0.95)]] = table(
         SCENES, (0.16, 0.26, 0.11, 0.10), "probability", "base refund rate of a scene", REFUND_PRESS)
-    tier: dict[Tier, Annotated[float, bounded(-3, 3)]] = table(TIERS, (-0.05, 0.0, 0.15), "logit", "shift of the refund logit by tier")
+    tier: dict[Tier, Annotated[float, bounded(-3, 3)]] = table(
+        TIERS, (-0.05, 0.0, 0.15), "logit", "shift of the refund logit by tier")
     coupon_depth: float = quantity(1.2, "logit per depth", 0, 10, "rise with coupon depth: bargain hunters send back more")
     insurance: float = quantity(0.22, "logit", 0, 3, "rise at full shipping insurance", "docs/priors.md: refunds +20 %")
     service: float = quantity(0.50, "logit", 0, 3, "fall at full service effort")
@@ -47,10 +48,10 @@ class Quality(Section):
     gpm_reference: float = quantity(
         1.0, "share of own start", 0.1, 10, "GPM signal of an average product, relative to the merchant's first-day GPM")
     spill_over: dict[FreePool, Annotated[float, bounded(-2, 2)]] = table(
-        FREE_POOLS, (0.10, 0.16), "index per day", "psi, lift per day at one reference of ad orders",
+        FREE_POOLS, (0.04, 0.06), "index per day", "psi, lift per day at one reference of ad orders",
         "sign and size configurable: field studies disagree (Yang & Ghose 2010)")
     refund_penalty: float = quantity(1.5, "index per day", 0, 20, "zeta, loss per day and unit of refund rate above reference")
-    limit: float = quantity(1.5, "index", 0.1, 5, "the index stays within plus or minus this")
+    limit: float = quantity(1.0, "index", 0.1, 5, "the index stays within plus or minus this")
 
 
 class Creative(Section):
