@@ -44,16 +44,16 @@ def make_row(agent: str, kind: str, runs: list[Episodes], steps: int = 0) -> Row
 
 COLUMNS = (
     ("agent", lambda r: r.agent), ("kind", lambda r: r.kind),
-    ("score", lambda r: f"{r.score.value:.3f}"), ("95 % interval", lambda r: f"{r.score.low:.3f}-{r.score.high:.3f}"),
+    ("score", lambda r: f"{r.score.value:.3f}"), ("95 % CI", lambda r: f"{r.score.low:.2f}-{r.score.high:.2f}"),
     ("GMV", lambda r: f"{r.settled:.3f}"), ("violated", lambda r: f"{100 * r.violation:.1f} %"),
     ("short", lambda r: f"{100 * r.shortfall:.2f} %"), ("budget", lambda r: f"{100 * r.budget_use:.0f} %"),
     ("coupons", lambda r: f"{100 * r.coupon_use:.0f} %"), ("profit", lambda r: f"{r.profit:+.2f}"),
     ("seeds", lambda r: str(r.seeds)), ("steps", lambda r: f"{r.steps:,}" if r.steps else "-"))
-ON_TERMINAL = ("agent", "score", "95 % interval", "GMV", "violated", "short", "budget", "coupons", "profit")   # fits 80 characters
+ON_TERMINAL = ("agent", "score", "95 % CI", "GMV", "violated", "short", "budget", "coupons")      # fits 80 characters
 
 LEGEND = ("score: inter-quartile mean of settled GMV * min(1, (ROI/target)^2), as a multiple of doing nothing on the same random "
           "numbers; GMV: the same of settled GMV alone; violated: episodes with ROI under 0.98 of the target; short: mean of "
-          "max(0, 1 - ROI/target); budget, coupons: share used; profit: median of profit / budget.")
+          "max(0, 1 - ROI/target); budget, coupons: share used; profit (in the files): median of profit / budget.")
 
 
 def ranked(rows: list[Row]) -> list[Row]:
@@ -63,7 +63,7 @@ def ranked(rows: list[Row]) -> list[Row]:
 
 def rich_table(rows: list[Row], title: str) -> Table:
     """The table for the terminal; learners in bold."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     columns = [(name, show) for name, show in COLUMNS if name in ON_TERMINAL]
     for i, (name, _) in enumerate(columns):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)

@@ -33,7 +33,11 @@ class Note(NamedTuple):
 
 
 def run_job(job: Job, queue: Any) -> None:
-    """Train in this process; SIGINT and SIGTERM stop it after a checkpoint. Every outcome ends with one last note."""
+    """Train in this process until done or until SIGTERM, after a checkpoint. Every outcome ends with one last note.
+
+    Ctrl-C reaches the whole process group; it is the parent's to answer, with one SIGTERM to each job.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         train_job(job, queue.put)
@@ -46,6 +50,7 @@ def run_job(job: Job, queue: Any) -> None:
 
 
 def _interrupt(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)       # once: a second signal would cut the checkpoint short
     raise KeyboardInterrupt
 
 

@@ -19,6 +19,7 @@ class Settings(BaseModel):
     gamma: Share = 0.999
     hidden: list[Annotated[int, Field(ge=1, le=4096)]] = Field(default=[64, 64], max_length=6)
     batch_size: int = Field(default=4096, ge=1)
+    stagger: bool = Field(default=False, description="start the markets at different ages of a campaign")
     reward_scale: float = Field(default=1.0, gt=0, description="rewards are multiplied by this before learning")
 
 

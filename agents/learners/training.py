@@ -55,7 +55,7 @@ def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple
     """
     torch.set_num_threads(1)
     env = PromotionVecEnv(settings.num_envs, scenario, levers=levers, days=days, reward=settings.reward, threads=threads, seed=seed,
-                          stagger=True)
+                          stagger=settings.stagger)
     env.reward_scale = settings.reward_scale
     model = _model(settings, env, seed)
     model.set_logger(Logger(folder=None, output_formats=[]))       # ours is the report; SB3's would litter the temporary folder
