@@ -38,7 +38,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     | `bidding` | `bid_feed, bid_live, bid_mall, bid_search` |
     | `allocation` | the bids and `share_<scene>`, the most of the budget a scene may spend |
     | `coupon` | `bid`, `coupon_<pool>` and `tilt_<segment>`, whose product is the coupon depth |
-    | `super_plan` | all but `bid` and the tiers: also `creative`, two commissions, `insurance`, `interest_free`, `service`, `boost` |
+    | `super_plan` | all but `bid` and the tiers: also `creative`, commissions, `insurance`, `interest_free`, `service`, `boost` |
     | `whole_shop` | all of these and `tier_hot, tier_trending, tier_potential` |
 
     An action of the wrong shape or with an entry that is not finite raises ValueError; entries outside [-1, 1] are clipped.

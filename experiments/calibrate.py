@@ -7,7 +7,6 @@ takes in all that moved prices for that one campaign; the world's own price shoc
 """
 
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from pathlib import Path
@@ -194,8 +193,6 @@ def write_calibration(result: Calibration, out_path: str | Path, force: bool = F
     try:
         save_scenario(result.scenario, target)
     except OSError as error:
-        with suppress(OSError):  # a full disk leaves a draft behind
-            target.with_name(target.name + ".part").unlink()
         raise OSError(f"{target}: cannot be written: {error.strerror or error}") from None
 
 

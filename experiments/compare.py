@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 from ..agents import Policy, make_rule, plan_spec
 from ..agents.learners import load_policy
+from ..envs.files import whole_file
 from .config import CompareConfig, load_config, save_config
 from .evaluate import Episodes, Setting, do_nothing, evaluate
 from .figures import learning_figure, make_curve, pacing_figure, watch
@@ -111,10 +112,8 @@ def _known(path: Path, compute: Any) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as data:
             return dict(data)
     figures = compute()
-    draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as file:
+    with whole_file(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **figures)
-    draft.replace(path)
     return figures
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..agents import RULES
 from ..agents.learners.settings import LearnerSettings
 from ..envs import Scenario, Task, find_task, load_scenario, short_name
+from ..envs.files import whole_file
 from ..envs.scenario.loading import merged
 from .evaluate import TEST_SEED, Setting
 
@@ -100,6 +101,5 @@ def save_config(config: CompareConfig, path: Path) -> None:
     """Write the configuration with the scenario spelled out, so that it can be run again anywhere."""
     data = config.model_dump(mode="json") | {"scenario": config.load_scenario().model_dump(mode="json"),
                                              "fingerprint": config.fingerprint}
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    draft.replace(path)
+    with whole_file(path) as draft:
+        draft.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..agents import Policy
 from ..envs import Market
+from ..envs.files import whole_file
 from ..envs.rendering import COLOURS
 from ..envs.scenario import POOLS, SCENES
 from .evaluate import Episodes, Setting, evaluate
@@ -146,6 +147,5 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    draft = path.with_name(path.name + ".part")
-    figure.savefig(draft, format="png")
-    draft.replace(path)
+    with whole_file(path) as draft:
+        figure.savefig(draft, format="png")

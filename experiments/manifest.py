@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..envs import Scenario
+from ..envs.files import whole_file
 
 PACKAGES = ("chengfang", "gymnasium", "stable-baselines3", "numpy", "numba", "torch", "pydantic", "wandb", "matplotlib")
 
@@ -46,6 +47,5 @@ def _git(root: Path, *words: str) -> str:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON so that the file appears whole or not at all."""
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from ..envs.files import whole_file
 from .evaluate import Episodes
 from .statistics import Interval, bootstrap_iqm, iqm
 
@@ -113,6 +114,5 @@ def write_tables(folder: Path, rows: list[Row], title: str) -> None:
     """Write results.md and results.csv."""
     text = f"# {title}\n\n{markdown_table(rows)}\n\n{LEGEND}\n\n{verdict(rows)}\n"
     for name, content in (("results.md", text), ("results.csv", csv_table(rows))):
-        draft = folder / (name + ".part")
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(folder / name)
+        with whole_file(folder / name) as draft:
+            draft.write_text(content, encoding="utf-8")

@@ -11,6 +11,7 @@ from ..agents import Policy, make_rule, plan_spec
 from ..agents.learners import ArtefactError, load_policy
 from ..envs import Market, dashboard
 from ..envs.dashboard import single
+from ..envs.files import whole_file
 from ..envs.rendering import plan_figure, snapshot
 from ..envs.scenario import POOLS, SCENES
 from .evaluate import Setting
@@ -75,6 +76,5 @@ def totals_table(plan: dict[str, float]) -> Table:
 
 def save_picture(frames: list[dict[str, Any]], market: Market, path: Path) -> None:
     """The four-panel picture of the episode as PNG."""
-    draft = path.with_name(path.name + ".part")
-    plan_figure(frames, market).savefig(draft, format="png")
-    draft.replace(path)
+    with whole_file(path) as draft:
+        plan_figure(frames, market).savefig(draft, format="png")

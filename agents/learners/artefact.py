@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ...envs import FEATURE_NAMES
+from ...envs.files import whole_file
 
 FORMAT = "chengfang-policy-1"
 ACTIVATIONS = ("tanh", "relu")
@@ -52,11 +53,11 @@ class SavedPolicy:
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"{kind}_{i}": np.ascontiguousarray(value) for i, pair in enumerate(self.layers)
                    for kind, value in zip(("weight", "bias"), pair, strict=True)}
-        save_file(tensors, folder / "policy.safetensors.part")
-        (folder / "policy.safetensors.part").replace(folder / "policy.safetensors")
+        with whole_file(folder / "policy.safetensors") as draft:
+            save_file(tensors, draft)
         text = json.dumps({"format": FORMAT, "layers": len(self.layers), **self.description}, indent=2)
-        (folder / "policy.json.part").write_text(text + "\n", encoding="utf-8")
-        (folder / "policy.json.part").replace(folder / "policy.json")
+        with whole_file(folder / "policy.json") as draft:
+            draft.write_text(text + "\n", encoding="utf-8")
 
 
 def load_policy(folder: "str | Path") -> SavedPolicy:

@@ -17,6 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from ...envs import FEATURE_NAMES, Scenario
+from ...envs.files import whole_file
 from ...envs.sb3_vec_env import PromotionVecEnv
 from .artefact import SavedPolicy
 from .settings import PPOSettings, SACSettings
@@ -166,8 +167,8 @@ def _save(model: BaseAlgorithm, settings: PPOSettings | SACSettings, folder: Pat
                             "optimizers": {name: o.state_dict() for name, o in _optimizers(model).items()}}
     if isinstance(model, SAC) and model.log_ent_coef is not None:
         data["log_ent_coef"] = model.log_ent_coef.detach()
-    torch.save(data, folder / "checkpoint.pt.part")
-    (folder / "checkpoint.pt.part").replace(folder / "checkpoint.pt")
+    with whole_file(folder / "checkpoint.pt") as draft:
+        torch.save(data, draft)
     policy = actor(model, {"algorithm": settings.algorithm, "levers": list(levers), "features": list(FEATURE_NAMES), "seed": seed,
                            "steps": int(model.num_timesteps), "settings": settings.model_dump(), **(origin or {})})
     policy.save(folder)

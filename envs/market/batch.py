@@ -153,7 +153,7 @@ class Market:
             return
         buffer, arguments = self._single
         buffer[0] = action
-        if not np.dot(buffer[0], buffer[0]) < np.inf:
+        if not np.isfinite(buffer).all():
             self._checked(buffer)
         step_batch(0, 1, *arguments, False)
 
@@ -234,5 +234,6 @@ def _one_of(field: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _at_least(field: str, value: int, least: int) -> None:
-    if int(value) != value or value < least:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
         raise ValueError(f"{field} is {value!r}; it must be a whole number of at least {least}")

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ..files import whole_file
 from .scenario import Scenario
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
@@ -66,16 +67,9 @@ def load_scenario(what: "str | Path | Scenario | dict[str, Any]" = "default",
 
 def save_scenario(scenario: Scenario, path: "str | Path") -> None:
     """Write every number of a scenario as YAML; the file appears whole or not at all."""
-    target = Path(path)
-    draft = target.with_name(target.name + ".part")
     text = yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    try:
+    with whole_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
-        draft.replace(target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        error.filename = str(target)
-        raise
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +158,7 @@ def _sentences(item: dict[str, Any]) -> list[str]:
     kind, given, context = item["type"], item["input"], item.get("ctx", {})
     path = ".".join(str(part) for part in item["loc"] if part != "[key]")
     if kind == "value_error":
-        return str(context["error"]).splitlines()
+        return [f"{path}.{line}" if path else line for line in str(context["error"]).splitlines()]
     if kind == "extra_forbidden" or item["loc"][-1:] == ("[key]",):
         near = difflib.get_close_matches(path, field_paths(), 1, 0.5)
         return [f"{path} is not a field" + (f"; did you mean {near[0]}?" if near else "")]

@@ -4,9 +4,9 @@ Every number of the world is declared with one of these functions, so that `chen
 can print what it means and validation can say what is allowed.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCENES = ("feed", "live", "mall", "search")
 POOLS = ("natural", "transaction", "ad")
@@ -29,6 +29,15 @@ class Section(BaseModel):
     """One chapter of a scenario; unknown fields are refused, values are frozen once validated."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Every table has all the keys of its default."""
+        problems = [line for name, info in type(self).model_fields.items() if isinstance(info.default, dict)
+                    for line in _lacking(name, getattr(self, name), info.default)]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
 
 def quantity(default: Any, unit: str, low: float, high: float, meaning: str, source: str = ASSUMED) -> Any:
@@ -56,6 +65,14 @@ def series(values: list[float], length: int, unit: str, meaning: str, source: st
 def bounded(low: float, high: float) -> Any:
     """Bounds of a float in [low, high], for the elements of tables and series: `Annotated[float, bounded(0, 1)]`."""
     return Field(ge=low, le=high)
+
+
+def _lacking(path: str, value: dict[Any, Any], whole: dict[Any, Any]) -> list[str]:
+    missing = [str(key) for key in whole if key not in value]
+    if missing:
+        return [f"{path} lacks {', '.join(missing)}; it must have all of {', '.join(map(str, whole))}"]
+    return [line for key, part in whole.items() if isinstance(part, dict)
+            for line in _lacking(f"{path}.{key}", value[key], part)]
 
 
 def _facts(unit: str, low: float, high: float, source: str) -> dict[str, Any]:

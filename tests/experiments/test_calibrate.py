@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chengfang.envs.scenario import SCENES, ScenarioError, load_scenario
-from chengfang.experiments import calibrate as module
 from chengfang.experiments.auction_log import AuctionLog, LogError
 from chengfang.experiments.calibrate import (
     Calibration,
@@ -289,11 +288,11 @@ def test_cli_never_replaces_the_log(week: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_full_disk_leaves_nothing_behind(week: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(scenario: object, target: Path) -> None:
-        target.with_name(target.name + ".part").write_text("half", encoding="utf-8")
+    def full(draft: Path, text: str, encoding: str) -> None:
+        draft.write_bytes(text.encode(encoding)[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "save_scenario", full)
+    monkeypatch.setattr(Path, "write_text", full)
     assert cli_calibrate(week, tmp_path / "new.yaml", "default", None, False) == 2
     assert "new.yaml: cannot be written: No space left on device" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
