@@ -21,8 +21,15 @@ class Rule:
     """
 
     defaults: dict[str, float] = {}
-    # The part of the rule that is not the bid: coupons paced to their budget, creatives refreshed when worn.
-    common: dict[str, float] = {"depth": 0.04, "coupon_gain": 0.06, "coupon_now": 0.5, "refresh_above": 6.0, "refresh_action": 0.4}
+    # The part of a rule that is not the bid: coupons paced to their budget, and where it holds the shop's levers (as actions).
+    # The latter were found by a coordinate search with PID on training merchants of the default market; see docs/decisions.md.
+    common: dict[str, float] = {
+        "depth": 0.04, "coupon_gain": 0.06, "coupon_now": 0.5,
+        "creative": 0.9, "commission_natural": 0.8, "commission_ad": 0.3, "insurance": 0.9, "interest_free": 0.9, "service": 0.9,
+        "boost": 0.6, "tilt_new": 0.6, "tilt_price_sensitive": 0.6, "tilt_regular": 0.0, "tilt_loyal": -0.5}
+
+    shop_levers = ("creative", "commission_natural", "commission_ad", "insurance", "interest_free", "service", "boost",
+                   "tilt_new", "tilt_price_sensitive", "tilt_regular", "tilt_loyal")
 
     def __init__(self, spec: PlanSpec, **parameters: float):
         known = self.common | self.defaults
@@ -80,10 +87,10 @@ class Rule:
             self.control(action, f"coupon_{pool}", shown)
 
     def run_shop(self, reading: Reading, action: np.ndarray) -> None:
-        """Keep the shop's levers where a careful merchant has them; refresh creatives faster once they are worn."""
-        if "creative" in self._column:
-            worn = np.expm1(reading["frequency"]) > self.refresh_above
-            action[:, self._column["creative"]] = np.where(worn, self.refresh_action, 0.0)
+        """Hold the shop's levers and the segment tilts where the parameters say."""
+        for name in self.shop_levers:
+            if name in self._column:
+                action[:, self._column[name]] = self.parameters[name]
 
     def control(self, action: np.ndarray, lever: str, value: "np.ndarray | float") -> None:
         """Set a lever to a value in its own unit, for all envs; levers the task does not control are left alone."""

@@ -11,10 +11,11 @@ class DualMirrorDescent(Rule):
 
     Feng, Padmanabhan & Wang 2022 (2208.13713) and Balseiro & Gur (2019): lambda prices the budget, mu the ROI constraint value
     >= rho * cost. In units of the reference bid v / rho the multiplier is (1 + mu) / (lambda / rho + mu); we keep lambda / rho.
+    Both papers assume second price; `shade` scales the bid for first price and for the costs beside ad spend.
     The gradient of mu uses the reported ROI slack, whose conversions arrive late, hence its smaller step.
     """
 
-    defaults = {"lambda_start": 0.9, "mu_start": 0.5, "lambda_step": 0.12, "mu_step": 0.6, "low": 0.05, "high": 3.0}
+    defaults = {"lambda_start": 0.9, "mu_start": 0.5, "shade": 0.35, "lambda_step": 0.12, "mu_step": 3.0, "low": 0.05, "high": 3.0}
 
     def start(self, reading: Reading) -> Memory:
         """Both duals."""
@@ -36,7 +37,7 @@ class DualMirrorDescent(Rule):
         memory["lambda"] = np.clip(memory["lambda"], 0.02, 20.0)
         memory["mu"] = np.clip(memory["mu"], 0.02, 20.0)
         memory["slack"] = slack
-        multiplier = (1 + memory["mu"]) / (memory["lambda"] + memory["mu"])
+        multiplier = self.shade * (1 + memory["mu"]) / (memory["lambda"] + memory["mu"])
         self.bid(action, np.clip(multiplier, self.low, self.high))
 
 

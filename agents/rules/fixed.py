@@ -9,6 +9,8 @@ from .base import Memory, Rule
 class DoNothing(Rule):
     """No ads and no coupons: what the shop sells by itself. The zero of every share above doing nothing (design 6)."""
 
+    shop_levers = ()
+
     def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
         """Switch off bids, coupons and boost; the rest stays careful."""
         for name, column in self._column.items():
@@ -22,7 +24,7 @@ class FixedBid(Rule):
     The truthful, unpaced bidder of the auto-bidding literature (Aggarwal et al. 2024, 2408.07685, survey).
     """
 
-    defaults = {"multiplier": 1.0}
+    defaults = {"multiplier": 0.5}
 
     def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
         """Bid the constant."""

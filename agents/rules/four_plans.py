@@ -11,10 +11,10 @@ class FourPlans(Rule):
     """Each scene is its own plan: a fixed share of the budget, its own ROI target, its own PID; nobody sees the whole.
 
     This is standard promotion before omni-domain promotion (design 5). A scene's ROI counts its ad sales only, so its target is the
-    plan's target times `ad_part`, the usual ad share of GMV.
+    plan's target times `ad_part`: the ad share of GMV over the ad share of cost.
     """
 
-    defaults = {"start_at": 0.8, "proportional": 0.4, "integral": 0.06, "ad_part": 0.62,
+    defaults = {"start_at": 0.8, "proportional": 0.4, "integral": 0.06, "ad_part": 1.6,
                 "share_feed": 0.26, "share_live": 0.37, "share_mall": 0.18, "share_search": 0.19, "low": 0.05, "high": 3.0}
 
     def start(self, reading: Reading) -> Memory:

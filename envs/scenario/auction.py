@@ -32,5 +32,5 @@ class Boost(Section):
 
     reach: float = quantity(0.5, "factor", 0, 5, "added ad auctions at full boost, as a share of the usual ones")
     default: float = quantity(0.1, "intensity", 0, 1, "boost at lever 0; 1 at lever +1")
-    premium: float = quantity(0.15, "ln", 0, 2, "added to the competing price at full boost")
+    premium: float = quantity(0.30, "ln", 0, 2, "added to the competing price at full boost")
     budget_share: float = quantity(0.15, "share", 0, 1, "part of the plan's budget that boosted impressions may spend")

@@ -31,7 +31,7 @@ class Refund(Section):
         TIERS, (-0.05, 0.0, 0.15), "logit", "shift of the refund logit by tier")
     coupon_depth: float = quantity(1.2, "logit per depth", 0, 10, "rise with coupon depth: bargain hunters send back more")
     insurance: float = quantity(0.22, "logit", 0, 3, "rise at full shipping insurance", "docs/priors.md: refunds +20 %")
-    service: float = quantity(0.50, "logit", 0, 3, "fall at full service effort")
+    service: float = quantity(0.35, "logit", 0, 3, "fall at full service effort")
     shares: dict[Window, Annotated[float, bounded(0, 1)]] = table(
         WINDOWS, (0.25, 0.50, 0.17, 0.08), "share", "share of refunds per compartment; normalised", CASCADE)
     mean_hours: dict[Window, Annotated[float, bounded(0.05, 3000)]] = table(
@@ -60,12 +60,12 @@ class Creative(Section):
     start_exposure: float = quantity(1.0, "exposures per person", 0, 100, "exposure of the creative mix at the start")
     quality_mean: float = quantity(1.0, "index", 0, 5, "mean quality of a creative")
     quality_sd: float = quantity(0.25, "index", 0, 3, "standard deviation of the quality of a creative")
-    mix_share: float = quantity(0.6, "share", 0.01, 1, "share of the mix that a new creative takes over")
-    fee: float = quantity(0.02, "share of budget", 0, 1, "price of one new creative, as a share of a day's budget")
-    rate_default: float = quantity(0.15, "creatives/day", 0, 10, "refresh effort at lever 0")
-    rate_max: float = quantity(1.5, "creatives/day", 0.01, 24, "refresh effort at lever +1")
+    mix_share: float = quantity(0.4, "share", 0.01, 1, "share of the mix that a new creative takes over")
+    fee: float = quantity(0.08, "share of budget", 0, 1, "price of one new creative, as a share of a day's budget")
+    rate_default: float = quantity(0.30, "creatives/day", 0, 10, "refresh effort at lever 0")
+    rate_max: float = quantity(1.2, "creatives/day", 0.01, 24, "refresh effort at lever +1")
     delay_hours: float = quantity(8.0, "hours", 0, 200, "from order to arrival: production and review")
-    rejection: float = quantity(0.15, "probability", 0, 1, "chance that review rejects it; the fee is lost")
+    rejection: float = quantity(0.20, "probability", 0, 1, "chance that review rejects it; the fee is lost")
     audience: float = quantity(1.1, "impressions per person", 0.01, 1e3,
                                "ad and free impressions of a usual day per member of the audience")
 
@@ -78,17 +78,17 @@ class Influencer(Section):
     commission_max: float = quantity(0.35, "share of paid", 0.01, 0.8, "commission rate at lever +1", "5-50 %, docs/priors.md")
     reference: float = quantity(0.08, "share of paid", 0.005, 0.6, "commission at which supply is neutral")
     speed: float = quantity(1.2, "per day", 0, 24, "how fast supply follows the commission offered")
-    ad_lift: float = quantity(0.12, "logit", 0, 3, "gain of the ad click logit per ln(ad commission / reference): better material")
+    ad_lift: float = quantity(0.06, "logit", 0, 3, "gain of the ad click logit per ln(ad commission / reference): better material")
 
 
 class Services(Section):
     """What the shop adds to an order, each at a cost per order."""
 
     insurance_lift: float = quantity(0.15, "logit", 0, 2, "order logit at full shipping insurance", "docs/priors.md: CVR +15 %")
-    insurance_cost: float = quantity(1.0, "CNY/order", 0, 50, "cost of insuring one order", "docs/priors.md: 0.5-1.5")
-    insurance_default: float = quantity(0.3, "share of orders", 0, 1, "share insured at lever 0")
-    interest_lift: float = quantity(0.12, "logit", 0, 2, "order logit when every order may be paid in instalments")
+    insurance_cost: float = quantity(1.3, "CNY/order", 0, 50, "cost of insuring one order", "docs/priors.md: 0.5-1.5")
+    insurance_default: float = quantity(0.6, "share of orders", 0, 1, "share insured at lever 0")
+    interest_lift: float = quantity(0.06, "logit", 0, 2, "order logit when every order may be paid in instalments")
     interest_cost: float = quantity(0.02, "share of paid", 0, 0.3, "cost of interest-free instalments")
-    interest_default: float = quantity(0.2, "share of orders", 0, 1, "share offered at lever 0")
-    service_cost: float = quantity(1.2, "CNY/order", 0, 50, "cost of full after-sale effort per order")
+    interest_default: float = quantity(0.4, "share of orders", 0, 1, "share offered at lever 0")
+    service_cost: float = quantity(2.0, "CNY/order", 0, 50, "cost of full after-sale effort per order")
     service_default: float = quantity(0.4, "effort", 0, 1, "effort at lever 0")

@@ -83,7 +83,7 @@ class FreeTraffic(Section):
     quality_lift: dict[FreePool, Annotated[float, bounded(0, 5)]] = table(
         FREE_POOLS, (0.9, 1.1), "logit", "added to the exposure logit per unit of the pool's quality index")
     influencer_lift: dict[FreePool, Annotated[float, bounded(0, 5)]] = table(
-        FREE_POOLS, (0.6, 0.15), "logit", "added per unit of influencer supply, ln(commission / reference)")
+        FREE_POOLS, (0.30, 0.08), "logit", "added per unit of influencer supply, ln(commission / reference)")
     cannibalisation: dict[Scene, Annotated[float, bounded(0, 1)]] = table(
         SCENES, (0.12, 0.15, 0.22, 0.35), "probability",
         "chance f that a paid impression displaces a free one: higher where intent is high",

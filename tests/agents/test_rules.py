@@ -117,20 +117,19 @@ def test_episode_start_resets_memory(name):
         np.testing.assert_array_equal(state[key][mask], values[mask], err_msg=key)
 
 
-@rules
-def test_state_handed_in_stays_the_callers(name):
+def test_state_handed_in_stays_the_callers():
     """Planning from a remembered state needs that predict does not write into it."""
-    market = market_of(size=4)
-    rule = make_rule(name, spec_of())
-    seen = market.reset(seeds=np.arange(4)).copy()
-    action, state = rule.predict(seen)
-    seen = market.step(action).copy()
-    one, _ = rule.predict(seen, copy.deepcopy(state), np.zeros(4, bool))
-    kept = copy.deepcopy(state)
-    two, _ = rule.predict(seen, state, np.zeros(4, bool))
-    assert one.tobytes() == two.tobytes()
-    for key, values in kept.items():
-        np.testing.assert_array_equal(state[key], values, err_msg=key)
+    written = []
+    for name in RULES:
+        market = market_of(size=4)
+        rule = make_rule(name, spec_of())
+        seen = market.reset(seeds=np.arange(4)).copy()
+        action, state = rule.predict(seen)
+        seen = market.step(action).copy()
+        kept = copy.deepcopy(state)
+        rule.predict(seen, state, np.zeros(4, bool))
+        written += [f"{name}: {key}" for key, values in kept.items() if not np.array_equal(state[key], values)]
+    assert not written
 
 
 @rules
