@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ...envs import FEATURE_NAMES
+from ...envs import FEATURE_NAMES, LEVER_NAMES
 from ...envs.files import whole_file
 
 FORMAT = "chengfang-policy-1"
@@ -70,7 +70,7 @@ def load_policy(folder: "str | Path") -> SavedPolicy:
     try:
         description = json.loads(text.read_text(encoding="utf-8"))
         tensors = load_file(weights)
-    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, OSError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}") from None
     return SavedPolicy(_layers(folder, description, tensors), description)
 
@@ -80,6 +80,9 @@ def _layers(folder: Path, description: dict[str, Any], tensors: dict[str, np.nda
     _require(folder, description.get("activation") in ACTIVATIONS, f"its activation is not one of {ACTIVATIONS}")
     _require(folder, description.get("output") in OUTPUTS, f"its output is not one of {OUTPUTS}")
     _require(folder, description.get("features") == list(FEATURE_NAMES), "it was trained on other observation features")
+    levers = description.get("levers")
+    known = isinstance(levers, list) and len(set(map(str, levers))) == len(levers) and all(name in LEVER_NAMES for name in levers)
+    _require(folder, known, "its levers are not a list of known names")
     count = description.get("layers")
     _require(folder, isinstance(count, int) and 1 <= count <= 64, "its number of layers is missing")
     names = [(f"weight_{i}", f"bias_{i}") for i in range(count or 0)]
@@ -88,10 +91,15 @@ def _layers(folder: Path, description: dict[str, Any], tensors: dict[str, np.nda
     for weight, bias in names:
         w, b = tensors[weight], tensors[bias]
         _require(folder, w.ndim == 2 and b.shape == w.shape[:1] and w.shape[1] == width, f"the shape of {weight} does not fit")
-        _require(folder, bool(np.isfinite(w).all() and np.isfinite(b).all()), f"{weight} or its bias is not finite")
+        _require(folder, _fits_float32(w) and _fits_float32(b), f"{weight} or its bias is not finite")
         width = w.shape[0]
     _require(folder, width == len(description.get("levers", ())), "its last layer does not match its levers")
     return [(tensors[w].astype(np.float32), tensors[b].astype(np.float32)) for w, b in names]
+
+
+def _fits_float32(values: np.ndarray) -> bool:
+    """Whether every entry is finite, also in the precision that policies are evaluated in."""
+    return values.dtype.kind == "f" and bool((np.abs(values.astype(float)) <= np.finfo(np.float32).max).all())
 
 
 def _require(folder: Path, holds: bool, problem: str) -> None:

@@ -4,6 +4,7 @@ A checkpoint is a torch file of tensors and numbers, read back with `weights_onl
 as safetensors.
 """
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,17 +62,18 @@ def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple
     model = _model(settings, env, seed)
     model.set_logger(Logger(folder=None, output_formats=[]))       # ours is the report; SB3's would litter the temporary folder
     folder.mkdir(parents=True, exist_ok=True)
-    done = _restore(model, folder / "checkpoint.pt", settings)
+    run = identity(settings, scenario, levers, days, seed)
+    done = _restore(model, folder / "checkpoint.pt", run)
     callback = _Reporter(settings.steps, done, report)
     try:
         if done < settings.steps:
             model.learn(settings.steps - done, callback=callback, reset_num_timesteps=False)
     except KeyboardInterrupt:
-        _save(model, settings, folder, origin, levers, seed)
+        _save(model, settings, folder, origin, levers, seed, run)
         raise
     finally:
         env.close()
-    return _save(model, settings, folder, origin, levers, seed)
+    return _save(model, settings, folder, origin, levers, seed, run)
 
 
 def _schedule(rate: float) -> Callable[[float], float]:
@@ -137,12 +139,17 @@ def _figures(info: dict[str, Any]) -> dict[str, float]:
             "coupon_use": plan["coupon_cost"] / max(plan["coupon_budget"], 1e-9), "profit": plan["profit"] / scale}
 
 
-def _restore(model: BaseAlgorithm, path: Path, settings: PPOSettings | SACSettings) -> int:
-    """Continue from a checkpoint of the same settings; returns the steps already done."""
+def identity(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int) -> str:
+    """What a checkpoint must share with a run to be continued by it, as JSON."""
+    return json.dumps({"settings": settings.model_dump(), "scenario": scenario.hash, "levers": levers, "days": days, "seed": seed})
+
+
+def _restore(model: BaseAlgorithm, path: Path, run: str) -> int:
+    """Continue from a checkpoint of the same run; returns the steps already done, 0 for another run's checkpoint."""
     if not path.is_file():
         return 0
     saved = torch.load(path, weights_only=True)
-    if saved.get("settings") != settings.model_dump_json():
+    if saved.get("run") != run:
         return 0
     model.policy.load_state_dict(saved["policy"])
     for name, optimizer in _optimizers(model).items():
@@ -161,9 +168,9 @@ def _optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
 
 
 def _save(model: BaseAlgorithm, settings: PPOSettings | SACSettings, folder: Path, origin: dict[str, Any] | None,
-          levers: tuple[str, ...], seed: int) -> SavedPolicy:
+          levers: tuple[str, ...], seed: int, run: str) -> SavedPolicy:
     data: dict[str, Any] = {"policy": model.policy.state_dict(), "steps": int(model.num_timesteps),
-                            "settings": settings.model_dump_json(),
+                            "run": run,
                             "optimizers": {name: o.state_dict() for name, o in _optimizers(model).items()}}
     if isinstance(model, SAC) and model.log_ent_coef is not None:
         data["log_ent_coef"] = model.log_ent_coef.detach()

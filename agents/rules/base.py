@@ -54,6 +54,7 @@ class Rule:
             state, fresh = {}, np.ones(len(reading), bool)
         else:
             fresh = np.zeros(len(reading), bool) if episode_start is None else np.asarray(episode_start, bool)
+            state = {name: values.copy() for name, values in state.items()}      # the caller may plan from the old one
         if fresh.any():
             for name, values in (self.start(reading) | self.start_coupons(reading)).items():
                 old = state.setdefault(name, values.copy())

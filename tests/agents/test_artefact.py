@@ -100,7 +100,7 @@ def test_trained_policy_survives_its_folder_bit_for_bit(name, folders, observati
     first.save(tmp_path / "again")
     second = load_policy(str(tmp_path / "again"))
     assert second.predict(observations)[0].tobytes() == first.predict(observations)[0].tobytes()
-    assert {k: v for k, v in second.description.items()} == first.description
+    assert second.description == first.description
     assert sorted(p.name for p in (tmp_path / "again").iterdir()) == ["policy.json", "policy.safetensors"]
 
 
@@ -233,7 +233,7 @@ def test_zip_renamed(folder):
     ({"layers": 2}, "its tensors are not those"), ({"layers": 0}, "number of layers"), ({"layers": ...}, "number of layers"),
     ({"layers": "3"}, "number of layers"), ({"layers": 10**9}, "number of layers"), ({"layers": True}, ""),
     ({"levers": ["bid"]}, "does not match its levers"), ({"levers": []}, "does not match its levers"),
-    ({"levers": ...}, "does not match its levers"), ({"levers": 4}, "levers"), ({"levers": "bids"}, "levers"),
+    ({"levers": ...}, "levers"), ({"levers": 4}, "levers"), ({"levers": "bids"}, "levers"),
     ({"levers": [1, 2, 3, 4]}, "levers"), ({"levers": None}, "levers"),
     ({"levers": ["a", "b", "c", "d"]}, "levers"), ({"levers": ["bid_feed"] * 4}, "levers")])
 def test_description_that_does_not_fit(folder, changes, told):

@@ -8,8 +8,8 @@ from chengfang.envs.market.world import REWARDS
 from chengfang.envs.scenario import POOLS, SCENES, scenario_names
 
 REQUIRED = ("spend", "budget", "coupon_cost", "coupon_budget", "impressions", "clicks", "orders", "gmv", "user_paid", "settled_gmv",
-            "refunded_gmv", "commission", "service_fee", "overall_cost", "pay_roi", "net_roi", "overall_roi", "roi_target", "profit",
-            "score")
+            "refunded_gmv", "commission", "service_fee", "overall_cost", "pay_roi", "net_roi", "overall_roi", "roi_target",
+            "profit", "score")
 SPLIT = ("impressions", "clicks", "orders", "gmv", "settled_gmv", "coupon_cost")
 SIZE = 24
 NEAR = {"rtol": 1e-9, "atol": 0.011}           # a fen
@@ -188,7 +188,7 @@ def test_rewards_sum_to_the_result(scenario, reward, sampled):
     """An episode's return is its result over budget * roi_target, to a part in a hundred thousand (float32 rewards)."""
     market, rewards, _ = play(scenario, reward=reward, sampled=sampled)
     plan = read(market)
-    results = {"settled_gmv": plan["settled_gmv"], "profit": plan["profit"], "score": plan["score"], "platform": plan["platform_take"]}
+    results = {name: plan[name] for name in ("settled_gmv", "profit", "score")} | {"platform": plan["platform_take"]}
     if reward == "incremental":
         nothing, _, _ = play(scenario, sampled=sampled, passive=True)
         result = plan["settled_gmv"] - read(nothing)["settled_gmv"]

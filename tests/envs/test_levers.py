@@ -217,7 +217,8 @@ def mean(plan, name):
     ("bid_search", "spend_search", 1), ("coupon_ad", "coupon_cost_ad", 1), ("coupon_natural", "coupon_cost_natural", 1),
     ("coupon_transaction", "coupon_cost_transaction", 1), ("tilt_price_sensitive", "coupon_cost", 1),
     ("commission_natural", "impressions_natural", 1), ("insurance", "service_cost", 1), ("interest_free", "service_cost", 1),
-    ("service", "refunded_gmv", -1), ("commission_ad", "commission", 1), ("boost", "boost_spend", 1), ("creative", "creative_cost", 1)])
+    ("service", "refunded_gmv", -1), ("commission_ad", "commission", 1), ("boost", "boost_spend", 1),
+    ("creative", "creative_cost", 1)])
 def test_lever_pulls_its_own_way(play, lever, metric, sign):
     low, high = play(**{lever: -1}), play(**{lever: 1})
     assert sign * (mean(high, metric) - mean(low, metric)) > 0

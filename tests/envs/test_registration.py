@@ -319,7 +319,7 @@ def test_bad_arguments_of_the_batch_raise_sentences(arguments, told):
 
 @pytest.mark.parametrize("days", ["one", float("nan"), float("inf"), [1]])
 def test_days_that_are_no_number_raise_a_sentence(days):
-    with pytest.raises(ValueError, match="days is .*; it must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match=r"days is .*; it must be a whole number of at least 1"):
         SuperPlanEnv(days=days)
 
 

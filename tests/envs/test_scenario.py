@@ -350,7 +350,7 @@ def test_merged_replaces_scalars_and_lists_and_leaves_its_arguments():
 
 def test_updated_validates():
     assert load_scenario().updated({"auction": {"reaction": 0.5}}).auction.reaction == 0.5
-    with pytest.raises(ScenarioError, match="auction.reaction"):
+    with pytest.raises(ScenarioError, match=r"auction\.reaction is -1"):
         load_scenario().updated({"auction": {"reaction": -1}})
 
 

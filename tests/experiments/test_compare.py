@@ -52,7 +52,7 @@ def finished(tmp_path_factory):
 # What it writes --------------------------------------------------------------------------------------------------
 
 def test_everything_is_written(finished):
-    folder, rows, text = finished
+    folder, rows, _ = finished
     for name in WRITTEN:
         assert (folder / name).stat().st_size > 0, name
     for name in ("learning_curves.png", "pacing.png"):
@@ -127,7 +127,7 @@ def test_second_call_does_nothing_twice(finished, monkeypatch):
 
 def test_another_comparison_is_moved_aside(tmp_path):
     folder = tmp_path / "latest"
-    rows, _ = run(small(learners={}), folder)
+    run(small(learners={}), folder)
     old = figures(folder)
     other, text = run(small(learners={}, episodes=16), folder)
     assert "another comparison" in text
@@ -137,12 +137,13 @@ def test_another_comparison_is_moved_aside(tmp_path):
     assert {r.episodes for r in other} == {16}
 
 
-def test_two_moves_within_a_second_keep_both(tmp_path):
+def test_two_moves_within_a_second_keep_both(tmp_path, monkeypatch):
     folder = tmp_path / "latest"
-    for episodes in (8, 10, 12, 14):
+    monkeypatch.setattr(module.time, "strftime", lambda *_: "20260101-000000")
+    for episodes in (8, 10, 12):
         run(small(learners={}, rules=["FixedBid"], episodes=episodes), folder)
     kept = {load_config(p / "config.yaml").episodes for p in tmp_path.iterdir()}
-    assert kept == {8, 10, 12, 14}
+    assert kept == {8, 10, 12}
 
 
 def test_fresh_begins_anew_and_keeps_the_old(tmp_path):
@@ -173,7 +174,7 @@ def test_runs_again_from_its_own_configuration(finished, tmp_path):
         assert (tmp_path / "again/runs/PPO-seed0" / name).read_bytes() == (folder / "runs/PPO-seed0" / name).read_bytes()
 
 
-def test_workers_do_not_matter(tmp_path):
+def test_seeds_are_trained_side_by_side(tmp_path):
     config = small(seeds=[0, 1], rules=["FixedBid"])
     one, _ = run(config, tmp_path / "one", workers=2)
     assert next(r for r in one if r.agent == "PPO").seeds == 2
@@ -182,7 +183,7 @@ def test_workers_do_not_matter(tmp_path):
     assert policies[0] != policies[1]
 
 
-def test_corrupt_piece_is_made_again_or_named(tmp_path):
+def test_corrupt_piece_is_made_again(tmp_path):
     """A file of episodes that cannot be read must not be taken for results."""
     folder = tmp_path / "latest"
     rows, _ = run(small(learners={}), folder)
@@ -231,7 +232,8 @@ def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on(tmp_path):
         "task": "Bidding", "episodes": 8, "days": 1, "rules": ["PID"], "learners": {
             "PPO": PPO | {"num_envs": 64, "steps": 600_000, "n_steps": 24, "batch_size": 512}}}))
     command = [sys.executable, "-m", "chengfang", "compare", "-c", str(config), "-o", str(tmp_path / "latest"), "--track", "off"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=tmp_path)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               cwd=tmp_path)
     log, deadline = tmp_path / "latest/runs/PPO-seed0/metrics.jsonl", time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None and not (log.is_file() and log.read_text()):
         time.sleep(0.05)
