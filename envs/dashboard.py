@@ -70,7 +70,7 @@ def dashboard(states: np.ndarray, merchants: np.ndarray, constants: np.void) -> 
     plan["shortfall"] = 1.0 - met
     plan["violated"] = (met < TOLERANCE).astype(float)
     plan["budget_use"] = _ratio(spend, plan["budget"])
-    return plan | _splits(states, constants)
+    return plan | _splits(states, plan)
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
@@ -78,18 +78,24 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.where(bottom > LEAST, top / np.maximum(bottom, LEAST), np.inf)
 
 
-def _splits(states: np.ndarray, constants: np.void) -> dict[str, np.ndarray]:
+def _splits(states: np.ndarray, plan: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The parts of each total. Totals are whole fen per tick; what rounding leaves is spread over the parts."""
     n = len(states)
-    settled = (states["gmv"] - states["refunded"]) / FEN
+    back = _share(states["refunded"], states["gmv"].sum(1) / FEN - plan["settled_gmv"])
     groups = {"impressions": states["impressions"], "clicks": states["clicks"], "orders": states["orders"],
-              "gmv": states["gmv"] / FEN, "settled_gmv": settled,
-              "coupon_cost": states["coupon"] * constants["merchant_share"] / FEN}
+              "gmv": states["gmv"] / FEN, "settled_gmv": states["gmv"] / FEN - back,
+              "coupon_cost": _share(states["coupon"], plan["coupon_cost"])}
     result = {f"spend_{scene}": states["scene_spend"][:, s] / FEN for s, scene in enumerate(SCENES)}
     for metric, values in groups.items():
         table = values.reshape(n, len(POOLS), len(SCENES))
         result |= {f"{metric}_{scene}": table[:, :, s].sum(1) for s, scene in enumerate(SCENES)}
         result |= {f"{metric}_{pool}": table[:, p].sum(1) for p, pool in enumerate(POOLS)}
     return result
+
+
+def _share(weights: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """`total` (n,) divided in proportion to weights (n, groups); nothing where there are none."""
+    return weights * (total / np.maximum(weights.sum(1), LEAST))[:, None]
 
 
 def single(plan: Mapping[str, np.ndarray]) -> dict[str, Any]:

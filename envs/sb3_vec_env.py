@@ -123,6 +123,6 @@ class PromotionVecEnv(VecEnv):
         return [result for _ in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """No env of a native batch is wrapped."""
+        """Only a Monitor is answered for: episode statistics are kept here."""
         from stable_baselines3.common.monitor import Monitor
         return [issubclass(Monitor, wrapper_class) for _ in self._get_indices(indices)]

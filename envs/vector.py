@@ -80,6 +80,7 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             market.reset(restarting)
             market.rewards[restarting], market.dones[restarting] = 0.0, False
             market.costs[restarting] = 0.0
+            self._finished &= ~restarting
         costs = step_costs(market, tuple(self.cost_limits))
         infos: dict[str, Any] = {"cost": costs["roi"], "costs": costs}
         rewards, done = market.rewards.astype(np.float64), market.dones.copy()

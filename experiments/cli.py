@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 unusable input, with a sentence on stderr naming the field
 
 import contextlib
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,11 +102,11 @@ def compare(
 
 def _compare_config(config: Path | None, scenario: str | None, task: str | None, changes: list[str] | None, episodes: int | None,
                     seeds: int | None, steps: str | None, rules_only: bool) -> Any:
-    from .config import load_config
+    from .config import load_config, validated_config
 
     wanted: dict[str, Any] = {}
     if task is not None:
-        wanted |= {"task": task, "scenario": find_task(task).scenario}
+        wanted |= {"task": task} if config is not None else {"task": task, "scenario": find_task(task).scenario}
     if episodes is not None:
         wanted["episodes"] = episodes
     if seeds is not None:
@@ -118,21 +119,21 @@ def _compare_config(config: Path | None, scenario: str | None, task: str | None,
     for name, count in _steps(steps, list(learners)).items():
         learners[name]["steps"] = count
     made = load_config(config, wanted)
-    return made.model_validate(made.model_dump() | {"learners": learners})
+    return validated_config(made.model_dump() | {"learners": learners})
 
 
 def _steps(text: str | None, learners: list[str]) -> dict[str, int]:
     """`1e6` for every learner, or `PPO=1e6,SAC=2e5`."""
     if text is None:
         return {}
-    pairs = dict(part.split("=", 1) for part in text.split(",")) if "=" in text else dict.fromkeys(learners, text)
+    pairs = [part.partition("=")[::2] for part in text.split(",")] if "=" in text else [(name, text) for name in learners]
     result = {}
-    for name, value in pairs.items():
+    for name, value in pairs:
         if name not in learners:
             raise ValueError(f"--steps names {name!r}; the learners are {', '.join(learners)}")
         try:
             result[name] = int(float(value))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(f"--steps is {value!r}; it must be a number of environment steps, for example 1e6") from None
     return result
 
@@ -224,7 +225,8 @@ def simulate(
         market, frames, plan = play(find_policy(policy, setting), setting, seed)
         save_picture(frames, market, picture)
         if as_json:
-            sys.stdout.write(json.dumps(plan) + "\n")
+            finite = {name: value if math.isfinite(value) else None for name, value in plan.items()}      # JSON has no infinity
+            sys.stdout.write(json.dumps(finite) + "\n")
             return
         console.print(plan_table(plan, f"{policy} on {setting.scenario.name}, merchant and day {seed}"))
         console.print(totals_table(plan))
@@ -267,10 +269,11 @@ def show_scenario(
 
     with plain_errors():
         market = load_scenario(scenario, _overrides(set_))
+        lines = field_list(market, section)
         console.print(f"[bold]{market.name}[/] ({market.hash}): {escape(market.description)}")
         if market.source:
             console.print(f"[dim]{escape(market.source)}[/]")
-        for line in field_list(market, section):
+        for line in lines:
             console.print(line, highlight=False)
         if population and section is None:
             console.print(population_table(market))

@@ -3,9 +3,12 @@
 The folder is the state: every finished piece is on disk, so a run that was interrupted goes on where it stopped.
 """
 
+import contextlib
+import itertools
 import multiprocessing
 import queue as queues
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +82,9 @@ def prepare(config: CompareConfig, folder: Path, console: Console, fresh: bool) 
     if folder.exists() and any(folder.iterdir()):
         same = known.is_file() and _fingerprint(known) == config.fingerprint
         if fresh or not same:
-            aside = folder.with_name(f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime())}")
+            stamp = f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime())}"
+            names = (stamp if i == 1 else f"{stamp}-{i}" for i in itertools.count(1))
+            aside = next(path for path in map(folder.with_name, names) if not path.exists())
             folder.rename(aside)
             console.print(f"[dim]{folder} held {'an earlier run' if same else 'another comparison'}; it is now {aside}[/]")
         else:
@@ -109,8 +114,8 @@ def _seeds(config: CompareConfig) -> np.ndarray:
 def _known(path: Path, compute: Any) -> dict[str, np.ndarray]:
     """Figures from a file, or computed now and kept there."""
     if path.is_file():
-        with np.load(path, allow_pickle=False) as data:
-            return dict(data)
+        with contextlib.suppress(ValueError, OSError, EOFError, zipfile.BadZipFile), np.load(path, allow_pickle=False) as data:
+            return dict(data)                       # a file that cannot be read is made again
     figures = compute()
     with whole_file(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **figures)

@@ -90,8 +90,13 @@ def load_config(what: "str | Path | None" = None, changes: dict[str, Any] | None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: a configuration holds fields and values")
     data.pop("fingerprint", None)
+    return validated_config(merged(data, changes or {}))
+
+
+def validated_config(data: dict[str, Any]) -> CompareConfig:
+    """A configuration from a complete dict; raises ConfigError with one sentence per problem."""
     try:
-        return CompareConfig.model_validate(merged(data, changes or {}))
+        return CompareConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError("\n".join(f"{'.'.join(map(str, item['loc']))} is {item['input']!r}; {item['msg']}"
                                     for item in error.errors())) from None

@@ -22,7 +22,11 @@ class Tracker:
 
     def __init__(self, folder: Path, name: str, config: dict[str, Any], mode: Mode = "offline"):
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "metrics.jsonl").open("a", encoding="utf-8")
+        path = folder / "metrics.jsonl"
+        cut = path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+        self._file = path.open("a", encoding="utf-8")
+        if cut:                                     # a line that an interruption cut off must not take ours with it
+            self._file.write("\n")
         self._run = None if mode == "off" else _wandb_run(folder, name, config, mode)
 
     def log(self, figures: dict[str, float], step: int) -> None:
