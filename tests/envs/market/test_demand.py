@@ -77,9 +77,10 @@ def test_depth_stays_below_its_maximum_whatever_the_tilt(harness):
     np.testing.assert_allclose(lane(rig, rows.DEPTH), rig.scenario.coupon.depth_max, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("service", "row", "lift"), [("insurance", rows.CVR, 0.15), ("interest_free", rows.CVR, 0.12)])
-def test_services_raise_the_order_logit_by_their_lift(service, row, lift, harness):
-    none, full = (lane(one_tick(harness, **{service: level}), row) for level in (-1, 1))
+@pytest.mark.parametrize(("service", "field"), [("insurance", "insurance_lift"), ("interest_free", "interest_lift")])
+def test_services_raise_the_order_logit_by_their_lift(service, field, harness):
+    none, full = (lane(one_tick(harness, **{service: level}), rows.CVR) for level in (-1, 1))
+    lift = getattr(load_scenario({}).services, field)
     np.testing.assert_allclose(np.log(full / (1 - full)) - np.log(none / (1 - none)), lift, atol=1e-5)
 
 
