@@ -11,7 +11,6 @@ from ..envs.files import whole_file
 from ..envs.rendering import COLOURS
 from ..envs.scenario import POOLS, SCENES
 from .evaluate import Episodes, Setting, evaluate
-from .statistics import iqm
 
 PALETTE = ("#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#c53030", "#319795", "#b7791f")
 
@@ -47,7 +46,7 @@ def learning_figure(curves: list[Curve], path: Path) -> None:
         axis.grid(alpha=0.25)
     if curves:
         axes[0].legend(fontsize=8)
-    figure.suptitle("Learning curves on training merchants", fontsize=11)
+    figure.suptitle("Learning curves on training merchants, exploration included", fontsize=11)
     _save(figure, path)
 
 
@@ -134,11 +133,6 @@ def _area(axis: Any, time: np.ndarray, totals: np.ndarray, names: tuple[str, ...
     axis.set_ylim(0, 1)
     axis.set_title(title, fontsize=10)
     axis.legend(fontsize=7, loc="lower left")
-
-
-def relative(result: Episodes) -> float:
-    """IQM score over doing nothing, for captions."""
-    return iqm(result.relative_score)
 
 
 def _figure(width: float, height: float) -> Any:

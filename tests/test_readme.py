@@ -58,16 +58,18 @@ def test_a_committed_row_is_made_again() -> None:
     assert row.shortfall == pytest.approx(float(committed["mean_shortfall"]), rel=1e-4)
 
 
-def test_the_saved_learners_load_and_score_as_committed() -> None:
-    """The best learner of the table, from its folder alone, on the first 64 merchants: still ahead of doing nothing."""
+def test_the_saved_learners_score_as_committed() -> None:
+    """The best learner of the table, from its folder alone, on the same merchants: the same score."""
     import csv
 
     from chengfang.agents.learners import load_policy
     from chengfang.experiments.evaluate import evaluate
+    from chengfang.experiments.statistics import iqm
 
     config = load_config(EVIDENCE / "config.yaml")
     with (EVIDENCE / "results.csv").open(encoding="utf-8") as file:
         best = next(r for r in csv.DictReader(file) if r["kind"] == "learner")
     policy = load_policy(EVIDENCE / "runs" / f"{best['agent']}-seed0")
-    result = evaluate(policy, config.setting(), 64, config.test_seed)
-    assert abs(result.relative_score.mean() / float(best["score_iqm"]) - 1) < 0.25
+    result = evaluate(policy, config.setting(), config.episodes, config.test_seed)
+    # float32 matrix products may differ in the last bit between processors, and a count with them
+    assert iqm(result.relative_score) == pytest.approx(float(best["score_iqm"]), rel=5e-3)

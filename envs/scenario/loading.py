@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ..files import whole_file
 from .scenario import Scenario
@@ -170,12 +170,9 @@ def _sentences(item: dict[str, Any]) -> list[str]:
     return [f"{path} is {shown}; {item['msg'][0].lower()}{item['msg'][1:]}"]
 
 
-def field_paths(model: type[BaseModel] = Scenario, prefix: str = "") -> list[str]:
-    """Dotted paths of every field, tables included, for suggestions and listings."""
-    paths = []
-    for name, value in model().model_dump().items() if model is Scenario else ():
-        paths += _walk(f"{prefix}{name}", value)
-    return paths
+def field_paths() -> list[str]:
+    """Dotted paths of every field, tables included, for suggestions."""
+    return [path for name, value in Scenario().model_dump().items() for path in _walk(name, value)]
 
 
 def _walk(path: str, value: Any) -> list[str]:
