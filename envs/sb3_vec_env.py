@@ -63,6 +63,18 @@ class PromotionVecEnv(VecEnv):
         self.reset_infos = [{} for _ in range(self.num_envs)]
         if self.stagger:
             self._advance(np.arange(self.num_envs) * self.market.ticks // self.num_envs)
+        self._begin(np.ones(self.num_envs, bool))
+        return self._view()
+
+    def _begin(self, started: np.ndarray) -> None:
+        """Called when the markets of a mask have just been reset; for subclasses that keep more per episode."""
+
+    def _measure(self) -> np.ndarray:
+        """Rewards of the latest tick, (num_envs,) float32, before any market is reset."""
+        return self.market.rewards.copy()
+
+    def _view(self, final: bool = False) -> np.ndarray:
+        """What the learner sees, (num_envs, ...) float32, a fresh array; `final`: before finished markets are reset."""
         return self.market.observations.copy()
 
     def _advance(self, ticks: np.ndarray) -> None:
@@ -83,7 +95,7 @@ class PromotionVecEnv(VecEnv):
         """Advance every env by one tick; finished ones start their next episode at once."""
         market = self.market
         market.step(self._actions)
-        rewards, dones = market.rewards.copy(), market.dones.copy()
+        rewards, dones = self._measure(), market.dones.copy()
         self._last_costs = market.costs[:, 0].copy()
         self._returns += rewards
         self._cost_sums += self._last_costs
@@ -92,18 +104,19 @@ class PromotionVecEnv(VecEnv):
         infos = [nothing] * self.num_envs
         if dones.any():
             self._finish(dones, infos)
-        return market.observations.copy(), rewards * np.float32(self.reward_scale), dones, infos
+        return self._view(), rewards * np.float32(self.reward_scale), dones, infos
 
     def _finish(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         market, which = self.market, np.flatnonzero(dones)
         plans = dashboard(market.states[which], market.merchants[which], market.world.constants[0])
-        seconds = round(time.time() - self._start, 3)
+        seconds, last = round(time.time() - self._start, 3), self._view(final=True)
         for row, i in enumerate(which):
-            infos[i] = {"terminal_observation": market.observations[i].copy(), "TimeLimit.truncated": False,
+            infos[i] = {"terminal_observation": last[i], "TimeLimit.truncated": False,
                         "episode": {"r": float(self._returns[i]), "l": int(self._lengths[i]), "t": seconds},
                         "cost": float(self._cost_sums[i]), "plan": {name: float(v[row]) for name, v in plans.items()}}
         self._returns[which], self._cost_sums[which], self._lengths[which] = 0.0, 0.0, 0
         market.reset(dones)
+        self._begin(dones)
 
     def close(self) -> None:
         """Release the market's threads."""

@@ -20,8 +20,14 @@ from stable_baselines3.common.logger import Logger
 from ...envs import FEATURE_NAMES, Scenario
 from ...envs.files import whole_file
 from ...envs.sb3_vec_env import PromotionVecEnv
-from .artefact import SavedPolicy
-from .settings import PPOSettings, SACSettings
+from ...envs.scenario import SCENES
+from ..policy import plan_spec
+from .artefact import SavedPolicy, plan_facts
+from .asymmetric import AsymmetricPolicy
+from .cloning import fit, lessons
+from .multiplier import PIDMultiplier
+from .practice import PracticeVecEnv, rule_values
+from .settings import Practice, PPOSettings, SACSettings
 
 FINAL_RATE = 0.1          # the learning rate ends at this share of its start
 
@@ -56,24 +62,66 @@ def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple
         KeyboardInterrupt: after writing a checkpoint and the policy as far as it has come.
     """
     torch.set_num_threads(1)
-    env = PromotionVecEnv(settings.num_envs, scenario, levers=levers, days=days, reward=settings.reward, threads=threads, seed=seed,
-                          stagger=settings.stagger)
-    env.reward_scale = settings.reward_scale
+    env = make_env(settings, scenario, levers, days, seed, threads)
     model = _model(settings, env, seed)
     model.set_logger(Logger(folder=None, output_formats=[]))       # ours is the report; SB3's would litter the temporary folder
     folder.mkdir(parents=True, exist_ok=True)
     run = identity(settings, scenario, levers, days, seed)
-    done = _restore(model, folder / "checkpoint.pt", run)
-    callback = _Reporter(settings.steps, done, report)
+    origin = describe(settings, scenario, levers, days) | (origin or {})
+    multiplier = PIDMultiplier(settings.practice) if settings.practice and settings.practice.objective == "lagrangian" else None
+    done = _restore(model, folder / "checkpoint.pt", run, multiplier)
+    hold = settings.practice.hold if settings.practice else 1
+    decisions = -(-settings.steps // hold)
+    callback = _Reporter(decisions, hold, done, report, multiplier)
     try:
-        if done < settings.steps:
-            model.learn(settings.steps - done, callback=callback, reset_num_timesteps=False)
+        if done == 0 and settings.warm_start:
+            clone(model, settings, scenario, levers, days, seed, threads)
+        if done < decisions:
+            model.learn(decisions - done, callback=callback, reset_num_timesteps=False)
     except KeyboardInterrupt:
-        _save(model, settings, folder, origin, levers, seed, run)
+        _save(model, settings, folder, origin, levers, seed, run, multiplier)
         raise
     finally:
         env.close()
-    return _save(model, settings, folder, origin, levers, seed, run)
+    return _save(model, settings, folder, origin, levers, seed, run, multiplier)
+
+
+def make_env(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int,
+             threads: int = 1) -> PromotionVecEnv:
+    """The markets a learner is trained in: plain ones with `settings.reward`, or its practice.
+
+    Raises:
+        ValueError: if an action would be held across the end of an episode, or a practice asks for what its algorithm cannot do.
+    """
+    practice = settings.practice
+    if practice is None:
+        env = PromotionVecEnv(settings.num_envs, scenario, levers=levers, days=days, reward=settings.reward, threads=threads, seed=seed,
+                              stagger=settings.stagger)
+        env.reward_scale = settings.reward_scale
+        return env
+    ticks = days * scenario.clock.ticks_per_day
+    if ticks % practice.hold:
+        raise ValueError(f"practice.hold is {practice.hold}; it must divide the episode's {ticks} ticks")
+    if settings.stagger:
+        raise ValueError("stagger is true; a practice starts all its markets together, allowed is false")
+    if practice.privileged and isinstance(settings, SACSettings):
+        practice = practice.model_copy(update={"privileged": False})      # SB3's SAC has one observation for actor and critics
+    return PracticeVecEnv(settings.num_envs, scenario, practice, levers=levers, days=days, threads=threads, seed=seed,
+                          reward_scale=settings.reward_scale)
+
+
+def describe(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int) -> dict[str, Any]:
+    """What the artefact must say about the practice so that the actor can be used without it."""
+    practice = settings.practice
+    if practice is None:
+        return {}
+    facts: dict[str, Any] = {"hold": practice.hold}
+    if practice.caution_range is not None:
+        facts["caution"] = practice.caution
+    if practice.rule is not None:
+        facts["residual"] = {"rule": practice.rule, "parameters": rule_values(practice), "scale": practice.residual_scale,
+                             "plan": plan_facts(plan_spec(scenario, levers, days))}
+    return facts
 
 
 def _schedule(rate: float) -> Callable[[float], float]:
@@ -85,34 +133,79 @@ def _model(settings: PPOSettings | SACSettings, env: PromotionVecEnv, seed: int)
     common: dict[str, Any] = {"learning_rate": _schedule(settings.learning_rate), "gamma": settings.gamma, "seed": seed,
                               "batch_size": settings.batch_size, "device": "cpu", "verbose": 0}
     if isinstance(settings, PPOSettings):
-        return PPO("MlpPolicy", env, n_steps=settings.n_steps, n_epochs=settings.n_epochs, gae_lambda=settings.gae_lambda,
-                   clip_range=settings.clip_range, ent_coef=settings.entropy,
-                   policy_kwargs={"net_arch": list(settings.hidden), "log_std_init": settings.log_std_start,
-                                  "activation_fn": torch.nn.Tanh}, **common)
+        kind, shape = "MlpPolicy", {}
+        if isinstance(env, PracticeVecEnv):
+            kind, shape = AsymmetricPolicy, {"public": env.public, "critic_hidden": list(settings.critic_hidden or settings.hidden)}
+        model = PPO(kind, env, n_steps=settings.n_steps, n_epochs=settings.n_epochs, gae_lambda=settings.gae_lambda,
+                    clip_range=settings.clip_range, ent_coef=settings.entropy,
+                    policy_kwargs={"net_arch": list(settings.hidden), "log_std_init": settings.log_std_start,
+                                   "activation_fn": torch.nn.Tanh, **shape}, **common)
+        if settings.practice is not None and settings.practice.rule is not None:
+            start_at_rule(model.policy.action_net)
+        return model
     entropy = "auto" if settings.target_entropy is None else settings.target_entropy
-    return SAC("MlpPolicy", env, buffer_size=settings.buffer_size, learning_starts=settings.learning_starts,
+    model = SAC("MlpPolicy", env, buffer_size=settings.buffer_size, learning_starts=settings.learning_starts,
                tau=settings.tau, train_freq=1, gradient_steps=settings.gradient_steps,
                target_entropy=entropy, ent_coef="auto_0.05",
                policy_kwargs={"net_arch": list(settings.hidden), "activation_fn": torch.nn.ReLU}, **common)
+    if settings.practice is not None and settings.practice.rule is not None:
+        start_at_rule(model.actor.mu)
+    return model
+
+
+def clone(model: BaseAlgorithm, settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int,
+          threads: int) -> None:
+    """Fit the actor to the clairvoyant's plans before reinforcement learning begins."""
+    practice = settings.practice or Practice(hold=1)
+    taught = lessons(practice, scenario, levers, days, settings.warm_start, threads)
+    if isinstance(model, SAC):
+        actor, parts = model.actor, [model.actor.latent_pi, model.actor.mu]
+        fit(lambda x: torch.tanh(actor.mu(actor.latent_pi(x))), [p for part in parts for p in part.parameters()], taught,
+            settings.warm_epochs, seed)
+        return
+    policy: Any = model.policy
+    tower = policy.mlp_extractor.policy_net
+    fit(lambda x: policy.action_net(tower(x)), [*tower.parameters(), *policy.action_net.parameters()], taught, settings.warm_epochs, seed)
+
+
+def start_at_rule(layer: Any) -> None:
+    """Make the first residuals nearly nothing, so that learning starts from the rule."""
+    with torch.no_grad():
+        layer.weight.mul_(0.01)
+        layer.bias.zero_()
 
 
 class _Reporter(BaseCallback):
     """Collects finished episodes and reports every few seconds."""
 
-    def __init__(self, total: int, done: int, report: Report | None, every: float = 2.0):
+    def __init__(self, total: int, hold: int, done: int, report: Report | None, multiplier: PIDMultiplier | None, every: float = 2.0):
         super().__init__()
-        self.total, self.done, self.report, self.every = total, done, report, every
+        self.total, self.hold, self.done = total, hold, done
+        self.report, self.every, self.multiplier = report, every, multiplier
         self.begin = self.last = time.monotonic()
         self.last_steps = done
         self.sums: dict[str, float] = {}
         self.episodes = 0
 
+    def _on_training_start(self) -> None:
+        self._price()
+
+    def _price(self) -> None:
+        """Let the markets charge the multiplier of now."""
+        if self.multiplier is not None:
+            self.training_env.set_attr("multiplier", self.multiplier.value)
+
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
             if "episode" in info:
                 self.episodes += 1
+                if self.multiplier is not None:
+                    self.multiplier.note(info["cost"])
                 for name, value in _figures(info).items():
                     self.sums[name] = self.sums.get(name, 0.0) + value
+        if self.multiplier is not None and self.multiplier.due:
+            self.multiplier.update()
+            self._price()
         if self.report and time.monotonic() - self.last >= self.every:
             self._emit()
         return True
@@ -124,9 +217,11 @@ class _Reporter(BaseCallback):
     def _emit(self) -> None:
         now, steps = time.monotonic(), self.model.num_timesteps
         figures = {name: value / self.episodes for name, value in self.sums.items()} if self.episodes else {}
-        rate = (steps - self.last_steps) / max(now - self.last, 1e-9)
+        if self.multiplier is not None:
+            figures["multiplier"] = self.multiplier.value
+        rate = self.hold * (steps - self.last_steps) / max(now - self.last, 1e-9)
         if self.report:
-            self.report(Progress(steps, self.total, now - self.begin, rate, figures | {"episodes": float(self.episodes)}))
+            self.report(Progress(self.hold * steps, self.hold * self.total, now - self.begin, rate, figures | {"episodes": float(self.episodes)}))
         self.last, self.last_steps, self.sums, self.episodes = now, steps, {}, 0
 
 
@@ -136,7 +231,8 @@ def _figures(info: dict[str, Any]) -> dict[str, float]:
     return {"return": info["episode"]["r"], "cost": info["cost"], "score": plan["score"] / scale,
             "settled_gmv": plan["settled_gmv"] / scale, "roi_over_target": min(plan["roi"] / plan["roi_target"], 10.0),
             "violation": plan["violated"], "shortfall": plan["shortfall"], "budget_use": plan["budget_use"],
-            "coupon_use": plan["coupon_cost"] / max(plan["coupon_budget"], 1e-9), "profit": plan["profit"] / scale}
+            "coupon_use": plan["coupon_cost"] / max(plan["coupon_budget"], 1e-9), "profit": plan["profit"] / scale,
+            **{f"spend_share_{scene}": plan[f"spend_{scene}"] / max(plan["spend"], 1e-9) for scene in SCENES}}
 
 
 def identity(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int) -> str:
@@ -144,7 +240,7 @@ def identity(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tu
     return json.dumps({"settings": settings.model_dump(), "scenario": scenario.hash, "levers": levers, "days": days, "seed": seed})
 
 
-def _restore(model: BaseAlgorithm, path: Path, run: str) -> int:
+def _restore(model: BaseAlgorithm, path: Path, run: str, multiplier: PIDMultiplier | None = None) -> int:
     """Continue from a checkpoint of the same run; returns the steps already done, 0 for another run's checkpoint."""
     if not path.is_file():
         return 0
@@ -156,6 +252,8 @@ def _restore(model: BaseAlgorithm, path: Path, run: str) -> int:
         optimizer.load_state_dict(saved["optimizers"][name])
     if isinstance(model, SAC) and model.log_ent_coef is not None:
         model.log_ent_coef.data.copy_(saved["log_ent_coef"])
+    if multiplier is not None:
+        multiplier.restore(saved["multiplier"])
     model.num_timesteps = int(saved["steps"])
     return model.num_timesteps
 
@@ -168,16 +266,18 @@ def _optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
 
 
 def _save(model: BaseAlgorithm, settings: PPOSettings | SACSettings, folder: Path, origin: dict[str, Any] | None,
-          levers: tuple[str, ...], seed: int, run: str) -> SavedPolicy:
+          levers: tuple[str, ...], seed: int, run: str, multiplier: PIDMultiplier | None = None) -> SavedPolicy:
     data: dict[str, Any] = {"policy": model.policy.state_dict(), "steps": int(model.num_timesteps),
                             "run": run,
                             "optimizers": {name: o.state_dict() for name, o in _optimizers(model).items()}}
     if isinstance(model, SAC) and model.log_ent_coef is not None:
         data["log_ent_coef"] = model.log_ent_coef.detach()
+    if multiplier is not None:
+        data["multiplier"] = multiplier.state()
     with whole_file(folder / "checkpoint.pt") as draft:
         torch.save(data, draft)
     policy = actor(model, {"algorithm": settings.algorithm, "levers": list(levers), "features": list(FEATURE_NAMES), "seed": seed,
-                           "steps": int(model.num_timesteps), "settings": settings.model_dump(), **(origin or {})})
+                           "steps": int(model.num_timesteps) * (settings.practice.hold if settings.practice else 1), "settings": settings.model_dump(), **(origin or {})})
     policy.save(folder)
     return policy
 

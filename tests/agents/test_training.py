@@ -83,7 +83,7 @@ class StopAfter:
     def __init__(self, at, monkeypatch):
         self.at, self.seen = at, []
         original = module._Reporter.__init__
-        monkeypatch.setattr(module._Reporter, "__init__", lambda s, total, done, report: original(s, total, done, report, 0.0))
+        monkeypatch.setattr(module._Reporter, "__init__", lambda s, *arguments: original(s, *arguments, every=0.0))
 
     def __call__(self, progress):
         self.seen.append(progress)
