@@ -139,6 +139,71 @@ def _steps(text: str | None, learners: list[str]) -> dict[str, int]:
 
 
 @app.command()
+def benchmark(
+        config: Annotated[Path | None, typer.Option("--config", "-c", help="A benchmark's YAML, or a folder of results to go on "
+                                                    "with. Default: the shipped one.")] = None,
+        task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task; may be repeated.")] = None,
+        agent: Annotated[list[str] | None, typer.Option("--agent", "-a", help="Only this agent; may be repeated.")] = None,
+        out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the results. Default: results/benchmark; with "
+                                                 "--quick results/benchmark-quick, with --check results/reproduce.")] = None,
+        workers: Annotated[int, typer.Option(help="Processes side by side.", min=1, max=1024)] = 2,
+        ray: Annotated[str | None, typer.Option("--ray", metavar="auto|ADDRESS|local",
+                                                help="Run the cells on a Ray cluster.")] = None,
+        track: Annotated[Track, typer.Option(help="W&B: offline writes files only; online uploads.")] = "offline",
+        quick: Annotated[bool, typer.Option("--quick", help="A trial of minutes: 16 episodes, one seed, 100,000 steps.")] = False,
+        go_on: Annotated[bool, typer.Option("--continue", help="Go on from checkpoints of half-done trainings. Without it they "
+                                            "start again, so that an interruption changes no number.")] = False,
+        check: Annotated[bool, typer.Option("--check", help="Make rows of a committed benchmark again and compare.")] = False,
+        retrain: Annotated[bool, typer.Option("--retrain", help="With --check: train and search again, too.")] = False,
+        against: Annotated[Path, typer.Option("--against", help="With --check: the committed benchmark.")] = Path(
+            "results/benchmark"),
+) -> None:
+    """Run tasks x agents x seeds, here or on a Ray cluster, and write summary, report and manifest.
+
+    Finished cells are kept: the same command goes on after any interruption. Exit code 1: a cell failed, or a row differs.
+    """
+    from .benchmark import Interrupted, Where
+    from .benchmark_command import Request, run_request
+    from .parallel import Options
+
+    with plain_errors():
+        try:
+            code = run_request(Request(config, task, agent, out, quick, check, retrain, against), console, Where(workers, ray),
+                               Options(track, go_on))
+        except Interrupted:
+            errors.print("[bold]interrupted[/]: finished cells are kept; the same command goes on from there")
+            raise typer.Exit(130) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def tune(
+        rule: Annotated[str, typer.Argument(help="A rule's name.")],
+        task: TaskOption = "Bidding",
+        steps: Annotated[str | None, typer.Option(help="Simulation budget in environment steps. Default: the learners'.")] = None,
+        seed: Annotated[int, typer.Option(help="Seed of the sampler.", min=0)] = 0,
+        out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study's log.")] = Path("results/tuning"),
+        target: Annotated[Path | None, typer.Option("--target", help="The tuned.json to write into. Default: the shipped "
+                                                    "one.")] = None,
+        again: Annotated[bool, typer.Option("--again", help="Search on from what an earlier study found.")] = False,
+) -> None:
+    """Tune a rule on training merchants (CMA-ES through Optuna) and keep what was found beside the rules.
+
+    An interrupted study goes on where it stopped when the same command is given again.
+    """
+    from ..agents.rules.tuned import FILE
+    from .tune import default_budget
+    from .tune import tune as run
+
+    with plain_errors():
+        days = find_task(task).days
+        budget = default_budget(days, _steps(steps, [""]).get(""))
+        study = run(rule, task, seed=seed, folder=out, target=target or FILE, budget=budget, again=again,
+                    report=lambda text: console.print(text, highlight=False))
+        console.print_json(data={name: study[name] for name in ("score", "score_default", "violation_rate", "parameters")})
+
+
+@app.command()
 def train(
         algorithm: Annotated[str, typer.Argument(help="PPO or SAC, with the settings of the shipped comparison.")],
         task: TaskOption = "SuperPlan", scenario: ScenarioOption = None, set_: SetOption = None,
@@ -327,6 +392,40 @@ def bench(
             table.add_row(f.name, f"{f.value:,.2f}" if f.value < 100 else f"{f.value:,.0f}", f.unit,
                           *("-" if x is None else f"{'≤' if f.at_most else '≥'} {x:,g}" for x in (f.floor, f.goal)))
         console.print(table)
+
+
+@app.command()
+def study(
+        name: Annotated[str, typer.Argument(help="unified (against dual-track scheduling), plans (one super plan against four per-"
+                                                 "scene plans) or money (fee and platform-funded coupons).")],
+        out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the results; default "
+                                                                     "results/studies/<name>.")] = None,
+        episodes: Annotated[int | None, typer.Option("--episodes", "-n", help="Held-out merchants per market.", min=4)] = None,
+        quick: Annotated[bool, typer.Option("--quick", help="Two markets, a coarse search, no learner.")] = False,
+) -> None:
+    """Put one of the article's claims to the test: table, figure and intervals (docs/studies.md)."""
+    from rich.markdown import Markdown
+
+    from .studies import run_study
+
+    with plain_errors():
+        folder, text = run_study(name, out, episodes, quick, tell=lambda line: errors.print(f"[dim]{escape(line)}[/]"))
+        console.print(Markdown(text))
+        console.print(f"results: {folder}")
+
+
+@app.command()
+def exact(
+        out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path("results/exact"),
+        episodes: Annotated[int, typer.Option("--episodes", "-n", help="Episodes per policy.", min=2)] = 20_000,
+) -> None:
+    """Hold everything to the true optimum of a market small enough to be solved exactly (docs/exact.md)."""
+    from .exactness import FULL
+    from .exactness import study as measure
+
+    with plain_errors():
+        measure(out, FULL._replace(episodes=episodes), lambda line: console.print(line, highlight=False))
+        console.print(f"results: {out}")
 
 
 def main() -> None:

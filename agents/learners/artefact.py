@@ -1,8 +1,8 @@
 """A trained policy as a folder: weights in safetensors, everything else in JSON. Loading runs no code.
 
-`policy.safetensors` holds the actor's layers, `policy.json` how to use them and where they came from: the levers, what goes in beside
-the 81 features, and, for a residual policy, the rule it shifts with that rule's parameters and the plan's public facts. Nothing is
-unpickled, ever; a folder that does not fit its description is refused.
+`policy.safetensors` holds the actor's layers, `policy.json` how to use them and where they came from: the levers, what goes in
+beside the 81 features, and, for a residual policy, the rule it shifts with that rule's parameters and the plan's public facts.
+Nothing is unpickled, ever; a folder that does not fit its description is refused.
 """
 
 import json
@@ -41,8 +41,9 @@ class SavedPolicy:
 
     Args:
         layers: (weight (out, in), bias (out,)) float32 pairs, input first.
-        description: what `policy.json` holds: levers, features, activation, output, origin, and optionally `hold` (ticks for which an
-            output is held), `caution` (a further input: the margin on the ROI target) and `residual` (rule, parameters, scale, plan).
+        description: what `policy.json` holds: levers, features, activation, output, origin, and optionally `hold` (ticks for
+            which an output is held), `caution` (a further input: the margin on the ROI target) and `residual` (rule, parameters,
+            scale, plan).
         caution: act with this margin instead of the description's; only for policies that were trained to take one.
 
     Raises:
@@ -58,7 +59,9 @@ class SavedPolicy:
         self.caution = description.get("caution") if caution is None else caution
         residual = description.get("residual")
         self.scale = np.float32(residual["scale"]) if residual else np.float32(1)
-        self.rule: Rule | None = make_rule(residual["rule"], _plan(residual, self.levers), **residual["parameters"]) if residual else None
+        self.rule: Rule | None = None
+        if residual:
+            self.rule = make_rule(residual["rule"], _plan(residual, self.levers), **residual["parameters"])
 
     def predict(self, observation: np.ndarray, state: Memory | None = None, episode_start: np.ndarray | None = None,
                 deterministic: bool = True) -> tuple[np.ndarray, Memory | None]:
@@ -154,7 +157,8 @@ def _layers(folder: Path, description: dict[str, Any], tensors: dict[str, np.nda
 def _inputs(folder: Path, description: dict[str, Any]) -> int:
     """Width of the network's input, after checking everything that decides it."""
     hold = description.get("hold", 1)
-    _require(folder, isinstance(hold, int) and not isinstance(hold, bool) and 1 <= hold <= 10_000, "its hold is not 1 to 10,000 ticks")
+    whole = isinstance(hold, int) and not isinstance(hold, bool)
+    _require(folder, whole and 1 <= hold <= 10_000, "its hold is not 1 to 10,000 ticks")
     width = len(FEATURE_NAMES)
     if "caution" in description:
         _require(folder, _number(description["caution"], -0.5, 0.5), "its caution is not a number from -0.5 to 0.5")
@@ -172,7 +176,8 @@ def _inputs(folder: Path, description: dict[str, Any]) -> int:
     _require(folder, isinstance(plan, dict) and set(plan) == {"ticks", "ticks_per_day", "levers"}
              and all(isinstance(plan[k], int) and plan[k] > 0 for k in ("ticks", "ticks_per_day")), "its plan is not described")
     table = plan["levers"]
-    _require(folder, isinstance(table, list) and [row[0] if isinstance(row, list) and row else None for row in table] == list(LEVER_NAMES)
+    names = [row[0] if isinstance(row, list) and row else None for row in table] if isinstance(table, list) else []
+    _require(folder, names == list(LEVER_NAMES)
              and all(_lever_row(row) for row in table), "its table of levers does not fit")
     try:
         make_rule(residual["rule"], _plan(residual, tuple(description["levers"])), **parameters)

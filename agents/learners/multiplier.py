@@ -11,9 +11,9 @@ SMOOTHING = 0.5
 class PIDMultiplier:
     """lambda = max(0, start + Kp e + Ki sum(e) + Kd max(0, e - last e)) with e = mean missed GMV - limit.
 
-    Stooke, Achiam & Abbeel 2020 (2007.03964): the integral alone (plain dual ascent) overshoots and oscillates; the proportional and
-    derivative parts damp it. The error is the mean over finished episodes of max(0, cost), where cost is `info["cost"]`: the GMV missing
-    to the target, over budget * target. Merchants with slack do not make up for those without.
+    Stooke, Achiam & Abbeel 2020 (2007.03964): the integral alone (plain dual ascent) overshoots and oscillates; the proportional
+    and derivative parts damp it. The error is the mean over finished episodes of max(0, cost), where cost is `info["cost"]`: the
+    GMV missing to the target, over budget * target. Merchants with slack do not make up for those without.
 
     Args:
         practice: start, gains and limit.

@@ -37,8 +37,10 @@ class PracticeVecEnv(PromotionVecEnv):
     * lagrangian: settled - multiplier * max(0, target * (1 + caution) * cost - settled)
 
     With `paired`, what doing nothing earns on the same random numbers is taken off tick by tick: a control variate. No action can
-    move it, so it changes no preference between policies. With `relative`, rewards are divided by the episode's GMV of doing nothing
-    instead, times a usual one: the scale results are judged on, which keeps merchants with large budgets from ruling the gradient.
+    move it, so it changes no preference between policies. With `twin`, what the rule underneath earns by itself on the same random
+    numbers is taken off instead: the luck that both share is gone, and a residual is paid for what it adds. With `relative`, rewards are divided by the episode's GMV of doing
+    nothing instead, times a usual one: the scale results are judged on, which keeps merchants with large budgets from ruling the
+    gradient.
     """
 
     def __init__(self, num_envs: int, scenario: Scenario, practice: Practice, *, levers: tuple[str, ...], days: int,
@@ -54,8 +56,12 @@ class PracticeVecEnv(PromotionVecEnv):
         self._proposal = np.zeros((num_envs, len(self.levers)), np.float32)
         self._caution, self._potential = np.zeros(num_envs, np.float32), np.zeros(num_envs)
         idle = practice.paired or practice.privileged or practice.relative
-        self._idle = Market(scenario, num_envs, days=days, levers=self.levers, split=split, threads=threads, passive=True) if idle else None
+        self._idle: Market | None = None
+        if idle:
+            self._idle = Market(scenario, num_envs, days=days, levers=self.levers, split=split, threads=threads, passive=True)
         self._idle_path = np.zeros((num_envs, self.market.ticks + 1))
+        self._twin = Market(scenario, num_envs, days=days, levers=self.levers, split=split, threads=threads) if practice.twin else None
+        self._twin_path = np.zeros((num_envs, self.market.ticks + 1))
         self._static = np.zeros((num_envs, 2 + 2 * rows.SCENES), np.float32)
         self.public = len(FEATURE_NAMES) + (practice.caution_range is not None) + (len(self.levers) if self._rule else 0)
         width = self.public + (len(PRIVILEGED) if practice.privileged else 0)
@@ -63,14 +69,20 @@ class PracticeVecEnv(PromotionVecEnv):
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Advance by `hold` ticks under the same action: the rule's own plus a residual, if there is a rule."""
-        held, total = self._actions, np.zeros(self.num_envs, np.float32)
-        for left in range(self.practice.hold, 0, -1):
-            if self._rule is not None:
-                self._actions = np.clip(self._proposal + np.float32(self.practice.residual_scale) * held, -1, 1)
-            self._between = left > 1
-            view, rewards, dones, infos = super().step_wait()
+        held, left = self._actions, self.practice.hold
+        view, total, dones, infos = self._tick(held, left)
+        total = total.copy()
+        while (left := left - 1) > 0:
+            view, rewards, dones, infos = self._tick(held, left)
             total += rewards
         return view, total, dones, infos
+
+    def _tick(self, held: np.ndarray, left: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """One of the `left` ticks that the held action still lasts."""
+        if self._rule is not None:
+            self._actions = np.clip(self._proposal + np.float32(self.practice.residual_scale) * held, -1, 1)
+        self._between = left > 1
+        return super().step_wait()
 
     def _begin(self, started: np.ndarray) -> None:
         self._potential[started] = 0.0
@@ -80,8 +92,23 @@ class PracticeVecEnv(PromotionVecEnv):
             self._caution[started] = self._rng.uniform(low, high, int(started.sum())).astype(np.float32)
         if self._idle is not None:
             self._run_idle(started)
+        if self._twin is not None:
+            self._run_twin(started)
         if self.practice.privileged:
             self._static[started] = _latent_start(self.market, started)
+
+    def _run_twin(self, started: np.ndarray) -> None:
+        """Play the started markets' episodes through with the rule alone, and keep the growth of the objective."""
+        twin, market = self._twin, self.market
+        assert twin is not None and self._rule is not None
+        for field in ("states", "merchants", "cells"):
+            getattr(twin, field)[started] = getattr(market, field)[started]
+        twin.states["done"][~started] = 1
+        view, memory, fresh = market.observations, None, np.ones(self.num_envs, bool)
+        for tick in range(market.ticks):
+            action, memory = self._rule.predict(view.copy(), memory, fresh)
+            view, fresh = twin.step(action), np.zeros(self.num_envs, bool)
+            self._twin_path[started, tick + 1] = self._objective(twin)[started]
 
     def _run_idle(self, started: np.ndarray) -> None:
         """Play the started markets' episodes through without ads and coupons, and keep the growth of settled GMV."""
@@ -98,21 +125,25 @@ class PracticeVecEnv(PromotionVecEnv):
 
     def _measure(self) -> np.ndarray:
         market = self.market
+        potential = self._objective(market)
+        rewards = potential - self._potential
+        self._potential = potential
+        if self.practice.paired or self.practice.twin:
+            path = self._twin_path if self.practice.twin else self._idle_path
+            index, tick = np.arange(self.num_envs), market.states["tick"]
+            rewards = rewards - (path[index, tick] - path[index, tick - 1])
+        if self.practice.relative:
+            rewards = rewards * USUAL_IDLE / np.maximum(self._idle_path[:, -1], LEAST_IDLE)
+        return rewards.astype(np.float32)
+
+    def _objective(self, market: Market) -> np.ndarray:
+        """The potential whose growth is rewarded, (num_envs,), over budget * roi_target."""
         earned, scale = market.states["accrued"], _scale(market.merchants)
         settled, cost = earned[:, rows.A_SETTLED], earned[:, rows.A_COST]
         wanted = market.merchants["roi_target"] * (1.0 + self._caution) * cost
         if self.practice.objective == "score":
-            potential = settled * np.minimum(1.0, settled / np.maximum(wanted, LEAST)) ** 2 / scale
-        else:
-            potential = (settled - self.multiplier * np.maximum(wanted - settled, 0.0)) / scale
-        rewards = potential - self._potential
-        self._potential = potential
-        if self.practice.paired:
-            index, tick = np.arange(self.num_envs), market.states["tick"]
-            rewards = rewards - (self._idle_path[index, tick] - self._idle_path[index, tick - 1])
-        if self.practice.relative:
-            rewards = rewards * USUAL_IDLE / np.maximum(self._idle_path[:, -1], LEAST_IDLE)
-        return rewards.astype(np.float32)
+            return settled * np.minimum(1.0, settled / np.maximum(wanted, LEAST)) ** 2 / scale
+        return (settled - self.multiplier * np.maximum(wanted - settled, 0.0)) / scale
 
     def _view(self, final: bool = False) -> np.ndarray:
         if self._between and self._rule is None:

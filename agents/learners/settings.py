@@ -18,6 +18,7 @@ class Practice(BaseModel):
     residual_scale: float = Field(default=1.0, gt=0, le=2, description="how far an action of 1 moves a lever away from the rule's")
     hold: int = Field(default=1, ge=1, le=10_000, description="ticks for which an action is held; the rule below acts every tick")
     paired: bool = Field(default=True, description="take off the reward what doing nothing earns on the same random numbers")
+    twin: bool = Field(default=False, description="take off what the rule underneath earns by itself on the same random numbers")
     relative: bool = Field(default=True, description="rewards over what doing nothing earns, as results are judged")
     privileged: bool = Field(default=True, description="PPO: the critic also sees latent truth; the actor never does")
     objective: Literal["score", "lagrangian"] = "score"

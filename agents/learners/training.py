@@ -27,7 +27,7 @@ from .asymmetric import AsymmetricPolicy
 from .cloning import fit, lessons
 from .multiplier import PIDMultiplier
 from .practice import PracticeVecEnv, rule_values
-from .settings import Practice, PPOSettings, SACSettings
+from .settings import PPOSettings, Practice, SACSettings
 
 FINAL_RATE = 0.1          # the learning rate ends at this share of its start
 
@@ -95,8 +95,8 @@ def make_env(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tu
     """
     practice = settings.practice
     if practice is None:
-        env = PromotionVecEnv(settings.num_envs, scenario, levers=levers, days=days, reward=settings.reward, threads=threads, seed=seed,
-                              stagger=settings.stagger)
+        env = PromotionVecEnv(settings.num_envs, scenario, levers=levers, days=days, reward=settings.reward, threads=threads,
+                              seed=seed, stagger=settings.stagger)
         env.reward_scale = settings.reward_scale
         return env
     ticks = days * scenario.clock.ticks_per_day
@@ -153,8 +153,8 @@ def _model(settings: PPOSettings | SACSettings, env: PromotionVecEnv, seed: int)
     return model
 
 
-def clone(model: BaseAlgorithm, settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int,
-          threads: int) -> None:
+def clone(model: BaseAlgorithm, settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int,
+          seed: int, threads: int) -> None:
     """Fit the actor to the clairvoyant's plans before reinforcement learning begins."""
     practice = settings.practice or Practice(hold=1)
     taught = lessons(practice, scenario, levers, days, settings.warm_start, threads)
@@ -165,7 +165,8 @@ def clone(model: BaseAlgorithm, settings: PPOSettings | SACSettings, scenario: S
         return
     policy: Any = model.policy
     tower = policy.mlp_extractor.policy_net
-    fit(lambda x: policy.action_net(tower(x)), [*tower.parameters(), *policy.action_net.parameters()], taught, settings.warm_epochs, seed)
+    learned = [*tower.parameters(), *policy.action_net.parameters()]
+    fit(lambda x: policy.action_net(tower(x)), learned, taught, settings.warm_epochs, seed)
 
 
 def start_at_rule(layer: Any) -> None:
@@ -178,7 +179,8 @@ def start_at_rule(layer: Any) -> None:
 class _Reporter(BaseCallback):
     """Collects finished episodes and reports every few seconds."""
 
-    def __init__(self, total: int, hold: int, done: int, report: Report | None, multiplier: PIDMultiplier | None, every: float = 2.0):
+    def __init__(self, total: int, hold: int, done: int, report: Report | None, multiplier: PIDMultiplier | None,
+                 every: float = 2.0):
         super().__init__()
         self.total, self.hold, self.done = total, hold, done
         self.report, self.every, self.multiplier = report, every, multiplier
@@ -221,7 +223,8 @@ class _Reporter(BaseCallback):
             figures["multiplier"] = self.multiplier.value
         rate = self.hold * (steps - self.last_steps) / max(now - self.last, 1e-9)
         if self.report:
-            self.report(Progress(self.hold * steps, self.hold * self.total, now - self.begin, rate, figures | {"episodes": float(self.episodes)}))
+            figures = figures | {"episodes": float(self.episodes)}
+            self.report(Progress(self.hold * steps, self.hold * self.total, now - self.begin, rate, figures))
         self.last, self.last_steps, self.sums, self.episodes = now, steps, {}, 0
 
 
@@ -277,7 +280,8 @@ def _save(model: BaseAlgorithm, settings: PPOSettings | SACSettings, folder: Pat
     with whole_file(folder / "checkpoint.pt") as draft:
         torch.save(data, draft)
     policy = actor(model, {"algorithm": settings.algorithm, "levers": list(levers), "features": list(FEATURE_NAMES), "seed": seed,
-                           "steps": int(model.num_timesteps) * (settings.practice.hold if settings.practice else 1), "settings": settings.model_dump(), **(origin or {})})
+                           "steps": int(model.num_timesteps) * (settings.practice.hold if settings.practice else 1),
+                         "settings": settings.model_dump(), **(origin or {})})
     policy.save(folder)
     return policy
 

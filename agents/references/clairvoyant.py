@@ -1,10 +1,10 @@
 """What a plan could have earned that knew the day beforehand: open-loop search on the realised random numbers (design 5).
 
-The same seed gives a market the same merchant, shocks and luck whatever is done in it, so a plan found by trying many on one seed is a
-plan in hindsight for exactly that day, and replaying it gives exactly the value claimed. It is achievable, not optimal.
+The same seed gives a market the same merchant, shocks and luck whatever is done in it, so a plan found by trying many on one seed
+is a plan in hindsight for exactly that day, and replaying it gives exactly the value claimed. It is achievable, not optimal.
 
-How finely a plan may vary in time decides what it can exploit: with a level per hour it is fitted to the luck of single orders. One level
-per lever and day is the default; docs/references.md has the measurements behind that choice.
+How finely a plan may vary in time decides what it can exploit: with a level per hour it is fitted to the luck of single orders.
+One level per lever and day is the default; docs/references.md has the measurements behind that choice.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,9 @@ class Search(NamedTuple):
     batch: int = 3072            # markets stepped together
 
 
+USUAL = Search()
+
+
 class Clairvoyant(NamedTuple):
     """The best plan found for each of n episodes."""
 
@@ -42,8 +45,9 @@ class Clairvoyant(NamedTuple):
     start: np.ndarray                   # (n,) score of the best plan the search started from, CNY
 
 
-def clairvoyant(scenario: Scenario, levers: "str | Sequence[str]", days: int, seeds: "np.ndarray | Sequence[int]", split: str = "test",
-                search: Search = Search(), threads: int = 1, starts: Sequence[Policy] | None = None) -> Clairvoyant:
+def clairvoyant(scenario: Scenario, levers: "str | Sequence[str]", days: int, seeds: "np.ndarray | Sequence[int]",
+                split: str = "test", search: Search = USUAL, threads: int = 1, starts: Sequence[Policy] | None = None
+                ) -> Clairvoyant:
     """Search a plan for the first episode of every seed, knowing everything that will happen.
 
     Args:
@@ -51,7 +55,8 @@ def clairvoyant(scenario: Scenario, levers: "str | Sequence[str]", days: int, se
         seeds: (n,) streams; the result for a seed does not depend on the others.
         search: how hard to search.
         threads: simulator threads.
-        starts: policies whose own runs are the first candidates; default: a sweep of constant bids and four rules. The result is never
+        starts: policies whose own runs are the first candidates; default: a sweep of constant bids and four rules. The result is
+        never
             worse than the best of them.
 
     Raises:
@@ -67,7 +72,8 @@ def clairvoyant(scenario: Scenario, levers: "str | Sequence[str]", days: int, se
         tape, score = _best_tape(scenario, names, days, some, split, threads, policies)
         parts.append((_refine(scenario, names, days, some, split, threads, search, tape, score), score))
     actions = np.concatenate([plan for plan, _ in parts])
-    return Clairvoyant(actions, replay(scenario, names, days, seeds, actions, split, threads), np.concatenate([s for _, s in parts]))
+    plans = replay(scenario, names, days, seeds, actions, split, threads)
+    return Clairvoyant(actions, plans, np.concatenate([score for _, score in parts]))
 
 
 def default_starts(scenario: Scenario, levers: tuple[str, ...], days: int) -> list[Policy]:

@@ -2,14 +2,19 @@
 
 from ..policy import PlanSpec
 from .base import Rule, lever_action
-from .coupons import UniformCoupon
+from .coupons import MCKPCoupon, UniformCoupon
+from .cross_scene import CrossScenePID
 from .dual import DualMirrorDescent
 from .fixed import DoNothing, FixedBid
 from .four_plans import FourPlans
-from .pacing import PID, EvenPacing, ManualOperator
+from .marginal import MarginalROI
+from .mpc import MPC
+from .online_lp import OnlineLP
+from .pacing import PID, EvenPacing, ManualOperator, MinPacing
 
 RULES: dict[str, type[Rule]] = {rule.__name__: rule for rule in (
-    DoNothing, FixedBid, EvenPacing, ManualOperator, PID, DualMirrorDescent, UniformCoupon, FourPlans)}
+    DoNothing, FixedBid, EvenPacing, ManualOperator, PID, DualMirrorDescent, UniformCoupon, FourPlans, CrossScenePID, MinPacing,
+    MarginalROI, OnlineLP, MPC, MCKPCoupon)}
 
 
 def make_rule(name: str, spec: PlanSpec, **parameters: float) -> Rule:
@@ -20,5 +25,6 @@ def make_rule(name: str, spec: PlanSpec, **parameters: float) -> Rule:
     raise ValueError(f"rule is {name!r}; allowed are {', '.join(RULES)}")
 
 
-__all__ = ["PID", "RULES", "DoNothing", "DualMirrorDescent", "EvenPacing", "FixedBid", "FourPlans", "ManualOperator", "Rule",
-           "UniformCoupon", "lever_action", "make_rule"]
+__all__ = ["MPC", "PID", "RULES", "CrossScenePID", "DoNothing", "DualMirrorDescent", "EvenPacing", "FixedBid", "FourPlans",
+           "MCKPCoupon", "ManualOperator", "MarginalROI", "MinPacing", "OnlineLP", "Rule", "UniformCoupon", "lever_action",
+           "make_rule"]

@@ -7,9 +7,12 @@ import numpy as np
 from ...envs import LEVER_NAMES
 from ...envs.scenario import POOLS, SCENES
 from ..policy import PlanSpec, Reading
+from .reported import expected_roi, start_clock, tell_time
 
 Memory = dict[str, np.ndarray]
 LEAST = 1e-6
+# What the dashboard shows at the start, about its mean over merchants, as the linear start term sees it.
+OPENING = {"roi_target": 0.39, "budget_size": 0.55, "order_value": 0.0, "margin": 0.535, "coupon_budget": 0.07}
 
 
 class Rule:
@@ -26,10 +29,25 @@ class Rule:
     common: dict[str, float] = {
         "depth": 0.04, "coupon_gain": 0.06, "coupon_now": 0.5,
         "creative": 0.9, "commission_natural": 0.8, "commission_ad": 0.3, "insurance": 0.9, "interest_free": 0.9, "service": 0.9,
-        "boost": 0.6, "tilt_new": 0.6, "tilt_price_sensitive": 0.6, "tilt_regular": 0.0, "tilt_loyal": -0.5}
+        "boost": 0.6, "tilt_new": 0.6, "tilt_price_sensitive": 0.6, "tilt_regular": 0.0, "tilt_loyal": -0.5,
+        # Below: off unless tuned. Where budget shares and tiers are held, as actions.
+        "cap_feed": 0.0, "cap_live": 0.0, "cap_mall": 0.0, "cap_search": 0.0,
+        "tier_hot": 0.0, "tier_trending": 0.0, "tier_potential": 0.0,
+        # Added to the first bid, ln per unit of what the dashboard shows at the start (`OPENING`).
+        "start_target": 0.0, "start_budget": 0.0, "start_value": 0.0, "start_margin": 0.0, "start_coupon": 0.0,
+        # The bid's shape, ln: scenes, hour of the day, event days (per ln traffic factor).
+        "scene_feed": 0.0, "scene_live": 0.0, "scene_mall": 0.0, "scene_search": 0.0, "hour_sin": 0.0, "hour_cos": 0.0,
+        "event": 0.0,
+        # How ROI is read: orders on their way, refunds to come per refund reported, distance kept from the target.
+        "delay": 0.0, "refund": 0.0, "caution": 0.0,
+        # What ROI room is used for besides bids: actions per unit of ln(ROI / target), within plus or minus one.
+        "room_coupon": 0.0, "room_creative": 0.0, "room_natural": 0.0, "room_ad": 0.0, "room_boost": 0.0,
+        # Actions added by the end of the episode, growing evenly with time.
+        "late_creative": 0.0, "late_natural": 0.0, "late_ad": 0.0}
 
     shop_levers = ("creative", "commission_natural", "commission_ad", "insurance", "interest_free", "service", "boost",
-                   "tilt_new", "tilt_price_sensitive", "tilt_regular", "tilt_loyal")
+                   "tilt_new", "tilt_price_sensitive", "tilt_regular", "tilt_loyal", "share_feed", "share_live", "share_mall",
+                   "share_search", "tier_hot", "tier_trending", "tier_potential")
 
     def __init__(self, spec: PlanSpec, **parameters: float):
         known = self.common | self.defaults
@@ -56,11 +74,12 @@ class Rule:
             fresh = np.zeros(len(reading), bool) if episode_start is None else np.asarray(episode_start, bool)
             state = {name: values.copy() for name, values in state.items()}      # the caller may plan from the old one
         if fresh.any():
-            for name, values in (self.start(reading) | self.start_coupons(reading)).items():
+            for name, values in (start_clock(reading) | self.start(reading) | self.start_coupons(reading)).items():
                 old = state.setdefault(name, values.copy())
                 old[fresh] = values[fresh]
+        tell_time(reading, state, 24.0 / self.spec.ticks_per_day)
         action = np.zeros((len(reading), len(self.spec.levers)), np.float32)
-        self.run_shop(reading, action)
+        self.run_shop(reading, state, action)
         self.run_coupons(reading, state, action)
         self.decide(reading, state, action)
         return (action if np.ndim(observation) > 1 else action[0]), state
@@ -77,39 +96,91 @@ class Rule:
         """Coupon depth at the start of an episode."""
         return {"coupon_depth": np.full(len(reading), self.depth)}
 
+    def lean(self, reading: Reading) -> np.ndarray:
+        """ln of what the merchant's facts, shown from the start, move the first bid by, (n,)."""
+        lean = np.zeros(len(reading))
+        for name, feature in _START:
+            if self.parameters[name]:
+                lean += self.parameters[name] * (reading[feature] - OPENING[feature])
+        return np.clip(lean, -2, 2)
+
+    def roi_error(self, reading: Reading, memory: Memory) -> np.ndarray:
+        """ln(ROI / target), (n,), as this rule reads it: reported, or with what is on its way; less the distance to keep."""
+        if not (self.delay or self.refund):
+            return roi_error(reading) - self.caution
+        return expected_roi(reading, memory["arrived"], self.delay, self.refund) - self.caution
+
+    def log_bid(self, reading: Reading) -> np.ndarray:
+        """ln of the multipliers of the reference in force, (n, 4), as the dashboard shows them."""
+        return reading.each(BIDS) + np.log(self.spec.table[LEVER_NAMES.index("bid")].default)
+
+    def room(self, reading: Reading, memory: Memory) -> np.ndarray:
+        """ROI room for costs other than bids, (n,) within plus or minus one; none before anything is known."""
+        return np.where(memory["seen"] > 0, np.clip(self.roi_error(reading, memory), -1, 1), 0.0)
+
     def run_coupons(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
         """Pace coupon depth to the coupon budget: proportional and slow integral feedback on what is left against traffic left."""
         left, ahead = reading["coupon_budget_left"], reading["traffic_left"]
         lead = np.clip(np.log(np.maximum(left, LEAST) / np.maximum(ahead, 1e-2)), -2, 1)
         depth = np.clip(memory["coupon_depth"] * np.exp(self.coupon_gain * lead), 0.002, 0.25)
         memory["coupon_depth"] = depth
-        shown = np.where(reading["coupon_budget"] > 0, np.clip(depth * np.exp(self.coupon_now * lead), 0, 0.25), 0.0)
+        now = self.coupon_now * lead
+        if self.room_coupon:
+            now = now + self.room_coupon * self.room(reading, memory)
+        shown = np.where(reading["coupon_budget"] > 0, np.clip(depth * np.exp(now), 0, 0.25), 0.0)
         for pool in POOLS:
             self.control(action, f"coupon_{pool}", shown)
 
-    def run_shop(self, reading: Reading, action: np.ndarray) -> None:
-        """Hold the shop's levers and the segment tilts where the parameters say."""
+    def run_shop(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
+        """Hold the shop's levers, budget shares, tiers and segment tilts where the parameters say."""
         for name in self.shop_levers:
             if name in self._column:
-                action[:, self._column[name]] = self.parameters[name]
+                action[:, self._column[name]] = self.parameters[name.replace("share_", "cap_")]
+        for lever, room, late in _MOVED:
+            gain, drift = self.parameters[room], self.parameters[late] if late else 0.0
+            if lever in self._column and lever in self.shop_levers and (gain or drift):
+                moved = gain * self.room(reading, memory) + drift * (1 - reading["time_left"])
+                column = action[:, self._column[lever]]
+                action[:, self._column[lever]] = np.clip(column + moved, -1, 1)
 
     def control(self, action: np.ndarray, lever: str, value: "np.ndarray | float") -> None:
         """Set a lever to a value in its own unit, for all envs; levers the task does not control are left alone."""
         if lever in self._column:
             action[:, self._column[lever]] = lever_action(self.spec, lever, value)
 
-    def bid(self, action: np.ndarray, multiplier: np.ndarray) -> None:
-        """Bid a multiplier of the reference: (n,) for all scenes, or (n, 4) per scene.
+    def bid(self, reading: Reading, action: np.ndarray, multiplier: np.ndarray) -> None:
+        """Bid a multiplier of the reference: (n,) for all scenes, or (n, 4) per scene, times the rule's fixed shape.
 
         With only a plan-wide bid lever, per-scene multipliers are averaged geometrically.
         """
         scenes = multiplier if multiplier.ndim == 2 else np.repeat(multiplier[:, None], len(SCENES), 1)
+        shape = self.shape(reading)
+        if shape is not None:
+            scenes = scenes * np.exp(shape)
         default = self.spec.table[LEVER_NAMES.index("bid")].default
         if "bid_feed" in self._column:
             for s, scene in enumerate(SCENES):
                 self.control(action, f"bid_{scene}", scenes[:, s] / default)
         else:
             self.control(action, "bid", np.exp(np.log(np.maximum(scenes, LEAST)).mean(1)))
+
+    def shape(self, reading: Reading) -> np.ndarray | None:
+        """ln of the bid's fixed shape over scenes, hours and event days, (n, 4); None if it has none."""
+        scenes = np.array([self.parameters[f"scene_{scene}"] for scene in SCENES])
+        in_time = [name for name in ("hour_sin", "hour_cos", "event") if self.parameters[name]]
+        if not in_time and not scenes.any():
+            return None
+        shape = np.repeat(scenes[None], len(reading), 0)
+        for name in in_time:
+            shape = shape + self.parameters[name] * reading["event_today" if name == "event" else name][:, None]
+        return np.clip(shape, -3, 3)
+
+
+BIDS = [f"bid_{scene}" for scene in SCENES]
+_START = (("start_target", "roi_target"), ("start_budget", "budget_size"), ("start_value", "order_value"),
+          ("start_margin", "margin"), ("start_coupon", "coupon_budget"))
+_MOVED = (("creative", "room_creative", "late_creative"), ("commission_natural", "room_natural", "late_natural"),
+          ("commission_ad", "room_ad", "late_ad"), ("boost", "room_boost", None))
 
 
 def lever_action(spec: PlanSpec, lever: str, value: Any) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..policy import Reading
 from .base import Memory, Rule
+from .reported import expected_parts
 
 
 class DualMirrorDescent(Rule):
@@ -28,7 +29,7 @@ class DualMirrorDescent(Rule):
         wanted = np.maximum(reading["budget_left"], 1e-3) / np.maximum(reading["traffic_left"], 1e-3)
         spend = np.expm1(reading["spend_pace"])
         usual = np.maximum(self.spec.ticks * _traffic_of_last_tick(reading, memory), 1e-3)
-        slack = reading["roi_slack"]
+        slack = self.roi_slack(reading, memory)
         gain = (slack - memory["slack"]) * self.spec.ticks
         memory["lambda"] = np.where(started, memory["lambda"] * np.exp(
             self.lambda_step * np.clip(spend / usual - wanted, -1, 1)), memory["lambda"])
@@ -38,7 +39,15 @@ class DualMirrorDescent(Rule):
         memory["mu"] = np.clip(memory["mu"], 0.02, 20.0)
         memory["slack"] = slack
         multiplier = self.shade * (1 + memory["mu"]) / (memory["lambda"] + memory["mu"])
-        self.bid(action, np.clip(multiplier, self.low, self.high))
+        multiplier = multiplier * np.exp(self.lean(reading))
+        self.bid(reading, action, np.clip(multiplier, self.low, self.high))
+
+    def roi_slack(self, reading: Reading, memory: Memory) -> np.ndarray:
+        """(value - target * cost) / (budget * target), (n,), as this rule reads it."""
+        if not (self.delay or self.refund or self.caution):
+            return reading["roi_slack"]
+        value, cost = expected_parts(reading, memory["arrived"], self.delay, self.refund)
+        return np.clip(value - (1 + self.caution) * cost, -10, 10)
 
 
 def _traffic_of_last_tick(reading: Reading, memory: Memory) -> np.ndarray:

@@ -28,4 +28,4 @@ class FixedBid(Rule):
 
     def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
         """Bid the constant."""
-        self.bid(action, np.full(len(reading), self.multiplier))
+        self.bid(reading, action, self.multiplier * np.exp(self.lean(reading)))

@@ -27,13 +27,15 @@ class FourPlans(Rule):
         spent = reading.each([f"spent_{scene}" for scene in SCENES])
         left = np.maximum(1 - spent / share, 1e-3)
         pace = np.log(left / np.maximum(reading["traffic_left"], 1e-3)[:, None])
-        roi = reading.each([f"roi_{scene}" for scene in SCENES]) - np.log(self.ad_part)
+        roi = reading.each([f"roi_{scene}" for scene in SCENES]) - np.log(self.ad_part) - self.caution
+        roi = roi - self.delay * np.log(memory["arrived"])[:, None]
         roi = np.where(spent > 0, roi, 0.0)
         error = np.minimum(np.clip(pace, -1, 1), np.clip(roi, -1, 1))
         memory["integral_sum"] = np.clip(memory["integral_sum"] + error, -30, 30)
-        log_bid = np.log(self.start_at) + self.proportional * error + self.integral * memory["integral_sum"]
+        start = np.log(self.start_at) + self.lean(reading)[:, None]
+        log_bid = start + self.proportional * error + self.integral * memory["integral_sum"]
         bids = np.clip(np.exp(log_bid), self.low, self.high)
         bids[spent >= share] = 0.0
-        self.bid(action, bids)
+        self.bid(reading, action, bids)
         for s, scene in enumerate(SCENES):
             self.control(action, f"share_{scene}", share[s])

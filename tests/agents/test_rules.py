@@ -1,25 +1,35 @@
 """Rules: what all of them keep to, and what each is known for."""
 
 import copy
+import itertools
+import json
 
 import numpy as np
 import pytest
 from chengfang.agents import RULES, Policy, Reading, make_rule, plan_spec
-from chengfang.agents.rules import lever_action
+from chengfang.agents.rules import Rule, lever_action
 from chengfang.agents.rules.base import pace_error, roi_error
+from chengfang.agents.rules.knapsack import best_rows, price_menu
+from chengfang.agents.rules.landscape import bid_depth
+from chengfang.agents.rules.mpc import isotonic
+from chengfang.agents.rules.reported import arrived_share, expected_roi, still_late
+from chengfang.agents.rules.tuned import load_tuned, tuned_parameters
 from chengfang.envs import (
     FEATURE_NAMES,
     LEVER_NAMES,
     TASKS,
     Market,
     dashboard,
+    find_task,
     lever_value,
     load_scenario,
     select_levers,
     short_name,
 )
+from chengfang.envs.market.layout import LEDGER_NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 SIZE = 48
 rules = pytest.mark.parametrize("name", RULES)
@@ -351,3 +361,237 @@ def test_manual_operator_moves_by_a_tenth_every_few_ticks():
     assert set(np.unique(steps)) <= {0.9, 1.0, 1.1}
     moved = steps != 1
     assert not (moved[1:] & moved[:-1]).any()
+
+
+# How results on their way are read -------------------------------------------------------------------------------
+
+def reading_of(**features):
+    seen = np.zeros((1, len(FEATURE_NAMES)), np.float32)
+    for name, value in features.items():
+        seen[0, COLUMN[name]] = value
+    return Reading(seen)
+
+
+def test_what_is_late_and_what_arrived_is_what_was_sold():
+    sold, late, arrived = np.random.default_rng(0).random((30, 3)), np.zeros((3, 2)), np.zeros(3)
+    for amount in sold:
+        before = late.sum(-1)
+        late = still_late(late, amount, 1.0)
+        arrived += before + amount - late.sum(-1)
+    np.testing.assert_allclose(arrived + late.sum(-1), sold.sum(0))
+    np.testing.assert_allclose(arrived_share(late, sold.sum(0)), arrived / sold.sum(0))
+    assert arrived_share(np.zeros((1, 2)), np.zeros(1))[0] == 1
+
+
+def test_the_share_that_has_arrived_is_the_engines():
+    """In expectation mode, the clock's guess of reported over placed sales stays within a tenth of the truth after a few hours."""
+    market = market_of("bidding", 1, 64, sampled=False)
+    rule = make_rule("FixedBid", plan_spec(market.scenario, market.levers, 1))
+    gaps = []
+
+    def check(action, state):
+        gmv = market.states["ledger"][:, LEDGER_NAMES.index("gmv")]
+        placed = gmv + market.states["pending"][:, 1].sum(1)
+        gaps.append(np.median(state["arrived"] / (gmv / np.maximum(placed, 1))))
+
+    play(rule, market, watch=check)
+    assert np.abs(np.array(gaps[6:]) - 1).max() < 0.1
+
+
+def test_expected_roi_is_the_reported_one_unless_asked_for_more():
+    reading = reading_of(settled_share=0.3, cost_share=0.25, budget_left=0.8, refund_rate=0.05)
+    late = np.array([0.5])
+    assert expected_roi(reading, late, 0.0, 0.0)[0] == pytest.approx(np.log(0.3 / 0.25), abs=1e-6)
+    assert expected_roi(reading, late, 1.0, 0.0)[0] == pytest.approx(np.log(0.6 / (0.2 + 0.05 / 0.5)), abs=1e-6)
+    assert expected_roi(reading, late, 0.0, 2.0)[0] == pytest.approx(np.log(0.3 * 0.9 / 0.25), abs=1e-6)
+    assert expected_roi(reading_of(), late, 1.0, 1.0)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["PID", "ManualOperator", "DualMirrorDescent", "FourPlans", "MinPacing"])
+def test_knowing_the_delay_lets_a_rule_bid_more(name):
+    """Reported ROI is late and so too low at first: a rule that corrects for it spends more."""
+    cautious = episodes(name, 1, "bidding", 96, delay=0.0, refund=0.0)["spend"].mean()
+    assert episodes(name, 1, "bidding", 96, delay=1.0, refund=0.0)["spend"].mean() > 1.03 * cautious
+
+
+# Parameters that all rules share ---------------------------------------------------------------------------------
+
+NEUTRAL = {name: 0.0 for name in Rule.common if name.startswith(("cap_", "tier_", "start_", "scene_", "hour_", "room_", "late_"))
+           or name in ("event", "delay", "refund", "caution")}
+
+
+@pytest.mark.parametrize("name", ["FixedBid", "EvenPacing", "ManualOperator", "PID", "DualMirrorDescent", "UniformCoupon",
+                                  "FourPlans"])
+def test_shared_parameters_are_off_unless_tuned(name):
+    assert {key: value for key, value in make_rule(name, spec_of()).parameters.items() if key in NEUTRAL} == NEUTRAL
+
+
+def moved(name, levers="whole_shop", scenario="festival_28d", features=None, **parameters):
+    """Which levers a parameter moves in a rule's second tick."""
+    seen = market_of(levers, 2, 4, scenario).reset(seeds=np.arange(4)).copy()
+    for key, value in (features or {}).items():
+        seen[:, COLUMN[key]] = value
+    actions = []
+    for chosen in ({}, parameters):
+        rule = make_rule(name, spec_of(levers, 2, scenario), **chosen)
+        _, state = rule.predict(seen)
+        later = seen.copy()
+        later[:, COLUMN["traffic_left"]] -= 0.2
+        later[:, COLUMN["time_left"]] = 0.6
+        later[:, COLUMN["roi_gap"]] = 0.3
+        actions.append(rule.predict(later, state, np.zeros(4, bool))[0])
+    names = select_levers(levers)
+    return {names[i]: float(np.sign((actions[1] - actions[0])[0, i])) for i in np.flatnonzero((actions[1] != actions[0]).all(0))}
+
+
+@pytest.mark.parametrize(("parameters", "features", "wanted"), [
+    ({"cap_feed": 0.5, "cap_search": -0.5}, {}, {"share_feed": 1, "share_search": -1}),
+    ({"tier_hot": -0.4, "tier_potential": 0.4}, {}, {"tier_hot": -1, "tier_potential": 1}),
+    ({"scene_live": 0.3}, {}, {"bid_live": 1}),
+    ({"event": 0.5}, {"event_today": 0.7}, dict.fromkeys(("bid_feed", "bid_live", "bid_mall", "bid_search"), 1)),
+    ({"event": 0.5}, {"event_today": 0.0}, {}),
+    ({"start_target": -1.0}, {"roi_target": 0.6}, dict.fromkeys(("bid_feed", "bid_live", "bid_mall", "bid_search"), -1)),
+    ({"room_natural": 0.5, "commission_natural": 0.0}, {}, {"commission_natural": -1}),
+    ({"late_creative": -1.0}, {}, {"creative": -1}),
+    ({"depth": 0.1}, {}, dict.fromkeys(("coupon_natural", "coupon_transaction", "coupon_ad"), 1))])
+def test_shared_parameters_move_their_levers_and_no_others(parameters, features, wanted):
+    assert moved("PID", features=features, **parameters) == wanted
+
+
+@pytest.mark.parametrize("name", [n for n in RULES if n != "DoNothing"])
+def test_every_rule_acts_on_every_lever(name):
+    """No lever is left at the careful default by neglect: bids move, and each held lever follows its parameter."""
+    rule = make_rule(name, spec_of("all"))
+    held = {lever: lever.replace("share_", "cap_") for lever in rule.shop_levers
+            if not (name == "FourPlans" and lever.startswith("share_"))
+            and not (name in ("UniformCoupon", "MCKPCoupon") and lever.startswith("tilt_"))}
+    found = {}
+    for lever, parameter in held.items():
+        found |= moved(name, "whole_shop", **{parameter: -0.7})
+        assert lever in found, (name, lever)
+
+
+# Landscape, planners, coupons ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("sigma", [0.9, 1.45, 2.2])
+def test_marginal_cost_is_the_slope_of_spend_in_value(sigma):
+    """At the depth x that bid_depth gives for a marginal cost, d(b W) / dW is that cost (finite differences, first price)."""
+    cost = np.linspace(-3, 4, 15)
+    depth = bid_depth(cost, sigma)
+    step = 1e-5
+    spend = np.exp(sigma * (depth[:, None] + [-step, step])) * ndtr(depth[:, None] + [-step, step])
+    value = ndtr(depth[:, None] + [-step, step])
+    np.testing.assert_allclose(np.log(np.diff(spend)[:, 0] / np.diff(value)[:, 0]), cost, atol=2e-3)
+
+
+def test_marginal_roi_shades_an_easy_scene_more():
+    """Two scenes with the same worth: the one that is won more often is bid lower in relation to its price level."""
+    depth = bid_depth(np.array([1.0, 1.0]) - np.array([-0.5, 1.0]), 1.5)
+    share_of_cost = np.exp(np.array([-0.5, 1.0]) + 1.5 * depth) / np.exp(1.0)
+    assert depth[0] > depth[1]
+    assert share_of_cost[0] < share_of_cost[1]
+
+
+def pooled(values, weights):
+    """Pool adjacent violators, plainly."""
+    blocks = [[v, w, 1] for v, w in zip(values, weights, strict=True)]
+    i = 0
+    while i + 1 < len(blocks):
+        if blocks[i][0] > blocks[i + 1][0]:
+            (a, u, m), (b, v, n) = blocks[i], blocks[i + 1]
+            blocks[i:i + 2] = [[(a * u + b * v) / (u + v), u + v, m + n]]
+            i = max(i - 1, 0)
+        else:
+            i += 1
+    return np.concatenate([[v] * n for v, _, n in blocks])
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0.01, 3)), min_size=1, max_size=12))
+@settings(max_examples=60, derandomize=True, deadline=None, database=None)
+def test_isotonic_regression(pairs):
+    values, weights = (np.array(column) for column in zip(*pairs, strict=True))
+    fit = isotonic(values, weights)
+    assert (np.diff(fit) >= -1e-12).all()
+    np.testing.assert_allclose(fit, pooled(values, weights), atol=1e-9)
+    np.testing.assert_allclose((fit * weights).sum(), (values * weights).sum(), atol=1e-9)
+    np.testing.assert_allclose(isotonic(fit, weights), fit, atol=1e-9)
+    np.testing.assert_allclose(isotonic(np.sort(values), weights), np.sort(values), atol=1e-12)
+
+
+def test_knapsack_is_the_best_for_what_it_spends():
+    """Against all combinations: none that costs no more brings more, and none at a lower price would have kept to the allowance."""
+    rng = np.random.default_rng(1)
+    cost = np.concatenate([np.zeros((3, 1)), np.sort(rng.random((3, 4)), 1)], 1)
+    uplift = np.concatenate([np.zeros((3, 1)), np.sort(rng.random((3, 4)), 1)], 1)
+    menu = price_menu(uplift, cost)
+    assert (np.diff(menu.cost, axis=0) <= 1e-12).all()
+    volume, allowed = rng.random((40, 3)) + 0.1, rng.random(40) * 2
+    rows = best_rows(menu, volume, allowed, np.zeros(40))
+    combos = np.array(list(itertools.product(range(5), repeat=3)))
+    for i, row in enumerate(rows):
+        chosen, classes = menu.choice[row], np.arange(3)
+        spent, gained = (volume[i] * cost[classes, chosen]).sum(), (volume[i] * uplift[classes, chosen]).sum()
+        spends, gains = (volume[i] * cost[classes, combos]).sum(1), (volume[i] * uplift[classes, combos]).sum(1)
+        assert spent <= allowed[i]
+        assert gains[spends <= spent + 1e-12].max() <= gained + 1e-9
+        assert row == 0 or (volume[i] * menu.cost[row - 1]).sum() > allowed[i]
+
+
+def test_knapsack_keeps_to_its_least_price():
+    menu = price_menu(np.array([[0, 1.0, 1.5]]), np.array([[0, 0.5, 1.5]]))      # slopes 2 and 0.5
+    rows = best_rows(menu, np.ones((3, 1)), np.full(3, 10.0), np.array([0.1, 1.0, 3.0]))
+    assert menu.choice[rows, 0].tolist() == [2, 1, 0]
+
+
+def test_mckp_gives_more_to_those_who_respond():
+    market = market_of("coupon", 1, 32)
+    tilts = [i for i, n in enumerate(market.levers) if n.startswith("tilt_")]
+    seen = []
+    plan = play(make_rule("MCKPCoupon", plan_spec(market.scenario, market.levers, 1)), market,
+                watch=lambda action, _: seen.append(action[:, tilts].mean(0)))
+    new, sensitive, regular, loyal = np.mean(seen, 0)
+    assert sensitive > regular
+    assert new > regular > loyal
+    assert (plan["coupon_cost"] <= plan["coupon_budget"]).all()
+
+
+@pytest.mark.parametrize("name", ["OnlineLP", "MPC", "MarginalROI", "MinPacing"])
+def test_rules_that_know_the_delay_beat_those_that_do_not(name):
+    """On one day the plain controllers stay far below the target ROI for fear of what is only late."""
+    idle = episodes("DoNothing", 1, "bidding")["score"]
+    assert np.median(episodes(name, 1, "bidding")["score"] / idle) > np.median(episodes("PID", 1, "bidding")["score"] / idle)
+
+
+# Tuned values ----------------------------------------------------------------------------------------------------
+
+def test_tuned_values_are_taken_by_their_rules():
+    for task, studies in load_tuned().items():
+        entry = find_task(task)
+        assert short_name(entry) == task
+        for name in studies:
+            parameters = tuned_parameters(name.lower(), task.lower())
+            assert parameters
+            rule = make_rule(name, spec_of(entry.levers, entry.days, entry.scenario), **parameters)
+            assert {key: rule.parameters[key] for key in parameters} == parameters
+
+
+def test_tuned_values_of_what_was_not_tuned():
+    assert tuned_parameters("DoNothing", "Bidding") == {}
+    assert tuned_parameters("PID", "NoSuchTask") == {}
+    with pytest.raises(ValueError, match="rule is 'PDI'; allowed are DoNothing"):
+        tuned_parameters("PDI", "Bidding")
+
+
+@pytest.mark.parametrize(("study", "message"), [
+    ({"Bidding": {"PDI": {"parameters": {}}}}, "the rule is 'PDI'; allowed are"),
+    ({"Bidding": {"PID": {}}}, "it must be an object with `parameters`"),
+    ({"Bidding": {"PID": {"parameters": {"speeed": 1.0}}}}, "PID has no parameter 'speeed'"),
+    ({"Bidding": {"PID": {"parameters": {"gain": "a"}}}}, "PID has no parameter 'gain'"),
+    ({"Bidding": {"PID": {"parameters": {"delay": "a"}}}}, "parameter delay is 'a'; allowed are finite numbers"),
+    ({"Bidding": {"PID": {"parameters": {"delay": True}}}}, "parameter delay is True"),
+    ({"Bidding": {"PID": {"parameters": {"delay": float("nan")}}}}, "parameter delay is nan")])
+def test_a_wrong_file_of_tuned_values_is_refused(tmp_path, study, message):
+    path = tmp_path / "tuned.json"
+    path.write_text(json.dumps(study))
+    with pytest.raises(ValueError, match=message):
+        load_tuned(path)

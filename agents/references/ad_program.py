@@ -1,0 +1,198 @@
+"""The most a plan can make of ads when its own impressions wear the market out (design 2.3, 2.5), for one merchant at given prices.
+
+Ad impressions harm later ticks in three ways: they press on a segment's users (X, all pools), they age the creatives of a scene
+(D, beyond what free impressions do), and competitors answer them with higher prices (eta, per scene). X is the state of a dynamic
+program per segment. D and eta are relaxed: a multiplier charges every impression for what it does to them, and in return each
+cell may choose where in their reachable interval they stand; what it yields is convex in both, so that only the ends of the
+intervals matter. The multipliers make both ends equally good along a reference path; any others would give a bound as well, only
+a weaker one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ...envs.market import layout as rows
+from .optimism import Optimism, refreshes
+from .price_of_winning import LOW, STEP, bend_table, yield_table
+
+NODES = 9
+SURPRISE = 1.3              # how far luck may carry wear and pressure beyond every auction won
+CELLS, SCENES, SEGMENTS = 16, 4, 4
+
+
+class AdMarket(NamedTuple):
+    """What does not depend on multipliers, for n merchants over T ticks; cells are (segment, scene), the scene running fastest."""
+
+    auctions: np.ndarray        # (n, T, 16)
+    price: np.ndarray           # (n, T, 16) mean of ln Z, our own voice left out
+    worn_click: np.ndarray      # (n, T, 4) CTR at the largest D over that at D = 0, at least
+    worn_most: np.ndarray       # (n, T, 4) largest D
+    price_most: np.ndarray      # (T,) largest eta
+    wear_keep: np.ndarray       # (T,) share of D that a tick leaves
+    pressure_most: np.ndarray   # (n, T + 1, 4) largest X
+    pressure_usual: np.ndarray  # (n, T + 1, 4) X on the reference path
+    audience_scene: np.ndarray  # (n, 4)
+    audience_segment: np.ndarray
+    pressure: float             # logit per X
+    pressure_keep: float
+    top_click: float            # highest click logit of any lane
+    price_keep: float
+    price_reaction: float
+    boosts: np.ndarray          # (B, 2) auctions factor and price shift
+    tables: np.ndarray          # (kinds of spread, x) what an auction yields
+    bends: np.ndarray           # (kinds of spread, x) how far it is from convex within `price_most`
+    table_of_scene: np.ndarray  # (4,)
+
+
+@njit(cache=True)
+def _yield(table, value, kappa, mean):
+    """What one auction yields, read off the table at the point below."""
+    if value <= 0.0:
+        return 0.0
+    x = mean - np.log(value / max(kappa, 1e-300))
+    i = int((x - LOW) / STEP)
+    if x <= LOW:
+        return value
+    return value * table[min(i, table.shape[0] - 1)]
+
+
+@njit(cache=True)
+def _pressed(x, pressure, top):
+    """At least CTR under pressure x over CTR without, for every lane."""
+    down = pressure * x
+    return np.exp(-down) * (1.0 + np.exp(top)) / (1.0 + np.exp(top - down))
+
+
+@njit(cache=True)
+def _best_cell(table, bend, boosts, auctions, value, kappa, mean, worn, eta, gain_worn, gain_eta, charge):
+    """Most a cell yields over boosts and both ends of D and eta; the gains are paid at the far ends."""
+    best = -1e300
+    for i in range(2):
+        worth = value * worn if i else value
+        for j in range(2):
+            extra = (gain_worn if i else 0.0) + (gain_eta if j else 0.0)
+            shift = eta if j else 0.0
+            top = 0.0
+            for b in range(boosts.shape[0]):
+                got = boosts[b, 0] * _yield(table, worth - charge, kappa, mean + shift + boosts[b, 1])
+                top = max(top, got)
+            best = max(best, auctions * top + extra)
+    net = max(value - charge, 0.0)
+    return best + auctions * boosts[:, 0].max() * net * _yield(bend, 1.0, kappa, mean - np.log(max(net, 1e-300)))
+
+
+@njit(cache=True)
+def program(auctions, price, worn_click, worn_most, price_most, wear_keep, pressure_most, pressure_usual, audience_scene,
+            audience_segment, pressure, pressure_keep, top_click, price_keep, price_reaction, boosts, tables, bends, table_of_scene,
+            value, free, free_worn, kappa):
+    """Most that free and ad traffic are worth together, fen; one merchant. `value` (T, 16) fen per impression at D = X = 0;
+    `free` and
+    `free_worn` (T, 16) worth of free traffic at D = 0 and at the largest D; `kappa` price of one CNY per thousand, fen."""
+    ticks = auctions.shape[0]
+    nodes = (np.arange(NODES) / (NODES - 1)) ** 1.5
+    later = np.zeros((SEGMENTS, NODES))
+    now = np.zeros((SEGMENTS, NODES))
+    toll_worn, toll_price = np.zeros(SCENES), np.zeros(SCENES)
+    gain_worn, gain_free, gain_eta = np.zeros(CELLS), np.zeros(CELLS), np.zeros(CELLS)
+    charge = np.zeros(SCENES)
+    for t in range(ticks - 1, -1, -1):
+        for s in range(SCENES):
+            entered = 0.0
+            for k in range(SEGMENTS):
+                entered += auctions[t, k * SCENES + s]
+            charge[s] = toll_worn[s] / audience_scene[s] + price_reaction * toll_price[s] / max(entered, 1.0)
+        # what the far ends of D and eta must pay, on the reference path
+        for k in range(SEGMENTS):
+            usual = pressure_usual[t, k]
+            j = 0
+            while j < NODES - 2 and nodes[j + 1] * pressure_most[t + 1, k] < pressure_usual[t + 1, k]:
+                j += 1
+            width = (nodes[j + 1] - nodes[j]) * pressure_most[t + 1, k]
+            toll = (later[k, j] - later[k, j + 1]) / max(width, 1e-9) / audience_segment[k]
+            share = _pressed(usual, pressure, top_click)
+            for s in range(SCENES):
+                c = k * SCENES + s
+                table, cost = tables[table_of_scene[s]], charge[s] + toll
+                near = auctions[t, c] * _yield(table, value[t, c] * share - cost, kappa, price[t, c])
+                worn = auctions[t, c] * _yield(table, value[t, c] * share * worn_click[t, s] - cost, kappa, price[t, c])
+                dear = auctions[t, c] * _yield(table, value[t, c] * share - cost, kappa, price[t, c] + price_most[t])
+                gain_worn[c], gain_eta[c] = near - worn, near - dear
+                gain_free[c] = (free[t, c] - free_worn[t, c]) * share
+        for k in range(SEGMENTS):
+            reach, span = pressure_most[t, k], pressure_most[t + 1, k]
+            for i in range(NODES):
+                x = nodes[i] * reach
+                share = _pressed(x, pressure, top_click)
+                idle = 0.0
+                for s in range(SCENES):
+                    c = k * SCENES + s
+                    idle += max(free[t, c] * share, free_worn[t, c] * share + gain_free[c])
+                kept = pressure_keep * x
+                best = -1e300
+                for j in range(NODES - 1):
+                    if nodes[j + 1] * span < kept and j < NODES - 2:
+                        continue
+                    width = max((nodes[j + 1] - nodes[j]) * span, 1e-9)
+                    slope = (later[k, j] - later[k, j + 1]) / width
+                    total = later[k, j] - slope * (kept - nodes[j] * span)
+                    for s in range(SCENES):
+                        c = k * SCENES + s
+                        total += _best_cell(tables[table_of_scene[s]], bends[table_of_scene[s]], boosts, auctions[t, c],
+                                            value[t, c] * share, kappa, price[t, c], worn_click[t, s], price_most[t], gain_worn[c],
+                                            gain_eta[c], charge[s] + slope / audience_segment[k])
+                    best = max(best, total)
+                now[k, i] = idle + best
+        later[:] = now
+        for s in range(SCENES):
+            worn, dear = 0.0, 0.0
+            for k in range(SEGMENTS):
+                c = k * SCENES + s
+                worn += gain_worn[c] + gain_free[c]
+                dear += gain_eta[c]
+            toll_worn[s] = wear_keep[t] * toll_worn[s] + worn / max(worn_most[t, s], 1e-9)
+            toll_price[s] = price_keep * toll_price[s] + dear / max(price_most[t], 1e-9)
+    total = 0.0
+    for k in range(SEGMENTS):
+        total += later[k, 0]
+    return total
+
+
+def ad_market(o: Optimism) -> AdMarket:
+    """What `program` needs of a market, multipliers apart."""
+    w, n, ticks = o.constants, len(o.merchants), o.traffic.shape[1]
+    auctions = o.traffic[..., rows.AD:]
+    boosts = boost_choices(o)
+    most = auctions.reshape(n, ticks, SEGMENTS, SCENES) * boosts[:, 0].max() * SURPRISE
+    people_scene, people_segment = (np.asarray(o.merchants[name], float) for name in ("audience_scene", "audience_segment"))
+    free_creatives = "creative" in o.free_levers
+    keep = np.where(refreshes(w, o.free_levers, ticks), 1 - float(w["creative_mix_share"]), 1.0)
+    worn = np.zeros((n, ticks, SCENES))
+    pressed = np.zeros((n, ticks + 1, SEGMENTS))
+    usual = np.zeros((n, ticks + 1, SEGMENTS))
+    per_day = int(w["ticks_per_day"])
+    pace = np.minimum(o.merchants["budget"] / (o.merchants["binding_spend"] * ticks / per_day), 1.0)[:, None]
+    typical = float(w["audience"]) * pace * auctions.sum(-1) / np.maximum(auctions.sum((1, 2)), 1e-9)[:, None] * ticks / per_day
+    for t in range(ticks):
+        if t + 1 < ticks and not free_creatives:
+            worn[:, t + 1] = keep[t] * (worn[:, t] + most[:, t].sum(1) / people_scene)
+        pressed[:, t + 1] = float(w["pressure_keep"]) * pressed[:, t] + most[:, t].sum(2) / people_segment
+        usual[:, t + 1] = float(w["pressure_keep"]) * usual[:, t] + typical[:, t, None]
+    reaction, kept = float(w["price_reaction"]), float(w["price_keep"])
+    dearer = np.array([1.1 * reaction * sum(kept**i for i in range(min(t, 400))) for t in range(ticks)])
+    sigma = o.cells[0, rows.PRICE_SIGMA, rows.AD:rows.AD + SCENES]
+    kinds, kind = np.unique(sigma, return_inverse=True)
+    first = bool(w["first_price"])
+    return AdMarket(
+        auctions, o.cells[:, None, rows.PRICE_MU, rows.AD:] + np.tile(o.price, SEGMENTS), o.worn_click(worn), worn, dearer, keep,
+        pressed, np.minimum(usual, pressed), people_scene, people_segment, float(w["pressure"]), float(w["pressure_keep"]),
+        o.top_click, kept, reaction, boosts, np.stack([yield_table(round(float(x), 9), first) for x in kinds]),
+        np.stack([bend_table(round(float(x), 9), first, round(float(dearer.max()), 3)) for x in kinds]), kind.astype(np.int64))
+
+
+def boost_choices(o: Optimism) -> np.ndarray:
+    """(B, 2) factors on auctions and shifts of ln Z that the policy can choose from."""
+    w = o.constants
+    levels = np.linspace(0, 1, 5) if "boost" in o.free_levers else np.unique([0.0, float(w["lever_default"][rows.LEVER_BOOST])])
+    return np.stack([1 + float(w["boost_reach"]) * levels, float(w["boost_premium"]) * levels], 1)

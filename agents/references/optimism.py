@@ -1,0 +1,319 @@
+"""Market quantities no policy can beat: exogenous paths as they are, what a policy moves at its most favourable
+(docs/upper_bound.md).
+
+Everything is per merchant and tick. Random quantities that nobody can foresee from within a tick (counts, the gamma factors behind
+them) enter by their means; demand and price shocks enter as they will be.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...envs import Market, Scenario
+from ...envs.market import layout as rows
+
+SCENE_OF_LANE = np.arange(rows.CELLS) % rows.SCENES
+POOL_OF_LANE = np.arange(rows.CELLS) // rows.BLOCK
+LEAST_COMMISSION = 0.002
+
+
+class Optimism(NamedTuple):
+    """Upper limits for n merchants over T ticks."""
+
+    constants: np.void           # WORLD record
+    merchants: np.ndarray        # (n,) MERCHANT records
+    cells: np.ndarray            # (n, rows, 48)
+    traffic: np.ndarray          # (n, T, 48) opportunities per tick, mean over the gamma factors; ads: increment only
+    price: np.ndarray            # (n, T, 4) shift of ln Z without our own share of voice
+    click: np.ndarray            # (n, T, 48) CTR without user pressure, creatives at their freshest
+    order_shift: np.ndarray      # (n, T) order logit of calendar and tier heat, beyond `base_shift`
+    reach: np.ndarray            # (n, T, 32) share of free opportunities that show the product, without spill-over of ad orders
+    reach_slope: np.ndarray      # (n, T, 32) most it grows per unit of quality that ad orders add
+    exposure: np.ndarray         # (n, T, 4) least exposure of the creative mix
+    creative: np.ndarray         # (n, T) highest quality of the creative mix
+    free_levers: tuple[str, ...]
+
+    @property
+    def top_click(self) -> float:
+        """The highest click logit of any lane."""
+        return float(np.log(self.click / (1 - self.click)).max())
+
+    def worn_click(self, worn: np.ndarray) -> np.ndarray:
+        """(n, T, 4) at least CTR after `worn` more exposures over CTR, for every lane of a scene."""
+        rate = float(self.constants["fatigue_rate"])
+        fresh = float(self.constants["creative_gain"]) * self.creative[..., None] * 2.0 ** (-self.exposure * rate)
+        down, top = fresh * (1 - 2.0 ** (-worn * rate)), self.top_click
+        return np.exp(-down) * (1 + np.exp(top)) / (1 + np.exp(top - down))
+
+
+def optimism(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.ndarray, split: str) -> Optimism:
+    """Follow a plan that does nothing on every seed, and take the best a policy could do to what it leaves behind."""
+    market = Market(scenario, len(seeds), days=days, levers=levers, split=split, passive=True)
+    market.reset(seeds=seeds)
+    w, merchants, cells = market.world.constants[0], market.merchants.copy(), market.cells.astype(float)
+    start = market.states.copy()
+    ticks, per_day = market.ticks, int(w["ticks_per_day"])
+    demand, price, heat = (np.zeros((len(seeds), ticks, k)) for k in (4, 4, 3))
+    idle = np.zeros((len(seeds), len(levers)), np.float32)
+    for t in range(ticks):
+        heat[:, t] = market.states["heat"]
+        market.step(idle)
+        demand[:, t], price[:, t] = market.states["demand_shock"], market.states["price_shock"]
+    day = np.arange(ticks) // per_day
+    calendar = market.world.calendar[:, start["calendar"][:, None] + day].astype(float)          # (3, n, T)
+    week = w["weekday"].astype(float)[(start["weekday"][:, None] + day) % 7]
+    hours = market.world.hours[:, np.arange(ticks) % per_day].T.astype(float)                    # (T, 4)
+    scene = (week * calendar[0])[..., None] * hours * np.exp(demand - float(w["demand_correction"]))
+    market.close()
+    traffic = cells[:, None, rows.TRAFFIC] * scene[..., SCENE_OF_LANE]
+    if w["incremental"]:
+        traffic[..., rows.AD:] *= (1 - w["cannibalisation"].astype(float))[SCENE_OF_LANE[rows.AD:]]
+    heat_shift = _heat_shift(w, heat, "tier_hot" in levers or "tier_trending" in levers or "tier_potential" in levers, per_day)
+    low, high = _quality_paths(w, merchants, cells, traffic, levers, ticks)
+    supply = _supply_at(float(w["lever_low"][rows.LEVER_COMMISSION_NATURAL] if "commission_natural" in levers
+                              else w["lever_default"][rows.LEVER_COMMISSION_NATURAL]), w, ticks)
+    fewest = _reach(w, cells, low, supply)
+    exposure = _least_exposure(w, merchants, traffic, fewest, levers, ticks)
+    click, creative = _click(w, merchants, cells, exposure, levers)
+    _, high = _quality_paths(w, merchants, cells, traffic, levers, ticks, click)
+    reach = _reach(w, cells, high, np.zeros(ticks))
+    room = np.maximum(float(w["quality_limit"]) - high, 1e-6)
+    top = _reach(w, cells, np.full_like(high, float(w["quality_limit"])), np.zeros(ticks))
+    slope = (top - reach) / np.repeat(room, rows.BLOCK, axis=-1)
+    return Optimism(w, merchants, cells, traffic, price + calendar[1][..., None], click, calendar[2] + heat_shift, reach,
+                    np.maximum(slope, 0.0), exposure, creative, levers)
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def _heat_shift(w: np.void, heat: np.ndarray, free: bool, per_day: int) -> np.ndarray:
+    """(n, T) order logit of the tiers' heat: as it will be at the default mix, or the most any mixes can make of it.
+
+    sum_j m_j ln(h_j / m_j) <= ln sum_j h_j (Gibbs), and no mix loses less heat than the slowest ageing.
+    """
+    elasticity = float(w["heat_elasticity"])
+    if free:
+        keep, inflow = float(w["tier_keep"].max()), float(w["tier_inflow"])
+        total = np.empty_like(heat[..., 0])
+        total[:, 0] = heat[:, 0].sum(-1)
+        for t in range(1, heat.shape[1]):
+            total[:, t] = total[:, t - 1] * keep + inflow
+        return elasticity * np.log(total)
+    mix = np.exp(w["log_mix"].astype(float))
+    mix = mix / mix.sum()
+    warmth = np.clip(heat / np.maximum(mix, 1e-3), 0.05, 20)
+    return elasticity * (mix * (np.log(warmth) - w["log_warmth"].astype(float))).sum(-1)
+
+
+def _supply_at(commission: float, w: np.void, ticks: int) -> np.ndarray:
+    """(T,) influencer supply in each tick when this commission on natural orders is offered throughout."""
+    goal = np.log(max(commission, LEAST_COMMISSION) / float(w["commission_reference"]))
+    return goal * (1 - (1 - float(w["influencer_speed"])) ** np.arange(ticks))
+
+
+def _reach(w: np.void, cells: np.ndarray, quality: np.ndarray, supply: np.ndarray) -> np.ndarray:
+    """(n, T, 32) exposure probability of free lanes at quality (n, T, 2) and supply (T,)."""
+    lift = w["quality_lift"].astype(float) * quality + w["influencer_lift"].astype(float) * supply[:, None]
+    return _logistic(cells[:, None, rows.EXPOSURE, :rows.AD] + np.repeat(lift, rows.BLOCK, axis=-1))
+
+
+def signal_envelope(ratio: np.ndarray) -> np.ndarray:
+    """Concave envelope of tanh(x - 1) on x >= 0: the mean of the signal is at most this at the mean of x (Jensen)."""
+    x = np.clip(np.asarray(ratio, float), 0.0, None)
+    touch, base = 1.4735, np.tanh(-1.0)          # where the chord from x = 0 touches the curve
+    chord = (np.tanh(touch - 1) - base) / touch
+    return np.where(x < touch, base + (chord + 1e-4) * x, np.tanh(np.maximum(x, touch) - 1))
+
+
+def _quality_paths(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...], ticks: int,
+                   click: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest quality index of both free pools, (n, T, 2), without what ad orders add."""
+    n, limit, speed, zeta = len(merchants), float(w["quality_limit"]), float(w["quality_speed"]), float(w["refund_penalty"])
+    signals = np.ones((n, ticks, 2)) if click is None else _best_signals(w, merchants, cells, traffic, levers, click)
+    least, most = _refund_risk(w, cells, traffic, levers)
+    better = np.maximum(merchants["risk_reference"] - least, 0.0)[:, None]
+    worse = np.maximum(most - merchants["risk_reference"], 0.0)[:, None]
+    low, high = np.empty((n, ticks, 2)), np.empty((n, ticks, 2))
+    low[:, 0] = high[:, 0] = merchants["start_quality"].astype(float)
+    for t in range(1, ticks):
+        down = low[:, t - 1] + speed * (np.tanh(-1.0) - low[:, t - 1]) - zeta * worse
+        up = high[:, t - 1] + speed * (signals[:, t - 1] - high[:, t - 1]) + zeta * better
+        low[:, t], high[:, t] = np.clip(down, -limit, limit), np.clip(up, -limit, limit)
+    return low, high
+
+
+def _refund_risk(w: np.void, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) least and most mean refund probability of orders over levers, whatever ads are bought beside the free traffic."""
+    least = most = np.zeros(())
+    for name, row, rate in (("insurance", rows.LEVER_INSURANCE, float(w["refund_insurance"])),
+                            ("service", rows.LEVER_SERVICE, -float(w["refund_service"]))):
+        at = [w["lever_low"][row], w["lever_high"][row]] if name in levers else [w["lever_default"][row]] * 2
+        effect = rate * np.array(at, float)
+        least, most = least + effect.min(), most + effect.max()
+    tier = w["tier_refund"].astype(float)
+    mix = np.exp(w["log_mix"].astype(float))
+    mean = float((tier * mix).sum() / mix.sum())
+    least, most = least + (tier.min() if "tier_hot" in levers else mean), most + (tier.max() if "tier_hot" in levers else mean)
+    deep = float(w["refund_depth"]) * (float(w["depth_max"]) if any(x.startswith(("coupon", "tilt")) for x in levers)
+                                       else float(w["lever_default"][rows.LEVER_COUPON]))
+    orders = traffic.mean(1) * _logistic(cells[:, rows.CLICK]) * _logistic(cells[:, rows.ORDER])
+    lift = float(w["quality_lift"].max()) * float(w["quality_limit"]) * min(1.0, traffic.shape[1] * float(w["quality_speed"]))
+    orders[:, :rows.AD] *= _logistic(cells[:, rows.EXPOSURE, :rows.AD] - lift)          # free traffic at its poorest
+    if deep > 0:
+        orders[:, rows.AD:] *= np.exp(cells[:, rows.RESPONSE, rows.AD:] * -np.expm1(-deep * float(w["coupon_rate"])))
+    risk = cells[:, rows.REFUND]
+    return _mixed_risk(orders, _logistic(risk + least), 1.0), _mixed_risk(orders, _logistic(risk + most + deep), -1.0)
+
+
+def _mixed_risk(orders: np.ndarray, risk: np.ndarray, sign: float) -> np.ndarray:
+    """(n,) least (sign 1) or most (sign -1) mean risk of all free orders and any part of the ad orders of each lane."""
+    total, sent = orders[:, :rows.AD].sum(1), (orders * risk)[:, :rows.AD].sum(1)
+    ads, own = orders[:, rows.AD:], risk[:, rows.AD:]
+    order = np.argsort(sign * own, axis=1)
+    ads, own = np.take_along_axis(ads, order, 1), np.take_along_axis(own, order, 1)
+    counts = np.maximum(total[:, None] + np.concatenate([np.zeros((len(ads), 1)), ads.cumsum(1)], 1), 1e-300)
+    mixed = (sent[:, None] + np.concatenate([np.zeros((len(ads), 1)), (ads * own).cumsum(1)], 1)) / counts
+    return (mixed if sign > 0 else -mixed).min(1) * sign
+
+
+def _best_signals(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...],
+                  click: np.ndarray) -> np.ndarray:
+    """(n, T, 2) most the content and the GPM signal can be, by the concave envelope at their highest mean."""
+    from .order_terms import most_worth
+    n, ticks = traffic.shape[:2]
+    exposed = traffic[..., :rows.AD] * _logistic(cells[:, None, rows.EXPOSURE, :rows.AD])
+    worth = np.concatenate([np.ones((n, rows.BLOCK)), most_worth(w, cells, levers)[:, rows.BLOCK:rows.AD]], 1)
+    reference = np.stack([merchants["ctr_reference"], merchants["gpm_reference"]], 1).astype(float)
+    shape = (n, ticks, 2, rows.BLOCK)
+    top = (exposed * click[..., :rows.AD] * worth[:, None]).reshape(shape).sum(-1)
+    ratio = top / np.maximum(exposed.reshape(shape).sum(-1) * reference[:, None], 1e-12)
+    ratio = np.maximum.accumulate(np.maximum(ratio, 1.0 / np.array([w["ctr_factor"], w["gpm_factor"]], float)), axis=1)
+    return signal_envelope(ratio)
+
+
+def _least_exposure(w: np.void, merchants: np.ndarray, traffic: np.ndarray, reach: np.ndarray, levers: tuple[str, ...],
+                    ticks: int) -> np.ndarray:
+    """(n, T, 4) exposure of the creative mix by free impressions alone, refreshed as early as the lever allows."""
+    shown = (traffic[..., :rows.AD] * reach).reshape(len(merchants), ticks, 2 * rows.SEGMENTS, rows.SCENES).sum(2)
+    if not w["incremental"]:
+        shown = np.zeros_like(shown)               # all of them may be displaced
+    seen = shown / merchants["audience_scene"].astype(float)[:, None]
+    left = 1 - float(w["creative_mix_share"])
+    if "creative" not in levers:
+        arrivals = refreshes(w, levers, ticks)
+        exposure = np.empty_like(seen)
+        now = np.full(seen[:, 0].shape, float(w["start_exposure"]))
+        for t in range(ticks):
+            exposure[:, t] = now
+            now = (now + seen[:, t]) * (left if arrivals[t] else 1.0)
+        return exposure
+    # what was seen u ticks ago has lived through at most so many arrivals, whenever the policy lets them fall
+    first, gap = _refresh_ticks(w, levers)
+    earlier = np.arange(ticks)[:, None] - np.arange(ticks)                                     # (t, u)
+    so_far = np.maximum(np.floor((np.arange(ticks) - first) / gap) + 1, 0)[:, None]
+    lived = np.minimum(np.floor((earlier - 1) / gap) + 1, so_far)
+    weight = np.where(earlier > 0, left ** np.maximum(lived, 0), 0.0)
+    return np.einsum("tu,nus->nts", weight, seen) + float(w["start_exposure"]) * left ** so_far
+
+
+def _refresh_ticks(w: np.void, levers: tuple[str, ...]) -> tuple[int, int]:
+    """Ticks before the first creative can arrive, and least ticks between two."""
+    row = rows.LEVER_CREATIVE
+    rate = float(w["lever_high"][row] if "creative" in levers else w["lever_default"][row]) * float(w["days_per_tick"])
+    gap = int(np.ceil((1 - 1e-6) / max(rate, 1e-9)))
+    return gap + int(np.floor(float(w["creative_delay"]) / float(w["hours_per_tick"]))), gap
+
+
+def refreshes(w: np.void, levers: tuple[str, ...], ticks: int) -> np.ndarray:
+    """(T,) ticks at whose end a creative can arrive at the earliest, none rejected."""
+    row = rows.LEVER_CREATIVE
+    rate = float(w["lever_high"][row] if "creative" in levers else w["lever_default"][row]) * float(w["days_per_tick"])
+    arrives, progress, wait = np.zeros(ticks, bool), 0.0, -1.0
+    for t in range(ticks):
+        if wait >= 0:
+            wait -= float(w["hours_per_tick"])
+            if wait < 0:
+                arrives[t], wait = True, -1.0
+        progress = min(progress + rate, 1.0)
+        if progress >= 1 - 1e-6 and wait < 0:
+            progress, wait = 0.0, float(w["creative_delay"])
+    return arrives
+
+
+def _arrivals_by(w: np.void, levers: tuple[str, ...], ticks: int) -> np.ndarray:
+    """(T,) most creatives that can have arrived before each tick."""
+    first, gap = _refresh_ticks(w, levers)
+    return np.maximum(np.floor((np.arange(ticks) - 1 - first) / gap) + 1, 0).astype(int)
+
+
+def _best_creative(w: np.void, start: np.ndarray, arrivals: np.ndarray) -> np.ndarray:
+    """(n, T) quality whose appeal no refresh policy exceeds in expectation.
+
+    Quality moves a share towards max(draw, 0); a policy may stop when it likes what it has. With a creative's gain g the largest
+    E[e^(g q)] over stopping rules comes from a dynamic program, and ln(.) / g of it also bounds every faded appeal (Lyapunov).
+    """
+    gain, share = max(float(w["creative_gain"]), 1e-6), float(w["creative_mix_share"])
+    grid = np.linspace(0.0, 4.0, 161)
+    at, weight = np.polynomial.hermite_e.hermegauss(31)
+    drawn = np.maximum(float(w["creative_mean"]) + float(w["creative_sd"]) * at, 0.0)
+    value, found = np.exp(gain * grid), [start]
+    for _ in range(int(arrivals.max(initial=0))):
+        moved = np.interp(grid[:, None] + share * (drawn - grid[:, None]), grid, value)       # convex: never too small
+        value = np.maximum(value, moved @ weight / weight.sum())
+        found.append(np.log(np.interp(start, grid, value)) / gain)
+    return np.stack(found)[arrivals].T
+
+
+def _click(w: np.void, merchants: np.ndarray, cells: np.ndarray, exposure: np.ndarray, levers: tuple[str, ...]
+           ) -> tuple[np.ndarray, np.ndarray]:
+    """(n, T, 48) CTR and (n, T) quality of creatives, with the best creative there can be, nobody annoyed by ads."""
+    ticks = exposure.shape[1]
+    quality = _best_creative(w, merchants["start_creative"].astype(float), _arrivals_by(w, levers, ticks))
+    appeal = float(w["creative_gain"]) * quality[..., None] * 2.0 ** (-exposure * float(w["fatigue_rate"]))
+    lift = np.zeros(rows.CELLS)
+    if "commission_ad" in levers:
+        top = max(float(w["lever_high"][rows.LEVER_COMMISSION_AD]), LEAST_COMMISSION)
+    else:
+        top = max(float(w["lever_default"][rows.LEVER_COMMISSION_AD]), LEAST_COMMISSION)
+    lift[rows.AD:] = float(w["influencer_ad_lift"]) * np.log(top / float(w["commission_ad_neutral"]))
+    return _logistic(cells[:, None, rows.CLICK] + appeal[..., SCENE_OF_LANE] + lift), quality
+
+
+COMMISSION_GRID = np.linspace(0.0, 1.0, 13)          # of the largest commission on natural orders
+SUPPLY_POINTS = 25
+
+
+def supply_values(o: Optimism, natural: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Worth of natural traffic (n,) under the best course of the commission on natural orders, and the most supply multiplies
+    exposure by, (n, 2).
+
+    Supply follows ln(commission / reference) and multiplies exposure; a dynamic program over it. Its value is convex in supply,
+    so that linear interpolation between grid points is never too small.
+
+    Args:
+        natural: (commissions, n, T) worth of natural traffic at supply 0 when each commission of COMMISSION_GRID is paid.
+    """
+    w = o.constants
+    ticks, speed = natural.shape[2], float(w["influencer_speed"])
+    rates = COMMISSION_GRID * float(w["lever_high"][rows.LEVER_COMMISSION_NATURAL])
+    goals = np.log(np.maximum(rates, LEAST_COMMISSION) / float(w["commission_reference"]))
+    grid = np.linspace(goals.min(), goals.max(), SUPPLY_POINTS)
+    nearest = np.abs(grid).argmin()
+    grid = grid - grid[nearest] * np.where(np.abs(np.arange(SUPPLY_POINTS) - nearest) < 1, 1.0, 0.0)      # 0 is a grid point
+    logit = o.cells[:, rows.EXPOSURE, :rows.AD].reshape(natural.shape[1], 2, -1).max(-1)
+    low, high = logit - 3.0, logit + 1.0
+    lift = w["influencer_lift"].astype(float)
+    shift = lift[:, None] * grid                                                        # (2, G)
+    at = np.where(shift[None] > 0, low[..., None], high[..., None])
+    growth = np.exp(shift) * (1 + np.exp(at)) / (1 + np.exp(at + shift))                # (n, 2, G)
+    value = np.zeros((natural.shape[1], SUPPLY_POINTS))
+    moved = grid[None] + speed * (goals[:, None] - grid[None])                          # (C, G)
+    below = np.clip(np.searchsorted(grid, moved, side="right") - 1, 0, SUPPLY_POINTS - 2)
+    part = np.clip((moved - grid[below]) / (grid[below + 1] - grid[below]), 0.0, 1.0)
+    for t in range(ticks - 1, -1, -1):
+        later = value[:, below] * (1 - part) + value[:, below + 1] * part               # (n, C, G)
+        now = natural[:, :, t].T[..., None] * growth[:, None, 0]
+        value = (now + later).max(1)
+    return value[:, nearest] * 1.003, growth.max(-1)

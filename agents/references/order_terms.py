@@ -1,0 +1,116 @@
+"""What one order is worth at given multipliers when every lever that touches it is set as well as it can be, lane by lane.
+
+A policy sets depth by pool and segment and services for the whole shop; here each lane chooses for itself, which can only help. The
+maximum is taken on a grid; GRID_SLACK covers what lies between its points.
+"""
+
+from itertools import product
+
+import numpy as np
+
+from ...envs.market import layout as rows
+
+GRID_SLACK = 1.003
+DEPTHS, MIXES, COMMISSIONS = 17, 4, 9
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def _choices(w: np.void, name: str, row: int, levers: tuple[str, ...], points: int = 3) -> np.ndarray:
+    if name in levers:
+        return np.linspace(float(w["lever_low"][row]), float(w["lever_high"][row]), points)
+    return np.array([float(w["lever_default"][row])])
+
+
+def depth_choices(w: np.void, levers: tuple[str, ...], points: int = DEPTHS) -> list[np.ndarray]:
+    """Coupon depths open to each pool, as a share of the price."""
+    largest = float(w["depth_max"])
+    tilt = any(x.startswith("tilt") for x in levers)
+    choices = []
+    for p, pool in enumerate(("natural", "transaction", "ad")):
+        usual = float(w["lever_default"][rows.LEVER_COUPON + p])
+        top = largest if f"coupon_{pool}" in levers else min(usual * float(w["lever_high"][rows.LEVER_TILT]), largest)
+        grid = largest * np.linspace(0, 1, points) ** 1.5
+        free = f"coupon_{pool}" in levers or tilt
+        choices.append(np.append(grid[grid < top], top) * float(w["coupon_pool"][p]) if free
+                       else np.array([usual * float(w["coupon_pool"][p])]))
+    return choices
+
+
+def _mixes(w: np.void, levers: tuple[str, ...]) -> list[tuple[float, float, float]]:
+    """(order logit without heat, value factor, refund logit) of the tier mixes open to the policy."""
+    usual = np.exp(w["log_mix"].astype(float))
+    usual = usual / usual.sum()
+    appeal, value, refund = (w[name].astype(float) for name in ("tier_appeal", "tier_value", "tier_refund"))
+    if not any(x.startswith("tier_") for x in levers):
+        return [(float(usual @ appeal), float(usual @ value), float(usual @ refund))]
+    base = appeal - float(w["heat_elasticity"]) * w["log_warmth"].astype(float)
+    grid = [np.array([a, b, MIXES - a - b]) / MIXES for a in range(MIXES + 1) for b in range(MIXES + 1 - a)]
+    return [(float(m @ base), float(m @ value), float(m @ refund)) for m in grid]
+
+
+def order_values(w: np.void, merchants: np.ndarray, cells: np.ndarray, levers: tuple[str, ...], settled: np.ndarray,
+                 paid: np.ndarray, coupon: np.ndarray, commission_natural: float | None = None, pools: tuple[int, ...] = (0, 1, 2)
+                 ) -> tuple[np.ndarray, np.ndarray]:
+    """Most that a click is worth, and the most orders it can bring, (n, 48) each, fen and orders.
+
+    Args:
+        settled: (n,) worth of one fen of settled GMV.
+        paid: (n,) price of one fen of overall cost.
+        coupon: (n,) price of one fen of the coupon budget, beside its part of the overall cost.
+        commission_natural: rate on natural orders; None: the default, and free of charge where the lever is free.
+        pools: which pools to work out; the others' lanes stay 0.
+    """
+    counted, part = float(w["counted_share"]), float(w["merchant_share"])
+    overall = int(w["roi_kind"]) == 0
+    cost = {name: paid[:, None] * float(overall and w[f"cost_{name}"]) for name in ("commission", "coupon", "service")}
+    rate = np.zeros(rows.CELLS)
+    default = float(w["lever_default"][rows.LEVER_COMMISSION_NATURAL])
+    rate[:rows.BLOCK] = (0.0 if "commission_natural" in levers else default) if commission_natural is None else commission_natural
+    rate[rows.AD:] = 0.0 if "commission_ad" in levers else float(w["lever_default"][rows.LEVER_COMMISSION_AD])
+    worth, orders = np.zeros((len(merchants), rows.CELLS)), np.zeros((len(merchants), rows.CELLS))
+    depths = depth_choices(w, levers)
+    shop = product(_mixes(w, levers), _choices(w, "insurance", rows.LEVER_INSURANCE, levers),
+                   _choices(w, "interest_free", rows.LEVER_INTEREST, levers, 2),
+                   _choices(w, "service", rows.LEVER_SERVICE, levers))
+    for (appeal, value, refund), insurance, interest, service in shop:
+        shift = appeal + float(w["insurance_lift"]) * insurance + float(w["interest_lift"]) * interest
+        risk_shift = refund + float(w["refund_insurance"]) * insurance - float(w["refund_service"]) * service
+        fixed = float(w["insurance_cost"]) * insurance + float(w["service_cost"]) * service
+        for p in pools:
+            lanes = slice(p * rows.BLOCK, (p + 1) * rows.BLOCK)
+            c, depth = cells[:, :, lanes], depths[p][:, None, None]                     # (n, rows, 16), (D, 1, 1)
+            price = np.floor(c[:, rows.VALUE] * value + 0.5)
+            gain = c[:, rows.RESPONSE] * -np.expm1(-depth * float(w["coupon_rate"]))
+            convert = _logistic(c[:, rows.ORDER] + shift + gain)
+            use = c[:, rows.REDEMPTION] * -np.expm1(-depth * float(w["redemption_rate"]))
+            kept = 1 - counted * _logistic(c[:, rows.REFUND] + risk_shift + float(w["refund_depth"]) * depth)
+            given = use * np.maximum(price * depth - 0.5, 0.0)
+            user = price - use * np.floor(price * depth + 0.5)
+            net = (settled[:, None] * price * kept - cost["commission"] * rate[lanes] * user * kept
+                   - (cost["coupon"] * kept + coupon[:, None]) * part * given
+                   - cost["service"] * (fixed + float(w["interest_cost"]) * interest * user))
+            worth[:, lanes] = np.maximum(worth[:, lanes], (convert * net).max(0))
+            orders[:, lanes] = np.maximum(orders[:, lanes], convert.max(0))
+    slack = GRID_SLACK if any(x.startswith(("coupon", "tilt", "tier_", "insurance", "service")) for x in levers) else 1.0
+    return worth * slack, orders * slack
+
+
+def most_worth(w: np.void, cells: np.ndarray, levers: tuple[str, ...]) -> np.ndarray:
+    """(n, 48) most gross GMV per click, fen."""
+    shift = max(appeal for appeal, _, _ in _mixes(w, levers))
+    value = max(value for _, value, _ in _mixes(w, levers))
+    for name, row, lift in (("insurance", rows.LEVER_INSURANCE, "insurance_lift"),
+                            ("interest_free", rows.LEVER_INTEREST, "interest_lift")):
+        shift += float(w[lift]) * float(_choices(w, name, row, levers).max())
+    deep = np.repeat([d.max() for d in depth_choices(w, levers)], rows.BLOCK)
+    gain = cells[:, rows.RESPONSE] * -np.expm1(-deep * float(w["coupon_rate"]))
+    return _logistic(cells[:, rows.ORDER] + shift + gain) * np.floor(cells[:, rows.VALUE] * value + 0.5)
+
+
+def shift_ratio(order: np.ndarray, highest: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """At least logistic(x + shift) / logistic(x) for every x between `order` and `highest`; shapes broadcast."""
+    at = np.where(shift > 0, order, highest)
+    return np.exp(shift) * (1 + np.exp(at)) / (1 + np.exp(at + shift))

@@ -1,0 +1,237 @@
+"""A value no policy exceeds in expectation: Lagrangian relaxation with optimistic states (design 5; proof in docs/upper_bound.md).
+
+The score S min(1, r^2), r = S / (target C), is at most max(L1, L2) with L1 = S + mu (S - target C), L2 = r0^2 S and r0^2 + r0 =
+mu. Budget and coupon budget are hard, so lambda (B - spend) and nu (K - coupons) may be added. What then remains splits into
+cells, whose best tick is found alone, with everything a policy could do to the market in the past at its most favourable. Counts
+enter by their means: a policy cannot know them beforehand. A plan that does, such as the clairvoyant's, can be luckier than this
+bound; in practice it is not.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...envs import Scenario, select_levers
+from ...envs.market import layout as rows
+from .ad_program import AdMarket, ad_market, program
+from .optimism import COMMISSION_GRID, Optimism, optimism, supply_values
+from .order_terms import order_values, shift_ratio
+from .price_of_winning import auction_yield
+
+FEN = 100.0
+GOLDEN = (np.sqrt(5) - 1) / 2
+PER_IMPRESSION = 0.1           # fen per impression for each CNY per thousand
+ROUNDING = 40.0                # fen per tick that whole fen can hide from the cost
+CUTS = 2                       # a fixed cap binds once in each scene, and the plan's budget once
+FIRST_STEPS, LATER_STEPS = 9, 5
+LAMBDA_MOST, NU_MOST = 2.0, 1.5
+
+
+class Bound(NamedTuple):
+    """Bounds of n episodes."""
+
+    value: np.ndarray          # (n,) CNY: no policy's expected score is larger, given merchant and shocks
+    lagrangian: np.ndarray     # (n,) CNY: the same if the ROI target were a hard constraint on means
+    lam: np.ndarray            # (n,) worth of one more CNY of budget
+    mu: np.ndarray             # (n,) price of the ROI constraint
+
+
+class Cells(NamedTuple):
+    """A market at given multipliers, fen."""
+
+    apart: np.ndarray          # (n,) worth of natural traffic that is bounded apart
+    free: np.ndarray           # (n, T, 16) worth of the other free traffic by segment and scene
+    value: np.ndarray          # (n, T, 16) worth of an ad impression
+
+
+def upper_bound(scenario: Scenario, levers: "str | Sequence[str]", days: int, seeds: "np.ndarray | Sequence[int]",
+                split: str = "test", batch: int = 64) -> Bound:
+    """Bound the score of every policy in the first episode of every seed.
+
+    Args:
+        scenario, levers, days, split: the task.
+        seeds: (n,) streams; the result for a seed does not depend on the others.
+        batch: episodes worked on together; bounds the memory.
+
+    Raises:
+        ValueError: if the ROI is paid GMV over spend, which the relaxation does not cover, or batch is less than 1.
+    """
+    if scenario.constraints.roi == "pay":
+        raise ValueError("constraints.roi is 'pay'; upper_bound covers 'overall' and 'net'")
+    if batch < 1:
+        raise ValueError(f"batch is {batch}; allowed is 1 or more")
+    names, seeds = select_levers(levers if isinstance(levers, str) else tuple(levers)), np.asarray(seeds)
+    parts = []
+    for first in range(0, len(seeds), batch):
+        o = optimism(scenario, names, days, seeds[first:first + batch], split)
+        parts.append(_bound(o, ad_market(o)))
+    return Bound(*(np.concatenate([part[i] for part in parts]) for i in range(len(Bound._fields))))
+
+
+def _bound(o: Optimism, ads: AdMarket) -> Bound:
+    relaxed = _Relaxed(o, ads)
+    n, target = len(o.merchants), o.merchants["roi_target"].astype(float)
+    none, one = np.zeros(n), np.ones(n)
+    most, _ = _minimum(lambda x: relaxed.value(one, none, x[0], x[1]), [(none, one * LAMBDA_MOST), (none, relaxed.nu_most)])
+    spread = _variance(o)
+
+    def score(x: list[np.ndarray]) -> np.ndarray:
+        lam, nu, mu = x
+        first = relaxed.value(1 + mu, mu * target, lam, nu)
+        second = ((np.sqrt(1 + 4 * mu) - 1) / 2) ** 2 * most                   # r0^2 times settled GMV when ROI does not matter
+        return 0.5 * (first + second + np.sqrt((first - second) ** 2 + (1 + mu) ** 2 * spread))
+
+    box = [(none, 3 * LAMBDA_MOST * one), (none, 3 * relaxed.nu_most), (none, 2 * one)]
+    value, at = _minimum(score, box)
+    lagrangian = relaxed.value(1 + at[2], at[2] * target, at[0], at[1])
+    return Bound(value / FEN, lagrangian / FEN, at[0], at[2])
+
+
+def _minimum(function: Callable[[list[np.ndarray]], np.ndarray], box: list[tuple[np.ndarray, np.ndarray]]
+             ) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Minimum (n,) of n convex functions at once by golden-section descent along each axis in turn, and where it is.
+
+    Every value met is a valid bound, so where the descent stops short the bound is weaker, never wrong.
+    """
+    x = [low + 0.1 * (high - low) for low, high in box]
+    best = function(x)
+    for steps, width in ((FIRST_STEPS, 1.0), (LATER_STEPS, 0.25), (LATER_STEPS, 0.08)):
+        for axis, (least, largest) in enumerate(box):
+            if not np.any(largest > least):
+                continue
+            low = np.maximum(x[axis] - width * (largest - least), least)
+            high = np.minimum(x[axis] + width * (largest - least), largest)
+            for trial in _golden(lambda y, i=axis: function([*x[:i], y, *x[i + 1:]]), low, high, steps):
+                best, x[axis] = np.minimum(best, trial[1]), np.where(trial[1] < best, trial[0], x[axis])
+    return best, x
+
+
+def _golden(function: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, steps: int
+            ) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Points and values that a golden-section search of n functions of one variable meets, its ends among them."""
+    met = [(low, function(low))]
+    a, b = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at_a, at_b = function(a), function(b)
+    met += [(a, at_a), (b, at_b)]
+    for _ in range(steps):
+        left = at_a < at_b
+        high, low = np.where(left, b, high), np.where(left, low, a)
+        new = np.where(left, high - GOLDEN * (high - low), low + GOLDEN * (high - low))
+        at_new = function(new)
+        met.append((new, at_new))
+        a, b = np.where(left, new, b), np.where(left, a, new)
+        at_a, at_b = np.where(left, at_new, at_b), np.where(left, at_a, at_new)
+    return met
+
+
+class _Relaxed:
+    """The relaxed problem of n episodes as a function of its multipliers."""
+
+    def __init__(self, o: Optimism, ads: AdMarket):
+        self.o, self.ads = o, ads
+        n = len(o.merchants)
+        self.couponing = any(name.startswith(("coupon", "tilt")) for name in o.free_levers)
+        self.nu_most = np.full(n, NU_MOST if self.couponing else 0.0)
+        self.moving_caps = any(name.startswith("share_") for name in o.free_levers)
+        self._last: tuple[list[np.ndarray], Cells] | None = None
+
+    def value(self, settled: np.ndarray, paid: np.ndarray, lam: np.ndarray, nu: np.ndarray) -> np.ndarray:
+        """Most that a fen of settled GMV at `settled` less a fen of overall cost at `paid` can bring, (n,) fen, when lambda and nu
+        price the budget and the coupon budget."""
+        cells = self._priced([settled, paid, nu])
+        o, w = self.o, self.o.constants
+        kappa = (lam + paid) * PER_IMPRESSION
+        hidden = 0.5 * float(np.sqrt(w["dispersion"])) + 0.015         # E(X - 1)^+ <= sd(X) / 2 for a tick's cost X of mean 1
+        if self.moving_caps:             # a policy may let a cap cut any tick, and what is cut off is not paid
+            traffic = _programs(self.ads, cells, kappa * (1 - hidden))
+        else:                            # a fixed cap cuts once in each scene, and the budget once
+            bargain = _unworn(self.ads, cells.value, kappa * (1 - hidden)) - _unworn(self.ads, cells.value, kappa)
+            traffic = _programs(self.ads, cells, kappa) + CUTS * np.maximum(bargain.max(1).sum(-1), 0.0)
+        rounding = ROUNDING * o.traffic.shape[1] * (settled + paid + lam)
+        limits = lam * o.merchants["budget"] + nu * o.merchants["coupon_budget"]
+        return limits + traffic + cells.apart + rounding + (self._free_coupons(paid + nu) if self.couponing else 0.0)
+
+    def _priced(self, key: list[np.ndarray]) -> Cells:
+        if self._last is None or not all(np.array_equal(a, b) for a, b in zip(key, self._last[0], strict=True)):
+            self._last = ([x.copy() for x in key], _cells(self.o, *key))
+        return self._last[1]
+
+    def _free_coupons(self, price: np.ndarray) -> np.ndarray:
+        """(n,) worth of coupons beyond their budget: less than one a tick is granted when less than one is left."""
+        w = self.o.constants
+        unit = self.o.cells[:, rows.VALUE].max(1) * float(w["depth_max"]) * float(w["merchant_share"])
+        return price * np.minimum(unit, self.o.merchants["coupon_budget"])
+
+
+def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -> Cells:
+    """What free traffic and ad impressions are worth at these multipliers."""
+    w, cells = o.constants, o.cells
+    click_worth, click_orders = order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu)
+    highest = np.log(click_orders / (1 - click_orders))
+    ratio = shift_ratio(cells[:, None, rows.ORDER], np.maximum(highest, cells[:, rows.ORDER])[:, None], o.order_shift[..., None])
+    per_visit = o.traffic * o.click * ratio
+    exposed = per_visit[..., :rows.AD] * click_worth[:, None, :rows.AD]
+    if "commission_natural" in o.free_levers:
+        rates = [order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu, rate, (0,))[0][:, :rows.BLOCK]
+                 for rate in COMMISSION_GRID * float(w["lever_high"][rows.LEVER_COMMISSION_NATURAL])]
+        natural = np.stack([(per_visit[..., :rows.BLOCK] * worth[:, None] * o.reach[..., :rows.BLOCK]).sum(-1) for worth in rates])
+        apart, growth = supply_values(o, natural)
+        free = (exposed * o.reach)[..., rows.BLOCK:] * growth[:, None, 1:]
+    else:
+        apart, growth = np.zeros(len(settled)), np.ones((len(settled), 2))
+        free = (exposed * o.reach).reshape(*exposed.shape[:2], 2, rows.BLOCK).sum(2)
+    after = _spill_over(o, exposed * o.reach_slope, growth)
+    ad = slice(rows.AD, rows.CELLS)
+    value = o.click[..., ad] * ratio[..., ad] * (click_worth[:, None, ad] + click_orders[:, None, ad] * after[..., None])
+    return Cells(apart, free, value)
+
+
+def _spill_over(o: Optimism, slope: np.ndarray, growth: np.ndarray) -> np.ndarray:
+    """(n, T) worth of what one paid order adds to later free traffic, fen (design 2.8)."""
+    w = o.constants
+    n, ticks = slope.shape[:2]
+    gains = slope.reshape(n, ticks, 2, rows.BLOCK).sum(-1) * growth[:, None]
+    keep, reference = 1 - float(w["quality_speed"]), np.maximum(o.merchants["ad_orders_reference"].astype(float), 1e-6)
+    after, worth = np.zeros((n, 2)), np.zeros((n, ticks))
+    for t in range(ticks - 1, -1, -1):
+        worth[:, t] = (np.maximum(w["spill_over"].astype(float), 0.0) * after).sum(1) / reference
+        after = keep * after + gains[:, t]
+    return worth
+
+
+def _programs(ads: AdMarket, cells: Cells, price: np.ndarray) -> np.ndarray:
+    tired = cells.free * np.tile(ads.worn_click, rows.SEGMENTS)
+    return np.array([program(
+        ads.auctions[i], ads.price[i], ads.worn_click[i], ads.worn_most[i], ads.price_most, ads.wear_keep, ads.pressure_most[i],
+        ads.pressure_usual[i], ads.audience_scene[i], ads.audience_segment[i], ads.pressure, ads.pressure_keep, ads.top_click,
+        ads.price_keep, ads.price_reaction, ads.boosts, ads.tables, ads.bends, ads.table_of_scene, cells.value[i], cells.free[i],
+        tired[i], price[i]) for i in range(len(price))])
+
+
+def _unworn(ads: AdMarket, value: np.ndarray, price: np.ndarray) -> np.ndarray:
+    """(n, T, 4) most that the auctions of a scene would yield in a market that ads do not wear out."""
+    best = np.zeros(value.shape)
+    kappa = np.broadcast_to(price[:, None, None], value.shape)
+    for reach, premium in ads.boosts:
+        for s in range(rows.SCENES):
+            at = slice(s, None, rows.SCENES)
+            found = auction_yield(value[..., at], kappa[..., at], ads.price[..., at] + premium, ads.tables[ads.table_of_scene[s]])
+            best[..., at] = np.maximum(best[..., at], reach * found)
+    return (ads.auctions * best).reshape(*value.shape[:2], rows.SEGMENTS, rows.SCENES).sum(2)
+
+
+def _variance(o: Optimism) -> np.ndarray:
+    """(n,) most that luck within ticks moves L1 - L2, divided by (1 + mu)^2: a variance in fen^2.
+
+    Compound Poisson orders and refunds, every auction won, and one gamma factor per pool and scene; spend moves with the same
+    factors.
+    """
+    w = o.constants
+    top = np.maximum(o.cells[:, rows.VALUE] * 1.1, 1.0)
+    _, orders = order_values(w, o.merchants, o.cells, o.free_levers, np.ones(len(top)), np.zeros(len(top)), np.zeros(len(top)))
+    seen = np.concatenate([o.reach, np.ones_like(o.click[..., rows.AD:])], -1)
+    bought = o.traffic * o.click * seen * orders[:, None] * np.exp(np.maximum(o.order_shift, 0.0))[..., None]
+    luck = (bought * top[:, None] ** 2).sum((1, 2))
+    by_group = (bought * top[:, None]).reshape(*bought.shape[:2], rows.POOLS, rows.SEGMENTS, rows.SCENES).sum(3)
+    return luck + float(w["dispersion"]) * (by_group**2).sum((1, 2, 3)) * 2

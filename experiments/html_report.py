@@ -1,0 +1,83 @@
+"""One self-contained page: tables and charts to sort, filter and hover, with no network and no other file.
+
+The page is `templates/report.html` with its style, its script and the results as JSON put in. Names and numbers enter the page as
+text nodes only; the JSON holds no `<`, so nothing in it can end its script element.
+"""
+
+import html
+import json
+import re
+from importlib import resources
+from typing import Any
+
+from .benchmark_figures import PROFILE, SHOWN_RULES, family, frontier, improvements, profiles
+from .benchmark_tables import LEGEND, left_out
+from .ladder import bound_gap, ladder
+from .results import AgentResult
+from .statistics import Interval
+from .summary import Summary, full_row, ranked
+from .verdicts import SHORTFALL_BAR, VIOLATION_BAR, Verdict, sentence
+
+DIGITS = 5
+
+
+def html_report(rows: list[Summary], verdicts: list[Verdict], results: list[AgentResult], title: str) -> str:
+    """The page.
+
+    Args:
+        rows: summaries of all agents.
+        verdicts: one per task, in the order of the tabs.
+        results: what the rows were made of.
+        title: of the page.
+    """
+    data = {"legend": LEGEND.replace("**", ""), "tasks": [task_data(verdict, rows, results) for verdict in verdicts]}
+    parts = {"title": html.escape(title), "style": _template("report.css"), "script": _template("report.js"), "data": embedded(data)}
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template("report.html"))
+
+
+def embedded(data: Any) -> str:
+    """Strict JSON that is safe inside a script element: `<` and `>` are escaped, so no tag or comment can begin or end."""
+    text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return "".join({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}.get(c, c) for c in text)
+
+
+def task_data(verdict: Verdict, rows: list[Summary], results: list[AgentResult]) -> dict[str, Any]:
+    """What the page says about one task; numbers are rounded to what can be seen."""
+    mine = ranked([row for row in rows if row.task == verdict.task])
+    kinds, found = {row.agent: row.kind for row in mine}, profiles(verdict.task, rows, results)
+    rules = [agent for agent in found if kinds[agent] == "rule"]
+    shown = [agent for agent in found if kinds[agent] == "learner"] + rules[:SHOWN_RULES]
+    curves = [{"agent": agent, "kind": kinds[agent], "shown": agent in shown, "value": _numbers(one.value), "low": _numbers(one.low),
+               "high": _numbers(one.high)} for agent, one in found.items()]
+    return {
+        "name": verdict.task, "verdict": sentence(verdict), "bars": [bar._asdict() for bar in verdict.bars], "bar": VIOLATION_BAR,
+        "shortfallBar": SHORTFALL_BAR, "leftOut": left_out(mine), "gap": _number(bound_gap(rows, verdict.task)),
+        "rows": [_row(row) for row in mine], "frontier": [row.agent for row in frontier(mine)],
+        "profile": {"x": _numbers(PROFILE), "agents": curves}, "learner": verdict.learner.agent if verdict.learner else None,
+        "chances": [{"rule": rule, "chance": _numbers(chance)} for rule, chance in improvements(verdict.task, rows, results)],
+        "ladder": [{"name": r.name, "agent": r.agent, "score": _numbers(r.score)} for r in ladder(rows, verdict.task)]}
+
+
+def _row(row: Summary) -> dict[str, Any]:
+    full = full_row(row)
+    return {"agent": row.agent, "kind": row.kind, "seeds": row.seeds, "episodes": row.episodes, "family": family(row.agent),
+            "score": _numbers(row.score), "share": _interval(row.clairvoyant.iqm), "bound": _interval(row.bound.iqm),
+            "violation": _number(row.violation_rate), "shortfall": _number(row.mean_shortfall), "budget": _number(row.budget_use),
+            "gmv": _number(full["incremental_gmv"]), "profit": _number(full["profit"]),
+            "runs": [[_number(score), _number(violated)] for score, violated in zip(row.run_scores, row.run_violations, strict=True)]}
+
+
+def _interval(value: Interval | None) -> list[float | None] | None:
+    return None if value is None else _numbers(value)
+
+
+def _numbers(values: Any) -> list[float | None]:
+    return [_number(float(value)) for value in values]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)
+
+
+def _template(name: str) -> str:
+    return resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")

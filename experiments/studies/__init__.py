@@ -1,0 +1,44 @@
+"""The article's claims as experiments: one module per claim, one command each (`chengfang study <name>`)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .money import study_money
+from .outputs import Size
+from .plans import study_plans
+from .unified import study_unified
+
+STUDIES: dict[str, Callable[[Path, Size, Callable[[str], None]], str]] = {
+    "unified": study_unified, "plans": study_plans, "money": study_money}
+
+
+def run_study(name: str, out: Path | None = None, episodes: int | None = None, quick: bool = False,
+              tell: Callable[[str], None] = lambda text: None) -> tuple[Path, str]:
+    """Run a study and write results.md, results.csv, figures and manifest.json.
+
+    Args:
+        name: unified, plans or money.
+        out: folder of the results; default results/studies/<name>.
+        episodes: held-out merchants per scenario; default the committed size, or a few when quick.
+        quick: two scenarios, a coarse search and no learner.
+        tell: called with a line of progress now and then.
+
+    Returns:
+        The folder, and the text of results.md.
+
+    Raises:
+        ValueError: for an unknown study or fewer than 4 episodes.
+    """
+    if name not in STUDIES:
+        raise ValueError(f"study is {name!r}; allowed are {', '.join(STUDIES)}")
+    size = Size.quick() if quick else Size()
+    if episodes is not None:
+        if episodes < 4:
+            raise ValueError(f"episodes is {episodes}; a study needs at least 4 merchants per scenario")
+        size = size._replace(episodes=episodes)
+    folder = out or Path("results/studies") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, STUDIES[name](folder, size, tell)
+
+
+__all__ = ["STUDIES", "Size", "run_study"]

@@ -1,0 +1,63 @@
+"""What learning adds to a regime: a small PPO that corrects PID, trained in each, played in both, beside what needs no training."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...envs import Scenario
+from ..evaluate import TEST_SEED
+from ..statistics import Interval
+from .arena import Arena, Plans
+from .outputs import Size
+from .paired import paired_iqm
+
+TRAINING = {"num_envs": 512, "n_steps": 24, "batch_size": 4096, "n_epochs": 4, "learning_rate": 1e-3, "gamma": 0.97,
+            "gae_lambda": 0.9, "log_std_start": -1.5, "hidden": [64, 64]}
+RULE, SCALE = "PID", 0.5            # actions move PID's levers by at most half of their range
+
+
+class Lesson(NamedTuple):
+    """Score of an agent in one regime, in scores of doing nothing."""
+
+    trained: str                # regime it was trained in, or "-"
+    played: str
+    agent: str
+    seed: int | None            # of training
+    level: Interval
+    over_rule: Interval         # above the rule it corrects, on the same merchants
+
+
+def teach(worlds: dict[str, Scenario], levers: tuple[str, ...], size: Size, parameters: dict[str, float],
+          play_others: Callable[[Arena], dict[str, Plans]]) -> list[Lesson]:
+    """Train in every world, play each policy in every world, and the untrained agents beside them on the same merchants.
+
+    Args:
+        worlds: where to train and play.
+        levers: what is controlled.
+        size: steps of training, merchants and days.
+        parameters: of the PID that is corrected, the very one that plays beside the learner.
+        play_others: plays the untrained agents in an arena.
+    """
+    from ...agents.learners.settings import PPOSettings
+    from ...agents.learners.training import train
+
+    practice = {"rule": RULE, "rule_parameters": parameters, "residual_scale": SCALE, "privileged": False}
+    settings = PPOSettings.model_validate(TRAINING | {"steps": size.learner_steps, "practice": practice})
+    with tempfile.TemporaryDirectory() as folder:
+        policies = {(name, seed): train(settings, world, levers, size.days, seed, Path(folder) / f"{name} {seed}")
+                    for name, world in worlds.items() for seed in range(size.learner_seeds)}
+    seeds = np.arange(TEST_SEED, TEST_SEED + size.episodes)
+    lessons = []
+    for name, world in worlds.items():
+        arena = Arena(world, levers, size.days, seeds)
+        unit = arena.idle()["score"]
+        agents: dict[tuple[str, str, int | None], Plans] = {
+            ("-", agent, None): plans for agent, plans in play_others(arena).items()}
+        agents |= {(trained, "PPO", seed): arena.play(policy) for (trained, seed), policy in policies.items()}
+        rule = agents[("-", RULE, None)]["score"]
+        lessons += [Lesson(trained, name, agent, seed, paired_iqm(plans["score"], 0 * unit, unit),
+                           paired_iqm(plans["score"], rule, unit)) for (trained, agent, seed), plans in agents.items()]
+    return lessons
