@@ -4,13 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := -c constraints.txt
 
-.PHONY: compare test test-all lint bench docs install clean help
+.PHONY: compare benchmark reproduce test test-all lint bench docs install clean help
 
 help:            ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
 compare: $(VENV)/.installed        ## train PPO and SAC and compare them with the rules; results in results/latest
 	$(BIN)/chengfang compare $(ARGS)
+
+benchmark: $(VENV)/.installed      ## tasks x agents x seeds: the numbers of results/benchmark
+	$(BIN)/chengfang benchmark $(ARGS)
+
+reproduce: $(VENV)/.installed      ## make rows of the benchmark again: TASK=Bidding [AGENT=PID] [RETRAIN=1]
+	$(BIN)/chengfang benchmark --check $(if $(TASK),--task $(TASK)) $(if $(AGENT),--agent $(AGENT)) $(if $(RETRAIN),--retrain) $(ARGS)
 
 test: $(VENV)/.installed-test      ## everything the package promises, tested
 	$(BIN)/python -m pytest $(ARGS)

@@ -259,6 +259,14 @@ def _clairvoyant(cell: Cell) -> Figures:
     return {name: found.plans[name] for name in FIGURES}
 
 
+def _best_constant(cell: Cell) -> Figures:
+    from ..agents.references import Search, best_constant
+
+    s = cell.setting()
+    found = best_constant(s.scenario, s.levers, s.days, cell.seeds, split=s.split, search=Search(**cell.options))
+    return {name: found.plans[name] for name in FIGURES}
+
+
 def _upper_bound(cell: Cell) -> Figures:
     from ..agents.references import upper_bound
 
@@ -266,12 +274,13 @@ def _upper_bound(cell: Cell) -> Figures:
     return {"score": np.asarray(upper_bound(s.scenario, s.levers, s.days, cell.seeds, split=s.split, **cell.options).value)}
 
 
-REFERENCES: dict[str, Callable[[Cell], Figures]] = {"nothing": _nothing, "clairvoyant": _clairvoyant, "upper_bound": _upper_bound}
+REFERENCES: dict[str, Callable[[Cell], Figures]] = {
+    "nothing": _nothing, "best_constant": _best_constant, "clairvoyant": _clairvoyant, "upper_bound": _upper_bound}
 def reference_options(agent: str) -> tuple[str, ...]:
     """Names of the settings that a reference has."""
     from ..agents import references
 
-    if agent == "clairvoyant":
+    if agent in ("clairvoyant", "best_constant"):
         return references.Search._fields
     taken = ("scenario", "levers", "days", "seeds", "split", "threads")
     return () if agent == "nothing" else tuple(n for n in inspect.signature(references.upper_bound).parameters if n not in taken)

@@ -31,14 +31,16 @@ def html_report(rows: list[Summary], verdicts: list[Verdict], results: list[Agen
         title: of the page.
     """
     data = {"legend": LEGEND.replace("**", ""), "tasks": [task_data(verdict, rows, results) for verdict in verdicts]}
-    parts = {"title": html.escape(title), "style": _template("report.css"), "script": _template("report.js"), "data": embedded(data)}
+    parts = {"title": html.escape(title), "style": _template("report.css"), "script": _template("report.js"),
+             "data": embedded(data)}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template("report.html"))
 
 
 def embedded(data: Any) -> str:
     """Strict JSON that is safe inside a script element: `<` and `>` are escaped, so no tag or comment can begin or end."""
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    return "".join({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}.get(c, c) for c in text)
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    return "".join(escapes.get(c, c) for c in text)
 
 
 def task_data(verdict: Verdict, rows: list[Summary], results: list[AgentResult]) -> dict[str, Any]:
@@ -47,8 +49,8 @@ def task_data(verdict: Verdict, rows: list[Summary], results: list[AgentResult])
     kinds, found = {row.agent: row.kind for row in mine}, profiles(verdict.task, rows, results)
     rules = [agent for agent in found if kinds[agent] == "rule"]
     shown = [agent for agent in found if kinds[agent] == "learner"] + rules[:SHOWN_RULES]
-    curves = [{"agent": agent, "kind": kinds[agent], "shown": agent in shown, "value": _numbers(one.value), "low": _numbers(one.low),
-               "high": _numbers(one.high)} for agent, one in found.items()]
+    curves = [{"agent": agent, "kind": kinds[agent], "shown": agent in shown, "value": _numbers(one.value),
+               "low": _numbers(one.low), "high": _numbers(one.high)} for agent, one in found.items()]
     return {
         "name": verdict.task, "verdict": sentence(verdict), "bars": [bar._asdict() for bar in verdict.bars], "bar": VIOLATION_BAR,
         "shortfallBar": SHORTFALL_BAR, "leftOut": left_out(mine), "gap": _number(bound_gap(rows, verdict.task)),
@@ -64,7 +66,8 @@ def _row(row: Summary) -> dict[str, Any]:
             "score": _numbers(row.score), "share": _interval(row.clairvoyant.iqm), "bound": _interval(row.bound.iqm),
             "violation": _number(row.violation_rate), "shortfall": _number(row.mean_shortfall), "budget": _number(row.budget_use),
             "gmv": _number(full["incremental_gmv"]), "profit": _number(full["profit"]),
-            "runs": [[_number(score), _number(violated)] for score, violated in zip(row.run_scores, row.run_violations, strict=True)]}
+            "runs": [[_number(score), _number(violated)]
+                     for score, violated in zip(row.run_scores, row.run_violations, strict=True)]}
 
 
 def _interval(value: Interval | None) -> list[float | None] | None:

@@ -38,9 +38,9 @@ class PracticeVecEnv(PromotionVecEnv):
 
     With `paired`, what doing nothing earns on the same random numbers is taken off tick by tick: a control variate. No action can
     move it, so it changes no preference between policies. With `twin`, what the rule underneath earns by itself on the same random
-    numbers is taken off instead: the luck that both share is gone, and a residual is paid for what it adds. With `relative`, rewards are divided by the episode's GMV of doing
-    nothing instead, times a usual one: the scale results are judged on, which keeps merchants with large budgets from ruling the
-    gradient.
+    numbers is taken off instead: the luck that both share is gone, and a residual is paid for what it adds. With `relative`,
+    rewards are divided by the episode's GMV of doing nothing instead, times a usual one: the scale results are judged on, which
+    keeps merchants with large budgets from ruling the gradient.
     """
 
     def __init__(self, num_envs: int, scenario: Scenario, practice: Practice, *, levers: tuple[str, ...], days: int,
@@ -60,7 +60,9 @@ class PracticeVecEnv(PromotionVecEnv):
         if idle:
             self._idle = Market(scenario, num_envs, days=days, levers=self.levers, split=split, threads=threads, passive=True)
         self._idle_path = np.zeros((num_envs, self.market.ticks + 1))
-        self._twin = Market(scenario, num_envs, days=days, levers=self.levers, split=split, threads=threads) if practice.twin else None
+        self._twin: Market | None = None
+        if practice.twin:
+            self._twin = Market(scenario, num_envs, days=days, levers=self.levers, split=split, threads=threads)
         self._twin_path = np.zeros((num_envs, self.market.ticks + 1))
         self._static = np.zeros((num_envs, 2 + 2 * rows.SCENES), np.float32)
         self.public = len(FEATURE_NAMES) + (practice.caution_range is not None) + (len(self.levers) if self._rule else 0)
@@ -100,7 +102,8 @@ class PracticeVecEnv(PromotionVecEnv):
     def _run_twin(self, started: np.ndarray) -> None:
         """Play the started markets' episodes through with the rule alone, and keep the growth of the objective."""
         twin, market = self._twin, self.market
-        assert twin is not None and self._rule is not None
+        assert twin is not None
+        assert self._rule is not None
         for field in ("states", "merchants", "cells"):
             getattr(twin, field)[started] = getattr(market, field)[started]
         twin.states["done"][~started] = 1

@@ -33,6 +33,8 @@ class Practice(BaseModel):
     def _fits(self) -> "Practice":
         if self.caution_range is not None and not -0.5 <= self.caution_range[0] <= self.caution_range[1] <= 0.5:
             raise ValueError(f"caution_range is {self.caution_range}; it must rise within -0.5 to 0.5")
+        if self.rule is None and self.twin:
+            raise ValueError("twin needs a rule")
         if self.rule is None and (self.rule_task or self.rule_parameters):
             raise ValueError("rule_task and rule_parameters need a rule")
         return self

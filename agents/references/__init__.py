@@ -1,6 +1,6 @@
 """References: what is achievable in hindsight, and what no policy can exceed."""
 
-from .clairvoyant import Clairvoyant, Search, clairvoyant, default_starts, replay
+from .clairvoyant import Clairvoyant, Search, best_constant, clairvoyant, default_starts, replay
 from .upper_bound import Bound, upper_bound
 
-__all__ = ["Bound", "Clairvoyant", "Search", "clairvoyant", "default_starts", "replay", "upper_bound"]
+__all__ = ["Bound", "Clairvoyant", "Search", "best_constant", "clairvoyant", "default_starts", "replay", "upper_bound"]

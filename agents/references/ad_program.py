@@ -37,7 +37,7 @@ class AdMarket(NamedTuple):
     audience_segment: np.ndarray
     pressure: float             # logit per X
     pressure_keep: float
-    top_click: float            # highest click logit of any lane
+    top_click: np.ndarray       # (n,) highest click logit of any lane
     price_keep: float
     price_reaction: float
     boosts: np.ndarray          # (B, 2) auctions factor and price shift
@@ -87,9 +87,13 @@ def _best_cell(table, bend, boosts, auctions, value, kappa, mean, worn, eta, gai
 def program(auctions, price, worn_click, worn_most, price_most, wear_keep, pressure_most, pressure_usual, audience_scene,
             audience_segment, pressure, pressure_keep, top_click, price_keep, price_reaction, boosts, tables, bends, table_of_scene,
             value, free, free_worn, kappa):
-    """Most that free and ad traffic are worth together, fen; one merchant. `value` (T, 16) fen per impression at D = X = 0;
-    `free` and
-    `free_worn` (T, 16) worth of free traffic at D = 0 and at the largest D; `kappa` price of one CNY per thousand, fen."""
+    """Most that free and ad traffic are worth together, fen; one merchant.
+
+    Args, after the fields of AdMarket without their first axis:
+        value: (T, 16) fen per impression at D = X = 0.
+        free, free_worn: (T, 16) worth of free traffic at D = 0 and at the largest D, fen.
+        kappa: price of one CNY per thousand, fen.
+    """
     ticks = auctions.shape[0]
     nodes = (np.arange(NODES) / (NODES - 1)) ** 1.5
     later = np.zeros((SEGMENTS, NODES))

@@ -76,6 +76,18 @@ def clairvoyant(scenario: Scenario, levers: "str | Sequence[str]", days: int, se
     return Clairvoyant(actions, plans, np.concatenate([score for _, score in parts]))
 
 
+def best_constant(scenario: Scenario, levers: "str | Sequence[str]", days: int, seeds: "np.ndarray | Sequence[int]",
+                  split: str = "test", search: Search = USUAL, threads: int = 1) -> Clairvoyant:
+    """The best plan in hindsight that never moves a lever: the same search with one level per lever and episode.
+
+    What it lacks to the clairvoyant is what moving levers over time is worth; a policy may still beat it by reacting to luck.
+    """
+    names = select_levers(levers if isinstance(levers, str) else tuple(levers))
+    spec = plan_spec(scenario, names, days)
+    sweep = [make_rule("FixedBid", spec, multiplier=float(m)) for m in SWEEP]
+    return clairvoyant(scenario, names, days, seeds, split, search._replace(per_day=1 / (2 * days)), threads, sweep)
+
+
 def default_starts(scenario: Scenario, levers: tuple[str, ...], days: int) -> list[Policy]:
     """A sweep of constant bids, and four rules."""
     spec = plan_spec(scenario, levers, days)

@@ -8,6 +8,7 @@ them) enter by their means; demand and price shocks enter as they will be.
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from ...envs import Market, Scenario
 from ...envs.market import layout as rows
@@ -34,15 +35,15 @@ class Optimism(NamedTuple):
     free_levers: tuple[str, ...]
 
     @property
-    def top_click(self) -> float:
-        """The highest click logit of any lane."""
-        return float(np.log(self.click / (1 - self.click)).max())
+    def top_click(self) -> np.ndarray:
+        """(n,) highest click logit of any lane."""
+        return np.log(self.click / (1 - self.click)).max((1, 2))
 
     def worn_click(self, worn: np.ndarray) -> np.ndarray:
         """(n, T, 4) at least CTR after `worn` more exposures over CTR, for every lane of a scene."""
         rate = float(self.constants["fatigue_rate"])
         fresh = float(self.constants["creative_gain"]) * self.creative[..., None] * 2.0 ** (-self.exposure * rate)
-        down, top = fresh * (1 - 2.0 ** (-worn * rate)), self.top_click
+        down, top = fresh * (1 - 2.0 ** (-worn * rate)), self.top_click[:, None, None]
         return np.exp(-down) * (1 + np.exp(top)) / (1 + np.exp(top - down))
 
 
@@ -119,12 +120,14 @@ def _reach(w: np.void, cells: np.ndarray, quality: np.ndarray, supply: np.ndarra
     return _logistic(cells[:, None, rows.EXPOSURE, :rows.AD] + np.repeat(lift, rows.BLOCK, axis=-1))
 
 
+_TOUCH = brentq(lambda x: (np.tanh(x - 1) - np.tanh(-1.0)) / x - 1 / np.cosh(x - 1) ** 2, 1.2, 2.0)   # chord from 0 is a tangent
+_CHORD = (np.tanh(_TOUCH - 1) - np.tanh(-1.0)) / _TOUCH
+
+
 def signal_envelope(ratio: np.ndarray) -> np.ndarray:
     """Concave envelope of tanh(x - 1) on x >= 0: the mean of the signal is at most this at the mean of x (Jensen)."""
     x = np.clip(np.asarray(ratio, float), 0.0, None)
-    touch, base = 1.4735, np.tanh(-1.0)          # where the chord from x = 0 touches the curve
-    chord = (np.tanh(touch - 1) - base) / touch
-    return np.where(x < touch, base + (chord + 1e-4) * x, np.tanh(np.maximum(x, touch) - 1))
+    return np.where(x < _TOUCH, np.tanh(-1.0) + _CHORD * x, np.tanh(np.maximum(x, _TOUCH) - 1))
 
 
 def _quality_paths(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...], ticks: int,

@@ -22,7 +22,6 @@ from .price_of_winning import auction_yield
 FEN = 100.0
 GOLDEN = (np.sqrt(5) - 1) / 2
 PER_IMPRESSION = 0.1           # fen per impression for each CNY per thousand
-ROUNDING = 40.0                # fen per tick that whole fen can hide from the cost
 CUTS = 2                       # a fixed cap binds once in each scene, and the plan's budget once
 FIRST_STEPS, LATER_STEPS = 9, 5
 LAMBDA_MOST, NU_MOST = 2.0, 1.5
@@ -76,27 +75,33 @@ def _bound(o: Optimism, ads: AdMarket) -> Bound:
     most, _ = _minimum(lambda x: relaxed.value(one, none, x[0], x[1]), [(none, one * LAMBDA_MOST), (none, relaxed.nu_most)])
     spread = _variance(o)
 
-    def score(x: list[np.ndarray]) -> np.ndarray:
-        lam, nu, mu = x
+    def score(lam: np.ndarray, nu: np.ndarray, mu: np.ndarray) -> np.ndarray:
         first = relaxed.value(1 + mu, mu * target, lam, nu)
         second = ((np.sqrt(1 + 4 * mu) - 1) / 2) ** 2 * most                   # r0^2 times settled GMV when ROI does not matter
         return 0.5 * (first + second + np.sqrt((first - second) ** 2 + (1 + mu) ** 2 * spread))
 
-    box = [(none, 3 * LAMBDA_MOST * one), (none, 3 * relaxed.nu_most), (none, 2 * one)]
-    value, at = _minimum(score, box)
-    lagrangian = relaxed.value(1 + at[2], at[2] * target, at[0], at[1])
-    return Bound(value / FEN, lagrangian / FEN, at[0], at[2])
+    def spending(x: list[np.ndarray]) -> np.ndarray:
+        return score(np.maximum(x[0] - x[2] * target, 0.0), x[1], x[2])        # x[0]: what a fen of spend costs in all
+
+    value, at = _minimum(lambda x: score(*x), [(none, 3 * LAMBDA_MOST * one), (none, 3 * relaxed.nu_most), (none, 2 * one)])
+    box = [(none, 3 * LAMBDA_MOST + 2 * target), (none, 3 * relaxed.nu_most), (none, 2 * one)]
+    again, turned = _minimum(spending, box, [at[0] + at[2] * target, at[1], at[2]])
+    better = again < value
+    lam, nu, mu = (np.where(better, new, old) for new, old in
+                   zip((np.maximum(turned[0] - turned[2] * target, 0.0), turned[1], turned[2]), at, strict=True))
+    return Bound(np.minimum(value, again) / FEN, relaxed.value(1 + mu, mu * target, lam, nu) / FEN, lam, mu)
 
 
-def _minimum(function: Callable[[list[np.ndarray]], np.ndarray], box: list[tuple[np.ndarray, np.ndarray]]
-             ) -> tuple[np.ndarray, list[np.ndarray]]:
+def _minimum(function: Callable[[list[np.ndarray]], np.ndarray], box: list[tuple[np.ndarray, np.ndarray]],
+             start: list[np.ndarray] | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
     """Minimum (n,) of n convex functions at once by golden-section descent along each axis in turn, and where it is.
 
     Every value met is a valid bound, so where the descent stops short the bound is weaker, never wrong.
     """
-    x = [low + 0.1 * (high - low) for low, high in box]
+    x = [low + 0.1 * (high - low) for low, high in box] if start is None else list(start)
     best = function(x)
-    for steps, width in ((FIRST_STEPS, 1.0), (LATER_STEPS, 0.25), (LATER_STEPS, 0.08)):
+    rounds = ((FIRST_STEPS, 1.0), (LATER_STEPS, 0.25)) if start is None else ((LATER_STEPS, 0.15), (LATER_STEPS, 0.05))
+    for steps, width in rounds:
         for axis, (least, largest) in enumerate(box):
             if not np.any(largest > least):
                 continue
@@ -134,6 +139,7 @@ class _Relaxed:
         self.couponing = any(name.startswith(("coupon", "tilt")) for name in o.free_levers)
         self.nu_most = np.full(n, NU_MOST if self.couponing else 0.0)
         self.moving_caps = any(name.startswith("share_") for name in o.free_levers)
+        self._rounding = _rounding(o)
         self._last: tuple[list[np.ndarray], Cells] | None = None
 
     def value(self, settled: np.ndarray, paid: np.ndarray, lam: np.ndarray, nu: np.ndarray) -> np.ndarray:
@@ -148,7 +154,7 @@ class _Relaxed:
         else:                            # a fixed cap cuts once in each scene, and the budget once
             bargain = _unworn(self.ads, cells.value, kappa * (1 - hidden)) - _unworn(self.ads, cells.value, kappa)
             traffic = _programs(self.ads, cells, kappa) + CUTS * np.maximum(bargain.max(1).sum(-1), 0.0)
-        rounding = ROUNDING * o.traffic.shape[1] * (settled + paid + lam)
+        rounding = self._rounding * (settled + paid + lam)
         limits = lam * o.merchants["budget"] + nu * o.merchants["coupon_budget"]
         return limits + traffic + cells.apart + rounding + (self._free_coupons(paid + nu) if self.couponing else 0.0)
 
@@ -162,6 +168,19 @@ class _Relaxed:
         w = self.o.constants
         unit = self.o.cells[:, rows.VALUE].max(1) * float(w["depth_max"]) * float(w["merchant_share"])
         return price * np.minimum(unit, self.o.merchants["coupon_budget"])
+
+
+def _rounding(o: Optimism) -> np.ndarray:
+    """(n,) most fen that whole fen can add to the value or hide from the cost.
+
+    In each tick and open group the GMV, the refund, commission, both halves of a coupon, services and spend are rounded by at most
+    five fen together; each refund compartment that counts, by two fen in each tick.
+    """
+    w, groups = o.constants, (o.traffic > 0).reshape(*o.traffic.shape[:2], rows.POOLS, rows.SEGMENTS, rows.SCENES).any(3)
+    if float(w["at_once"]) < 1:                        # delayed orders arrive in any tick
+        groups = np.broadcast_to(groups.any(1, keepdims=True), groups.shape)
+    compartments = int(((w["refund_share"] > 0) & (w["refund_counted"] > 0)).sum())
+    return (5.0 * groups.sum((2, 3)) + 2.0 * compartments * groups.any((2, 3))).sum(1)
 
 
 def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -> Cells:
@@ -204,7 +223,7 @@ def _programs(ads: AdMarket, cells: Cells, price: np.ndarray) -> np.ndarray:
     tired = cells.free * np.tile(ads.worn_click, rows.SEGMENTS)
     return np.array([program(
         ads.auctions[i], ads.price[i], ads.worn_click[i], ads.worn_most[i], ads.price_most, ads.wear_keep, ads.pressure_most[i],
-        ads.pressure_usual[i], ads.audience_scene[i], ads.audience_segment[i], ads.pressure, ads.pressure_keep, ads.top_click,
+        ads.pressure_usual[i], ads.audience_scene[i], ads.audience_segment[i], ads.pressure, ads.pressure_keep, ads.top_click[i],
         ads.price_keep, ads.price_reaction, ads.boosts, ads.tables, ads.bends, ads.table_of_scene, cells.value[i], cells.free[i],
         tired[i], price[i]) for i in range(len(price))])
 

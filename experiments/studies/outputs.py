@@ -28,7 +28,7 @@ class Size(NamedTuple):
     effort: Effort = Effort()
     rounds: int = 2                             # of tuning each rule on training merchants
     practice: int = 48                          # training merchants that rules are tuned on
-    learner_steps: int = 1_500_000              # of PPO per regime and seed; 0 trains nothing
+    learner_steps: int = 2_000_000              # of PPO per regime and seed; 0 trains nothing
     learner_seeds: int = 3
 
     @classmethod

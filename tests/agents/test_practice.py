@@ -58,6 +58,24 @@ def test_doing_nothing_earns_nothing_when_paired():
     assert np.allclose(total, 0, atol=1e-5)
 
 
+def test_a_twin_takes_off_what_the_rule_alone_earns():
+    values = {"rule": "PID", "twin": True, "hold": 2}
+    env, _ = make(PLAIN.model_copy(update=values))
+    total, _ = play(env, lambda i: np.zeros((6, len(LEVERS)), np.float32), 12)
+    assert np.allclose(total, 0, atol=1e-5)
+    env, _ = make(PLAIN.model_copy(update=values | {"caution_range": (-0.02, 0.02)}))
+    shifted, infos = play(env, random_actions(2), 12)
+    alone, _ = make(PLAIN.model_copy(update={"rule": "PID", "hold": 2}))
+    _, own = play(alone, lambda i: np.zeros((6, len(LEVERS)), np.float32), 12)
+    assert all(info["plan"]["budget"] == other["plan"]["budget"] for info, other in zip(infos, own, strict=True))
+    assert np.abs(shifted).max() > 1e-3
+
+
+def test_a_twin_needs_a_rule():
+    with pytest.raises(ValueError, match="twin needs a rule"):
+        Practice(twin=True)
+
+
 def test_relative_rewards_are_shares_of_doing_nothing():
     count = 6
     one, _ = make(PLAIN)

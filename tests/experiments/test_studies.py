@@ -271,7 +271,7 @@ def test_the_same_plan_is_the_dual_tracks_best():
 
 def test_a_lesson_plays_every_policy_in_every_world(monkeypatch):
     monkeypatch.setitem(learning.TRAINING, "num_envs", 8)
-    monkeypatch.setitem(learning.TRAINING, "batch_size", 96)
+    monkeypatch.setitem(learning.TRAINING, "batch_size", 56)
     size = TINY._replace(learner_steps=400, learner_seeds=1)
     worlds = {name: unified.in_regime(load_scenario("default"), name) for name in ("dual track", "unified")}
     lessons = learning.teach(worlds, unified.LEVERS, size, {}, lambda arena: {"PID": play_rule("PID", arena, {})})
