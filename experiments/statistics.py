@@ -44,8 +44,25 @@ def bootstrap_iqm(runs: np.ndarray, seed: int = 0, resamples: int = RESAMPLES, c
             its runs. Otherwise runs count as independent and five of them seem to know five times as many merchants.
     """
     runs = np.atleast_2d(np.asarray(runs, float))
-    drawn = _resampled((runs,), lambda entries: row_iqm(entries.reshape(len(entries), -1)), seed, resamples, common)
+    if common or len(runs) == 1:
+        return _interval(iqm(runs), _weighted((runs,), weighted_iqm(runs), seed, resamples))
+    drawn = _resampled((runs,), lambda entries: row_iqm(entries.reshape(len(entries), -1)), seed, resamples)
     return _interval(iqm(runs), drawn)
+
+
+def weighted_iqm(runs: np.ndarray) -> "Callable[[np.ndarray, np.ndarray], float]":
+    """The IQM of (runs, episodes) as a function of how often each run and each episode is counted; sorted only once."""
+    order = np.argsort(runs, axis=None, kind="stable")
+    values = runs.ravel()[order]
+
+    def figure(of_run: np.ndarray, of_episode: np.ndarray) -> float:
+        weight = np.outer(of_run, of_episode).ravel()[order].astype(float)
+        upper = weight.cumsum()
+        total = upper[-1]
+        inside = np.minimum(upper, 0.75 * total) - np.maximum(upper - weight, 0.25 * total)
+        return float(np.maximum(inside, 0.0) @ values / (0.5 * total))
+
+    return figure
 
 
 def paired_gain(after: np.ndarray, before: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
@@ -58,11 +75,13 @@ def paired_gain(after: np.ndarray, before: np.ndarray, seed: int = 0, resamples:
         seed: of the resampling.
         resamples: number of bootstrap samples.
     """
-    def gain(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        return row_iqm(one.reshape(len(one), -1)) / row_iqm(two.reshape(len(two), -1)) - 1
-
     after, before = (np.atleast_2d(np.asarray(values, float)) for values in (after, before))
-    return _interval(float(gain(after[None], before[None])[0]), _resampled((after, before), gain, seed, resamples, True))
+    one, two = weighted_iqm(after), weighted_iqm(before)
+
+    def gain(of_after: np.ndarray, of_before: np.ndarray, of_episode: np.ndarray) -> float:
+        return one(of_after, of_episode) / two(of_before, of_episode) - 1
+
+    return _interval(iqm(after) / iqm(before) - 1, _weighted((after, before), gain, seed, resamples))
 
 
 def probability_of_improvement(one: np.ndarray, two: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
@@ -76,12 +95,13 @@ def probability_of_improvement(one: np.ndarray, two: np.ndarray, seed: int = 0, 
         seed: of the resampling.
         resamples: number of bootstrap samples.
     """
-    def chance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        x, y = x[:, :, None], y[:, None]
-        return ((x > y).mean((1, 2, 3)) + (x >= y).mean((1, 2, 3))) / 2
-
     one, two = (np.atleast_2d(np.asarray(values, float)) for values in (one, two))
-    return _interval(float(chance(one[None], two[None])[0]), _resampled((one, two), chance, seed, resamples, True))
+    wins = ((one[:, None] > two).astype(np.float32) + (one[:, None] >= two)) / 2                # (runs, runs, episodes)
+
+    def chance(of_one: np.ndarray, of_two: np.ndarray, of_episode: np.ndarray) -> float:
+        return float(of_one @ (wins @ of_episode.astype(np.float32)) @ of_two) / (of_one.sum() * of_two.sum() * of_episode.sum())
+
+    return _interval(float(wins.mean(dtype=float)), _weighted((one, two), chance, seed, resamples))
 
 
 class Profile(NamedTuple):
@@ -103,40 +123,45 @@ def performance_profile(runs: np.ndarray, thresholds: np.ndarray, seed: int = 0,
         resamples: number of bootstrap samples of the bands.
     """
     runs = np.atleast_2d(np.asarray(runs, float))
-    passed = np.searchsorted(thresholds, runs, side="left")             # thresholds that an entry is above
+    passed = np.searchsorted(thresholds, runs, side="left").ravel()     # thresholds that an entry is above
     width = len(thresholds) + 1
 
-    def share(entries: np.ndarray) -> np.ndarray:
-        n = len(entries)
-        rows = entries.reshape(n, -1) + width * np.arange(n)[:, None]
-        counts = np.bincount(rows.ravel(), minlength=n * width).reshape(n, width)
-        return counts[:, :0:-1].cumsum(1)[:, ::-1] / rows.shape[1]
+    def share(of_run: np.ndarray, of_episode: np.ndarray) -> np.ndarray:
+        counts = np.bincount(passed, np.outer(of_run, of_episode).ravel(), width)
+        return counts[:0:-1].cumsum()[::-1] / counts.sum()
 
-    low, high = np.quantile(_resampled((passed,), share, seed, resamples, True), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return Profile(np.asarray(thresholds, float), share(passed[None])[0], low, high)
+    low, high = np.quantile(_weighted((runs,), share, seed, resamples), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return Profile(np.asarray(thresholds, float), share(np.ones(len(runs)), np.ones(runs.shape[1])), low, high)
 
 
-def _resampled(tables: tuple[np.ndarray, ...], figure: Callable[..., np.ndarray], seed: int, resamples: int,
-               common: bool) -> np.ndarray:
-    """`figure` of bootstrap samples of (runs, episodes) tables, (resamples, ...).
+def _weighted(tables: tuple[np.ndarray, ...], figure: Callable[..., "float | np.ndarray"], seed: int, resamples: int) -> np.ndarray:
+    """`figure` of bootstrap samples of (runs, episodes) tables of common episodes, (resamples, ...).
 
-    Runs are resampled in each table; episodes in each run of a table or, if `common`, once for all runs of all tables.
+    A sample is how often it takes each run of each table and each episode; `figure` gets these counts in this order.
     """
+    rng, episodes = np.random.default_rng(seed), tables[0].shape[1]
+    drawn = []
+    for _ in range(resamples):
+        of_runs = [np.bincount(rng.integers(len(t), size=len(t)), minlength=len(t)) if len(t) > 1 else np.ones(1, int)
+                   for t in tables]
+        drawn.append(figure(*of_runs, np.bincount(rng.integers(episodes, size=episodes), minlength=episodes)))
+    return np.array(drawn)
+
+
+def _resampled(tables: tuple[np.ndarray, ...], figure: Callable[..., np.ndarray], seed: int, resamples: int) -> np.ndarray:
+    """`figure` of bootstrap samples of (runs, episodes) tables, (resamples,); episodes are drawn for each run by itself."""
     rng = np.random.default_rng(seed)
     size = max(1, BLOCK // sum(table.size for table in tables))
     parts = []
     for begin in range(0, resamples, size):
-        samples = [_sample(tables, rng, common) for _ in range(min(size, resamples - begin))]
+        samples = [[_sample(table, rng) for table in tables] for _ in range(min(size, resamples - begin))]
         parts.append(figure(*(np.array(drawn) for drawn in zip(*samples, strict=True))))
     return np.concatenate(parts)
 
 
-def _sample(tables: tuple[np.ndarray, ...], rng: np.random.Generator, common: bool) -> list[np.ndarray]:
-    rows = [rng.integers(len(t), size=len(t)) if len(t) > 1 else np.zeros(1, int) for t in tables]
-    episodes = tables[0].shape[1]
-    shared = rng.integers(episodes, size=(1, episodes)) if common else None
-    return [table[chosen[:, None], rng.integers(episodes, size=table.shape) if shared is None else shared]
-            for table, chosen in zip(tables, rows, strict=True)]
+def _sample(table: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    rows = rng.integers(len(table), size=len(table)) if len(table) > 1 else np.zeros(1, int)
+    return table[rows[:, None], rng.integers(table.shape[1], size=table.shape)]
 
 
 def _interval(value: float, drawn: np.ndarray) -> Interval:

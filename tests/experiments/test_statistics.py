@@ -1,87 +1,99 @@
-"""Inter-quartile means and their intervals against SciPy and against simulation."""
+"""Our statistics against rliable's, and the properties they must have."""
+
+import warnings
 
 import numpy as np
 import pytest
-from chengfang.experiments.statistics import Interval, bootstrap_iqm, iqm
+from chengfang.experiments.statistics import (
+    bootstrap_iqm,
+    iqm,
+    paired_gain,
+    performance_profile,
+    probability_of_improvement,
+    row_iqm,
+    weighted_iqm,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import trim_mean
 
-PROPERTY = settings(max_examples=60, derandomize=True, deadline=None, database=None)
-NUMBERS = st.floats(-1e6, 1e6)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    rly = pytest.importorskip("rliable.library")
+    metrics = pytest.importorskip("rliable.metrics")
 
-
-@given(st.integers(1, 12).flatmap(lambda n: st.lists(NUMBERS, min_size=4 * n, max_size=4 * n)))
-@PROPERTY
-def test_iqm_is_the_trimmed_mean_where_quarters_are_whole(values):
-    assert iqm(np.array(values)) == pytest.approx(trim_mean(values, 0.25), rel=1e-9, abs=1e-6)
+RNG = np.random.default_rng(3)
+ONE, TWO = RNG.normal(3.0, 1.0, (5, 64)), RNG.normal(2.8, 1.2, (5, 64))
 
 
-@given(st.lists(NUMBERS, min_size=1, max_size=30))
-@PROPERTY
-def test_iqm_of_any_number_is_that_of_its_fourfold_copy(values):
-    """Repeating every entry four times makes quarters whole and changes no quantile: the weights must agree."""
-    assert iqm(np.array(values)) == pytest.approx(trim_mean(np.repeat(values, 4), 0.25), rel=1e-9, abs=1e-6)
+def test_the_interquartile_mean_is_rliables():
+    assert iqm(ONE) == pytest.approx(metrics.aggregate_iqm(ONE), rel=1e-12)       # 320 entries: the quartiles fall between entries
 
 
-@given(st.lists(NUMBERS, min_size=1, max_size=30), st.floats(-100, 100), st.floats(0.01, 100))
-@PROPERTY
-def test_iqm_moves_and_scales_with_its_values(values, shift, scale):
-    given_ = np.array(values)
-    assert iqm(given_ * scale + shift) == pytest.approx(iqm(given_) * scale + shift, rel=1e-6, abs=1e-3)
+def test_entries_at_the_quartiles_count_in_part():
+    assert iqm(np.array([0.0, 1.0, 2.0, 3.0, 4.0])) == pytest.approx((0.75 * 1 + 2 + 0.75 * 3) / 2.5)
+    assert iqm(np.array([7.0])) == 7.0
 
 
-def test_iqm_ignores_order_and_shape():
-    values = np.random.default_rng(0).normal(size=(6, 10))
-    assert iqm(values) == pytest.approx(iqm(values.T[::-1]))
-    assert iqm(values) == pytest.approx(iqm(values.ravel()))
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_bootstrap_of_one_task_agrees_with_rliables_interval():
+    """Stratified by run there; our runs are resampled as well, so ours may only be wider."""
+    scores = {"one": ONE}
+    point, interval = rly.get_interval_estimates(scores, lambda x: np.array([metrics.aggregate_iqm(x)]), reps=2000,
+                                                 random_state=np.random.RandomState(0))
+    ours = bootstrap_iqm(ONE)
+    assert ours.value == pytest.approx(point["one"][0], rel=1e-12)
+    width = interval["one"][1, 0] - interval["one"][0, 0]
+    assert 0.9 * width < ours.high - ours.low < 1.8 * width
+    assert abs((ours.high + ours.low) / 2 - interval["one"].mean()) < 0.15 * width
 
 
-def test_iqm_is_robust():
-    values = np.concatenate([np.ones(90), np.full(10, 1e9)])
-    assert iqm(values) == 1.0
+def test_the_chance_to_improve_is_rliables():
+    assert probability_of_improvement(ONE, TWO).value == pytest.approx(metrics.probability_of_improvement(ONE, TWO), rel=1e-6)
+    assert probability_of_improvement(ONE, ONE).value == pytest.approx(0.5)
 
 
-def test_interval_contains_the_estimate_and_is_reproducible():
-    values = np.random.default_rng(1).normal(size=(3, 50))
-    one, two = bootstrap_iqm(values), bootstrap_iqm(values)
-    assert isinstance(one, Interval)
-    assert one == two
-    assert one.low < one.value < one.high
-    assert one.value == iqm(values)
-    assert bootstrap_iqm(values, seed=1) != one
+def test_the_profile_is_rliables():
+    at = np.linspace(0, 6, 25)
+    theirs, _ = rly.create_performance_profile({"one": ONE}, at, reps=50)
+    profile = performance_profile(ONE, at)
+    np.testing.assert_allclose(profile.value, theirs["one"], atol=1e-12)
+    assert (profile.low <= profile.value + 1e-12).all()
+    assert (profile.high >= profile.value - 1e-12).all()
 
 
-def test_interval_of_a_constant_has_no_width():
-    assert bootstrap_iqm(np.full(20, 3.0), resamples=100) == Interval(3.0, 3.0, 3.0)
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 4), st.integers(2, 30), st.integers(0, 10_000))
+def test_counting_an_episode_twice_is_having_it_twice(runs, episodes, seed):
+    rng = np.random.default_rng(seed)
+    values, counts, rows = rng.normal(size=(runs, episodes)), rng.integers(0, 3, episodes), rng.integers(0, 3, runs)
+    counts[0], rows[0] = 1, 1
+    spelled = np.repeat(np.repeat(values, counts, axis=1), rows, axis=0)
+    assert weighted_iqm(values)(rows, counts) == pytest.approx(iqm(spelled), rel=1e-9, abs=1e-12)
 
 
-def test_one_run_may_be_given_flat():
-    values = np.random.default_rng(2).normal(size=40)
-    assert bootstrap_iqm(values, resamples=200) == bootstrap_iqm(values[None], resamples=200)
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.floats(0.1, 10), st.floats(-5, 5))
+def test_the_interquartile_mean_moves_with_scale_and_shift(seed, scale, shift):
+    values = np.random.default_rng(seed).normal(size=(3, 17))
+    assert iqm(scale * values + shift) == pytest.approx(scale * iqm(values) + shift, rel=1e-9, abs=1e-9)
+    np.testing.assert_allclose(row_iqm(values), [iqm(row) for row in values])
 
 
-def test_interval_narrows_with_episodes():
-    rng = np.random.default_rng(3)
-    small, large = (bootstrap_iqm(rng.normal(size=n), resamples=400) for n in (40, 1600))
-    assert large.high - large.low < 0.35 * (small.high - small.low)
+def test_common_episodes_make_an_interval_as_wide_as_one_run_knows():
+    merchants = np.random.default_rng(0).normal(3, 1, 200)
+    runs = merchants + np.random.default_rng(1).normal(0, 0.01, (5, 200))
+    alone, common, apart = bootstrap_iqm(merchants[None]), bootstrap_iqm(runs, common=True), bootstrap_iqm(runs)
+    assert (common.high - common.low) == pytest.approx(alone.high - alone.low, rel=0.15)
+    assert (apart.high - apart.low) < 0.6 * (alone.high - alone.low)
 
 
-def coverage(make, trials=150):
-    inside = [(i := bootstrap_iqm(make(np.random.default_rng(t)), seed=t, resamples=250)).low <= 0 <= i.high for t in range(trials)]
-    return float(np.mean(inside))
+def test_pairing_sees_a_small_gain_on_the_same_merchants():
+    merchants = np.random.default_rng(0).normal(3, 1, (1, 400))
+    gain = paired_gain(merchants * 1.01, merchants)
+    assert gain.value == pytest.approx(0.01)
+    assert gain.low > 0.009
 
 
-def test_coverage_over_episodes():
-    """95 % intervals hold the true value (0, by symmetry) in about 95 % of simulated experiments."""
-    assert 0.90 <= coverage(lambda rng: rng.normal(size=64)) <= 0.995
-
-
-def test_coverage_over_runs_with_effects_of_their_own():
-    """With several seeds that differ, resampling runs covers that chance too; episodes alone would not."""
-    def make(rng):
-        return rng.normal(size=(8, 1)) + 0.3 * rng.normal(size=(8, 32))
-
-    assert coverage(make) >= 0.84
-    narrow = [bootstrap_iqm(make(np.random.default_rng(t)).ravel(), seed=t, resamples=250) for t in range(60)]
-    assert np.mean([i.low <= 0 <= i.high for i in narrow]) < 0.75
+def test_the_same_seed_gives_the_same_interval():
+    assert bootstrap_iqm(ONE, seed=4) == bootstrap_iqm(ONE, seed=4)
+    assert bootstrap_iqm(ONE, seed=4) != bootstrap_iqm(ONE, seed=5)
