@@ -1,7 +1,7 @@
 """Figures of the benchmark, per task: scores, profiles, chances, risk; and the headroom of all tasks."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,22 @@ from .verdicts import VIOLATION_BAR
 COLOURS = {"learner": "#c2410c", "rule": "#2563a8", "reference": "#6b7280"}
 LADDER = {"nothing": "#9ca3af", "best constant": "#a78bfa", "best rule": "#2563a8", "best learner": "#c2410c",
           "clairvoyant": "#15803d", "upper bound": "#374151"}
-LINES = ("#2563a8", "#15803d", "#7c3aed", "#0e7490", "#a16207", "#be185d")
+LINES = ("#2563a8", "#15803d", "#0f172a", "#0891b2")         # of rules, with their dashes
+DASHES = ((0, (5, 2)), (0, (2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
 PROFILE = np.linspace(0, 1.05, 106)     # shares of the clairvoyant's gain at which profiles are taken
 SHOWN_RULES = 4                         # of the best, in a profile that is not interactive
+
+
+class Curves(NamedTuple):
+    """What the charts of one task show beside its summaries; resampled once for every place that draws it."""
+
+    profiles: dict[str, Profile]                    # per agent; empty without a clairvoyant
+    improvements: list[tuple[str, Interval]]        # of the best learner over each rule, best rule first
+
+
+def task_curves(task: str, rows: list[Summary], results: list[AgentResult]) -> Curves:
+    """Profiles and chances of one task."""
+    return Curves(profiles(task, rows, results), improvements(task, rows, results))
 
 
 def improvements(task: str, rows: list[Summary], results: list[AgentResult]) -> list[tuple[str, Interval]]:
@@ -57,18 +70,22 @@ def playing(rows: list[Summary]) -> list[Summary]:
     return [row for row in rows if row.kind != "reference" and row.violation_rate is not None]
 
 
-def write_figures(folder: Path, rows: list[Summary], results: list[AgentResult]) -> None:
-    """Write <task>-scores, -profile, -improvement and -frontier.png of every task, and headroom.png."""
+def write_figures(folder: Path, rows: list[Summary], curves: dict[str, Curves]) -> None:
+    """Write <task>-scores, -profile, -improvement and -frontier.png of every task, and headroom.png.
+
+    Args:
+        folder: where; it is made if it is not there.
+        rows: summaries of all agents.
+        curves: per task.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for task in dict.fromkeys(row.task for row in rows):
+    for task, (found, chances) in curves.items():
         mine = [row for row in ranked(rows) if row.task == task]
         score_figure(mine, folder / f"{task}-scores.png")
         if playing(mine):
             frontier_figure(mine, folder / f"{task}-frontier.png")
-        found = profiles(task, rows, results)
         if found:
             profile_figure(found, mine, folder / f"{task}-profile.png")
-        chances = improvements(task, rows, results)
         if chances:
             improvement_figure(chances, mine, folder / f"{task}-improvement.png")
     if rows:
@@ -105,9 +122,10 @@ def profile_figure(found: dict[str, Profile], rows: list[Summary], path: Path) -
     rules = [agent for agent in found if kinds[agent] == "rule"][:SHOWN_RULES]
     for i, agent in enumerate(learners + rules):
         one = found[agent]
-        colour = _warm(i) if agent in learners else LINES[(i - len(learners)) % len(LINES)]
+        nth = (i - len(learners)) % len(LINES)
+        colour = _warm(i) if agent in learners else LINES[nth]
         axis.plot(one.thresholds, one.value, color=colour, lw=1.9 if agent in learners else 1.4, label=agent,
-                  ls="-" if agent in learners else (0, (5, 2)))
+                  ls="-" if agent in learners else DASHES[nth])
         axis.fill_between(one.thresholds, one.low, one.high, color=colour, alpha=0.13, lw=0)
     axis.set_xlim(PROFILE[0], PROFILE[-1])
     axis.set_ylim(0, 1.02)

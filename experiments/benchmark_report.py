@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..envs.files import whole_file
-from .benchmark_figures import write_figures
+from .benchmark_figures import task_curves, write_figures
 from .benchmark_tables import markdown
 from .html_report import html_report
 from .latex import latex_tables
@@ -24,10 +24,11 @@ def write_report(folder: Path, results: list[AgentResult], title: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = ranked([summarise(result) for result in results])
     verdicts = [judge(task, rows, results) for task in dict.fromkeys(row.task for row in rows)]
+    curves = {verdict.task: task_curves(verdict.task, rows, results) for verdict in verdicts}
     write_json(folder / "summary.json", [plain_row(row) for row in rows])
     texts = {"results.md": markdown(rows, verdicts, title), "results.csv": csv_text(rows), "results.tex": latex_tables(rows, title),
-             "report.html": html_report(rows, verdicts, results, title)}
+             "report.html": html_report(rows, verdicts, curves, title)}
     for name, text in texts.items():
         with whole_file(folder / name) as draft:
             draft.write_text(text, encoding="utf-8")
-    write_figures(folder / "figures", rows, results)
+    write_figures(folder / "figures", rows, curves)

@@ -10,10 +10,9 @@ import re
 from importlib import resources
 from typing import Any
 
-from .benchmark_figures import PROFILE, SHOWN_RULES, family, frontier, improvements, profiles
+from .benchmark_figures import PROFILE, SHOWN_RULES, Curves, family, frontier
 from .benchmark_tables import LEGEND, left_out
 from .ladder import bound_gap, ladder
-from .results import AgentResult
 from .statistics import Interval
 from .summary import Summary, full_row, ranked
 from .verdicts import SHORTFALL_BAR, VIOLATION_BAR, Verdict, sentence
@@ -21,16 +20,16 @@ from .verdicts import SHORTFALL_BAR, VIOLATION_BAR, Verdict, sentence
 DIGITS = 5
 
 
-def html_report(rows: list[Summary], verdicts: list[Verdict], results: list[AgentResult], title: str) -> str:
+def html_report(rows: list[Summary], verdicts: list[Verdict], curves: dict[str, Curves], title: str) -> str:
     """The page.
 
     Args:
         rows: summaries of all agents.
         verdicts: one per task, in the order of the tabs.
-        results: what the rows were made of.
+        curves: per task.
         title: of the page.
     """
-    data = {"legend": LEGEND.replace("**", ""), "tasks": [task_data(verdict, rows, results) for verdict in verdicts]}
+    data = {"legend": LEGEND.replace("**", ""), "tasks": [task_data(verdict, rows, curves[verdict.task]) for verdict in verdicts]}
     parts = {"title": html.escape(title), "style": _template("report.css"), "script": _template("report.js"),
              "data": embedded(data)}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template("report.html"))
@@ -43,10 +42,10 @@ def embedded(data: Any) -> str:
     return "".join(escapes.get(c, c) for c in text)
 
 
-def task_data(verdict: Verdict, rows: list[Summary], results: list[AgentResult]) -> dict[str, Any]:
+def task_data(verdict: Verdict, rows: list[Summary], curves: Curves) -> dict[str, Any]:
     """What the page says about one task; numbers are rounded to what can be seen."""
     mine = ranked([row for row in rows if row.task == verdict.task])
-    kinds, found = {row.agent: row.kind for row in mine}, profiles(verdict.task, rows, results)
+    kinds, found = {row.agent: row.kind for row in mine}, curves.profiles
     rules = [agent for agent in found if kinds[agent] == "rule"]
     shown = [agent for agent in found if kinds[agent] == "learner"] + rules[:SHOWN_RULES]
     curves = [{"agent": agent, "kind": kinds[agent], "shown": agent in shown, "value": _numbers(one.value),
@@ -56,7 +55,7 @@ def task_data(verdict: Verdict, rows: list[Summary], results: list[AgentResult])
         "shortfallBar": SHORTFALL_BAR, "leftOut": left_out(mine), "gap": _number(bound_gap(rows, verdict.task)),
         "rows": [_row(row) for row in mine], "frontier": [row.agent for row in frontier(mine)],
         "profile": {"x": _numbers(PROFILE), "agents": curves}, "learner": verdict.learner.agent if verdict.learner else None,
-        "chances": [{"rule": rule, "chance": _numbers(chance)} for rule, chance in improvements(verdict.task, rows, results)],
+        "chances": [{"rule": rule, "chance": _numbers(chance)} for rule, chance in curves.improvements],
         "ladder": [{"name": r.name, "agent": r.agent, "score": _numbers(r.score)} for r in ladder(rows, verdict.task)]}
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ..agents import Policy, make_rule, plan_spec
 from ..agents.learners import ArtefactError, load_policy
+from ..agents.rules.tuned import tuned_parameters
 from ..envs import Market, dashboard
 from ..envs.dashboard import single
 from ..envs.files import whole_file
@@ -17,20 +18,29 @@ from ..envs.scenario import POOLS, SCENES
 from .evaluate import Setting
 
 
-def find_policy(name: str, setting: Setting) -> Policy:
+def find_policy(name: str, setting: Setting, task: str | None = None, caution: float | None = None) -> Policy:
     """A rule by name, or a saved policy by its folder.
+
+    Args:
+        name: a rule's name or a folder.
+        setting: what is played.
+        task: take the values a rule was tuned to on this task; None for its defaults.
+        caution: margin on the ROI target, for saved policies trained to take one.
 
     Raises:
         ArtefactError: if the folder is no saved policy, or was trained for other levers.
         ValueError: if there is neither a rule nor a folder of that name.
     """
     if Path(name).exists():
-        policy = load_policy(name)
+        policy = load_policy(name, caution)
         if policy.levers != setting.levers:
             raise ArtefactError(f"{name} acts on the levers {', '.join(policy.levers)}; this task has {', '.join(setting.levers)}")
         return policy
+    if caution is not None:
+        raise ValueError(f"--caution is {caution:g}; only saved policies trained to take a margin have one, {name} is a rule")
     try:
-        return make_rule(name, plan_spec(setting.scenario, setting.levers, setting.days))
+        values = tuned_parameters(name, task) if task else {}
+        return make_rule(name, plan_spec(setting.scenario, setting.levers, setting.days), **values)
     except ValueError as error:
         raise ValueError(f"{error}; or the folder of a saved policy") from None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -53,16 +54,23 @@ def bootstrap_iqm(runs: np.ndarray, seed: int = 0, resamples: int = RESAMPLES, c
 def weighted_iqm(runs: np.ndarray) -> "Callable[[np.ndarray, np.ndarray], float]":
     """The IQM of (runs, episodes) as a function of how often each run and each episode is counted; sorted only once."""
     order = np.argsort(runs, axis=None, kind="stable")
-    values = runs.ravel()[order]
+    values, (run, episode) = runs.ravel()[order], np.divmod(order, runs.shape[1])
+    return lambda of_run, of_episode: float(_middle_mean(values, run, episode, of_run, of_episode))
 
-    def figure(of_run: np.ndarray, of_episode: np.ndarray) -> float:
-        weight = np.outer(of_run, of_episode).ravel()[order].astype(float)
-        upper = weight.cumsum()
-        total = upper[-1]
-        inside = np.minimum(upper, 0.75 * total) - np.maximum(upper - weight, 0.25 * total)
-        return float(np.maximum(inside, 0.0) @ values / (0.5 * total))
 
-    return figure
+@njit(cache=True)
+def _middle_mean(values, run, episode, of_run, of_episode):
+    """Mean of the middle half of sorted values, each counted of_run * of_episode times."""
+    total = of_run.sum() * of_episode.sum()
+    low, high = 0.25 * total, 0.75 * total
+    upper, found = 0.0, 0.0
+    for i in range(values.size):
+        lower = upper
+        upper += of_run[run[i]] * of_episode[episode[i]]
+        found += values[i] * max(min(upper, high) - max(lower, low), 0.0)
+        if upper >= high:
+            break
+    return found / (high - low)
 
 
 def paired_gain(after: np.ndarray, before: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
