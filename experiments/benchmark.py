@@ -29,7 +29,7 @@ from .parallel import PLAIN, Options, Outcome, run_pool, run_serial
 from .ray_pool import run_ray
 from .results import AgentResult
 from .statistics import iqm
-from .summary import relative_score, summary_rows
+from .summary import relative_score
 
 TITLE = "ChengFang benchmark"
 
@@ -166,10 +166,7 @@ def finish(config: BenchmarkConfig, folder: Path, begin: float, failed: dict[str
     found = {cell.name: (cell, result) for cell in cells if (result := read_cell(folder, cell)) is not None}
     missing = [cell.name for cell in cells if cell.name not in found]
     results = collect(cells, {name: result for name, (_, result) in found.items()})
-    rows = summary_rows(results)
-    write_json(folder / "summary.json", rows)
-    if results:
-        write_report(folder, results, TITLE)
+    rows = write_report(folder, results, TITLE)
     keep_best(config, folder, results)
     write_json(folder / "manifest.json", _manifest(config, folder, found, missing, failed, time.time() - begin))
     return rows, missing

@@ -230,7 +230,7 @@ def _figure(width: float, height: float, rows: int = 0) -> tuple[Any, Any]:
     """A figure with one axis, or with a column of axes."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    axes = figure.subplots(rows, 1, squeeze=False)[:, 0] if rows else figure.subplots()
+    axes: Any = figure.subplots(rows, 1, squeeze=False)[:, 0] if rows else figure.subplots()
     for axis in axes if rows else [axes]:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25, lw=0.7)

@@ -74,13 +74,26 @@ def headroom_table(rows: list[Summary]) -> str:
                  for name, gain in zip(NAMES, gains, strict=True)]
         body.append([_cell(cell) for cell in (task, *gains, percent(bound_gap(rows, task)))])
     table = _table(["task", *NAMES, "bound over clairvoyant"], body, [True])
-    return f"IQM of the score above doing nothing; the last column compares mean gains.\n\n{table}"
+    return ("IQM of the score above doing nothing, of references over the episodes that they are known for; the last column "
+            f"compares mean gains.\n\n{table}")
 
 
 def left_out(rows: list[Summary]) -> str:
-    """How many episodes the shares do without; `rows` are of one task."""
+    """Which episodes the references and the shares do without; `rows` are of one task, empty if they do without none."""
+    return " ".join(text for text in (_covered(rows), _idle_left_out(rows)) if text)
+
+
+def _covered(rows: list[Summary]) -> str:
+    """References cost much to find and may speak of the first episodes alone."""
+    most = max(row.episodes for row in rows)
+    parts = [f"{row.episodes:,} ({row.agent})" for row in rows if row.kind == "reference" and row.episodes < most]
+    return (f"References are known for the first {', '.join(parts)} of {most:,} episodes; shares are taken there, "
+            "scores over all.") if parts else ""
+
+
+def _idle_left_out(rows: list[Summary]) -> str:
     counts = {name: max((getattr(row, name).left_out for row in rows), default=0) for name in ("clairvoyant", "bound")}
-    parts = [f"{count} of {rows[0].episodes} in the share of the {name}" for name, count in counts.items() if count]
+    parts = [f"{count} in the share of the {name}" for name, count in counts.items() if count]
     return f"Episodes left out because the reference gains less than {LEAST_GAIN:.1%} there: {', '.join(parts)}." if parts else ""
 
 

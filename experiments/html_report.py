@@ -7,7 +7,7 @@ text nodes only; the JSON holds no `<`, so nothing in it can end its script elem
 import html
 import json
 import re
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from .benchmark_figures import PROFILE, SHOWN_RULES, Curves, family, frontier
@@ -17,6 +17,7 @@ from .statistics import Interval
 from .summary import Summary, full_row, ranked
 from .verdicts import SHORTFALL_BAR, VIOLATION_BAR, Verdict, sentence
 
+TEMPLATES = Path(__file__).with_name("templates")
 DIGITS = 5
 
 
@@ -48,13 +49,13 @@ def task_data(verdict: Verdict, rows: list[Summary], curves: Curves) -> dict[str
     kinds, found = {row.agent: row.kind for row in mine}, curves.profiles
     rules = [agent for agent in found if kinds[agent] == "rule"]
     shown = [agent for agent in found if kinds[agent] == "learner"] + rules[:SHOWN_RULES]
-    curves = [{"agent": agent, "kind": kinds[agent], "shown": agent in shown, "value": _numbers(one.value),
-               "low": _numbers(one.low), "high": _numbers(one.high)} for agent, one in found.items()]
+    lines = [{"agent": agent, "kind": kinds[agent], "shown": agent in shown, "value": _numbers(one.value),
+              "low": _numbers(one.low), "high": _numbers(one.high)} for agent, one in found.items()]
     return {
         "name": verdict.task, "verdict": sentence(verdict), "bars": [bar._asdict() for bar in verdict.bars], "bar": VIOLATION_BAR,
         "shortfallBar": SHORTFALL_BAR, "leftOut": left_out(mine), "gap": _number(bound_gap(rows, verdict.task)),
         "rows": [_row(row) for row in mine], "frontier": [row.agent for row in frontier(mine)],
-        "profile": {"x": _numbers(PROFILE), "agents": curves}, "learner": verdict.learner.agent if verdict.learner else None,
+        "profile": {"x": _numbers(PROFILE), "agents": lines}, "learner": verdict.learner.agent if verdict.learner else None,
         "chances": [{"rule": rule, "chance": _numbers(chance)} for rule, chance in curves.improvements],
         "ladder": [{"name": r.name, "agent": r.agent, "score": _numbers(r.score)} for r in ladder(rows, verdict.task)]}
 
@@ -82,4 +83,4 @@ def _number(value: float | None) -> float | None:
 
 
 def _template(name: str) -> str:
-    return resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+    return (TEMPLATES / name).read_text(encoding="utf-8")

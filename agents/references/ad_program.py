@@ -84,9 +84,11 @@ def _best_cell(table, bend, boosts, auctions, value, kappa, mean, worn, eta, gai
 
 
 @njit(cache=True)
-def program(auctions, price, worn_click, worn_most, price_most, wear_keep, pressure_most, pressure_usual, audience_scene,
-            audience_segment, pressure, pressure_keep, top_click, price_keep, price_reaction, boosts, tables, bends, table_of_scene,
-            value, free, free_worn, kappa):
+def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, worn_most: np.ndarray, price_most: np.ndarray,
+            wear_keep: np.ndarray, pressure_most: np.ndarray, pressure_usual: np.ndarray, audience_scene: np.ndarray,
+            audience_segment: np.ndarray, pressure: float, pressure_keep: float, top_click: float, price_keep: float,
+            price_reaction: float, boosts: np.ndarray, tables: np.ndarray, bends: np.ndarray, table_of_scene: np.ndarray,
+            value: np.ndarray, free: np.ndarray, free_worn: np.ndarray, kappa: float) -> float:
     """Most that free and ad traffic are worth together, fen; one merchant.
 
     Args, after the fields of AdMarket without their first axis:

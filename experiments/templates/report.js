@@ -5,7 +5,7 @@ const panel = document.getElementById("panel"), tip = document.getElementById("t
 const SVG = document.getElementById("drawing").namespaceURI;
 const WARM = ["--learner", "#e11d48", "#d99a06", "#8b5cf6", "#be4bdb", "#a8623a", "#ef6f9f", "#7f8c1f"];
 const COOL = ["--rule", "#0e9488", "#6d7ff0", "#3f9b3f", "#8795a8", "#1b98c9", "#5b6abf", "#6fa35b"];
-const state = { tab: 0, sort: {}, off: {}, risk: {} };
+const state = { tab: 0, sort: {}, off: {}, risk: {}, find: "", hidden: new Set() };
 
 // Building blocks ------------------------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ function canvas(width, height, label) {
 function xAxis(svg, ticks, x, top, bottom, show, label, left, right) {
   for (const tick of ticks) {
     svg.append(draw("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: bottom }),
-      draw("text", { x: x(tick), y: bottom + 16, "text-anchor": "middle" }, show(tick)));
+      draw("text", { x: x(tick), y: bottom + 16, "text-anchor": x(tick) > right - 12 ? "end" : "middle", dx: x(tick) > right - 12 ? 12 : 0 }, show(tick)));
   }
   svg.append(draw("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }),
     draw("text", { x: (left + right) / 2, y: bottom + 34, "text-anchor": "middle" }, label));
@@ -187,7 +187,7 @@ function frontierChart(task, width) {
   const all = rows.flatMap((row) => row.score), low = Math.min(...all), high = Math.max(...all), room = 0.06 * (high - low || 1);
   const y = linear(low - room, high + room, bottom, top);
   svg.append(draw("rect", { x: left, y: top, width: x(Math.min(end, task.bar)) - left, height: bottom - top, style: "fill: var(--safe)" }));
-  xAxis(svg, [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1].filter((v) => v <= end), x, top, bottom, (v) => percent(v, 0),
+  xAxis(svg, [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1].filter((v) => v <= end && (width > 520 || v !== 0.02)), x, top, bottom, (v) => percent(v, 0),
     `episodes with ROI under 0.98 of the target (shaded: at most ${percent(task.bar, 0)})`, left, right);
   yAxis(svg, steps(low - room, high + room, 5), y, left, right, (v) => number(v, high - low < 1 ? 2 : 1), "score, multiple of doing nothing");
   let path = "";
@@ -284,7 +284,8 @@ function resultTable(task) {
   const holder = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "results of " + task.name });
   const refresh = () => {
     const [column, down] = state.sort[task.name], key = COLUMNS[column][1];
-    const rows = [...task.rows].sort((a, b) => {
+    const word = state.find.toLowerCase();
+    const rows = task.rows.filter((row) => !state.hidden.has(row.kind) && row.agent.toLowerCase().includes(word)).sort((a, b) => {
       const one = key(a), two = key(b);
       if (one === null || two === null) return (one === null) - (two === null);
       return (typeof one === "string" ? one.localeCompare(two) : one - two) * (down ? -1 : 1);
@@ -305,10 +306,21 @@ function resultTable(task) {
       line.addEventListener("pointerleave", () => heat(null));
       return line;
     });
-    holder.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...body)));
+    holder.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...body)),
+      rows.length ? "" : el("p", { class: "note" }, "No agent is chosen."));
   };
+  const find = el("input", { type: "search", placeholder: "find an agent", "aria-label": "show agents whose name contains", value: state.find,
+    oninput: () => { state.find = find.value; refresh(); } });
+  const kinds = ["learner", "rule", "reference"].filter((kind) => task.rows.some((row) => row.kind === kind)).map((kind) => {
+    const key = el("button", { type: "button", class: kind, "aria-pressed": String(!state.hidden.has(kind)), onclick: () => {
+      if (!state.hidden.delete(kind)) state.hidden.add(kind);
+      key.setAttribute("aria-pressed", String(!state.hidden.has(kind)));
+      refresh();
+    } }, el("i", { style: "border-color: var(--tone)" }), kind + "s");
+    return key;
+  });
   refresh();
-  return holder;
+  return el("div", {}, el("div", { class: "keys", role: "group", "aria-label": "rows shown" }, find, ...kinds), holder);
 }
 
 // Pages ----------------------------------------------------------------------------------------------------------

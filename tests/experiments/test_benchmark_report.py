@@ -112,3 +112,36 @@ def test_the_verdict_says_who_wins_and_by_how_much(results):
 
 def test_a_row_has_no_number_that_json_lacks(results):
     json.dumps([plain_row(summarise(one)) for one in results], allow_nan=False)
+
+
+def test_pictures_of_every_kind_are_there(folder):
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert {f"Bidding-{kind}.png" for kind in ("scores", "profile", "improvement", "frontier")} | {"headroom.png"} <= names
+    assert not {"Alone-profile.png", "Alone-improvement.png"} & names                  # nothing to draw there
+
+
+def test_no_address_is_in_the_page(folder):
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?:", page)
+    assert not re.search(r"url\(|@import|<link|<img|<iframe", page)
+    assert "{{" not in page
+
+
+def test_what_the_references_do_not_cover_is_said(results, tmp_path):
+    def first(one):
+        return one._replace(figures={name: values[:, :KNOWN] for name, values in one.figures.items()},
+                            nothing={name: values[:KNOWN] for name, values in one.nothing.items()},
+                            clairvoyant=one.clairvoyant[:KNOWN], bound=one.bound[:KNOWN])
+
+    short = [first(one) if one.kind == "reference" else one for one in results if one.task == "Bidding"]
+    write_report(tmp_path, short, "Short")
+    said = "References are known for the first 40 (upper_bound), 40 (clairvoyant) of 60 episodes"
+    for name in ("results.md", "report.html"):
+        assert said in (tmp_path / name).read_text(encoding="utf-8")
+    assert said not in (tmp_path / "results.tex").read_text(encoding="utf-8")
+
+
+def test_no_results_leave_an_empty_report(tmp_path):
+    write_report(tmp_path, [], "Nothing yet")
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8")) == []
+    assert (tmp_path / "report.html").is_file()

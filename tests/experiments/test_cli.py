@@ -317,3 +317,43 @@ def test_bench_prints_json_and_a_table(monkeypatch):
     assert asked == [(64, True, False)]
     assert "measuring speed" in result.stderr
     assert "123,456" in call("bench").stdout
+
+
+# Judging as the benchmark does -----------------------------------------------------------------------------------
+
+def test_evaluate_prints_one_object_with_the_benchmarks_names():
+    result = call("evaluate", "OnlineLP", *TINY, "--seed", "7", "--json")
+    assert len(result.stdout.splitlines()) == 1
+    data = json.loads(result.stdout)
+    assert (data["task"], data["agent"], data["kind"]) == ("Bidding", "OnlineLP", "rule")
+    assert (data["episodes"], data["seed"]) == (8, 7)
+    assert data["ci_low"] <= data["iqm"] <= data["ci_high"]
+    assert all(isinstance(data[name], float) for name in ("violation_rate", "mean_shortfall", "budget_use"))
+
+
+def test_evaluate_says_what_the_summary_of_a_benchmark_would():
+    from chengfang.agents import make_rule, plan_spec
+    from chengfang.agents.rules.tuned import tuned_parameters
+    from chengfang.envs import find_task, select_levers
+    from chengfang.experiments.evaluate import Setting, evaluate
+    from chengfang.experiments.results import AgentResult
+    from chengfang.experiments.summary import summary_rows
+
+    task = find_task("Bidding")
+    setting = Setting(load_scenario(task.scenario), select_levers(task.levers), task.days)
+    rule = make_rule("OnlineLP", plan_spec(*setting[:3]), **tuned_parameters("OnlineLP", "Bidding"))
+    played = evaluate(rule, setting, 8, 7)
+    [row] = summary_rows([AgentResult("Bidding", "OnlineLP", "rule", {name: v[None] for name, v in played.plans.items()},
+                                      played.nothing, None, None)])
+    data = json.loads(call("evaluate", "OnlineLP", *TINY, "--seed", "7", "--json").stdout)
+    for name in ("iqm", "ci_low", "ci_high", "violation_rate", "mean_shortfall", "budget_use"):
+        assert data[name] == pytest.approx(row[name], rel=1e-12), name
+
+
+def test_untuned_rules_play_their_defaults():
+    tuned, plain = (json.loads(call("evaluate", "OnlineLP", *TINY, "--json", *words).stdout) for words in ([], ["--untuned"]))
+    assert tuned["iqm"] != plain["iqm"]
+
+
+def test_a_margin_on_a_rule_is_refused(tmp_path):
+    assert "--caution is 0.05; only saved policies" in refused(tmp_path, "evaluate", "OnlineLP", *TINY, "--caution", "0.05")
