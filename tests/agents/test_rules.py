@@ -392,7 +392,8 @@ def test_the_share_that_has_arrived_is_the_engines():
     def check(action, state):
         gmv = market.states["ledger"][:, LEDGER_NAMES.index("gmv")]
         placed = gmv + market.states["pending"][:, 1].sum(1)
-        gaps.append(np.median(state["arrived"] / (gmv / np.maximum(placed, 1))))
+        share = gmv / np.maximum(placed, 1)
+        gaps.append(np.median((state["arrived"] / np.maximum(share, 1e-9))[placed > 0]) if (placed > 0).any() else 1.0)
 
     play(rule, market, watch=check)
     assert np.abs(np.array(gaps[6:]) - 1).max() < 0.1

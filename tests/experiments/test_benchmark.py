@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from chengfang.agents.learners import load_policy
+from chengfang.agents.learners import practice as practice_module
 from chengfang.experiments import benchmark as module
 from chengfang.experiments import cells as cells_module
 from chengfang.experiments.benchmark import Where, benchmark, best_learner, collect
@@ -344,11 +345,11 @@ def test_a_shared_learner_practises_with_the_rule_of_its_own_task():
 
 def test_a_learner_is_trained_again_when_its_rule_is_tuned_anew(monkeypatch):
     settings = PPO | {"practice": {"rule": "PID", "rule_task": "Bidding"}}
-    cell = plan_cells(validated_benchmark(SMALL | {"tasks": {"Bidding": {"learners": {"Residual": settings}}}}))[-1]
-    before = training_fingerprint(cell)
-    assert training_fingerprint(cell) == before
-    monkeypatch.setattr(cells_module, "tuned_parameters", lambda rule, task: {"depth": 0.01})
-    assert training_fingerprint(cell) != before
+    config = validated_benchmark(SMALL | {"tasks": {"Bidding": {"learners": {"Residual": settings}}}})
+    before = training_fingerprint(plan_cells(config)[-1])
+    assert training_fingerprint(plan_cells(config)[-1]) == before
+    monkeypatch.setattr(practice_module, "tuned_parameters", lambda rule, task: {"depth": 0.01})
+    assert training_fingerprint(plan_cells(config)[-1]) != before
 
 
 @pytest.mark.parametrize(("change", "words"), [
