@@ -32,11 +32,11 @@ def versions() -> dict[str, str]:
 
 
 def code_version() -> str:
-    """Commit of the checkout, with `+changes` when files differ from it; `unknown` outside a checkout."""
+    """Commit of the checkout, with `+changes` when files other than results differ from it; `unknown` outside a checkout."""
     root = Path(__file__).resolve().parent.parent
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
-        return commit + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+        return commit + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results") else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
