@@ -1,0 +1,90 @@
+"""The tuner: no worse than the defaults, the same again, and exact after an interruption; and what was committed fits its rules."""
+
+import json
+
+import pytest
+from chengfang.agents import RULES
+from chengfang.agents.rules.tuned import FILE, load_tuned, tuned_parameters
+from chengfang.envs import find_task, load_scenario, select_levers
+from chengfang.experiments.search_space import same_rule, search_space
+from chengfang.experiments.tune import Budget, starts_for, tune
+
+pytest.importorskip("optuna")
+pytest.importorskip("cmaes")
+SMALL = Budget(steps=24 * 8 * 30, merchants=(8, 8), check=8, finalists=2)
+
+
+def study(folder, rule="FixedBid", report=lambda text: None, **options):
+    return tune(rule, "Bidding", folder=folder / "log", target=folder / "tuned.json", budget=SMALL, report=report, **options)
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    load_tuned.cache_clear()
+    yield
+    load_tuned.cache_clear()
+
+
+def test_what_is_found_is_kept_and_no_worse_than_the_defaults(tmp_path):
+    found = study(tmp_path)
+    assert found["score"] >= found["score_default"]
+    kept = json.loads((tmp_path / "tuned.json").read_text(encoding="utf-8"))["Bidding"]["FixedBid"]
+    assert kept == found
+    assert (tmp_path / "log/Bidding-FixedBid.csv").is_file()
+    assert not list(tmp_path.rglob("*.part"))
+    assert study(tmp_path) == found                 # a finished study is not repeated
+
+
+def test_an_interrupted_study_ends_as_an_undisturbed_one(tmp_path):
+    whole = study(tmp_path / "whole")
+
+    def stop(text):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study(tmp_path / "cut", report=stop)
+    log = tmp_path / "cut/log/Bidding-FixedBid.csv.part"
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    log.write_text("".join(lines[:-1]) + lines[-1][:20], encoding="utf-8")      # killed while writing a line
+    assert not (tmp_path / "cut/tuned.json").exists()
+    assert study(tmp_path / "cut") == whole
+
+
+@pytest.mark.parametrize(("rule", "task", "steps", "said"), [
+    ("PIDD", "Bidding", None, "rule is 'PIDD'"), ("PID", "Biding", None, "task is 'Biding'"),
+    ("PID", "Bidding", 1000, "steps is 1000; this study needs at least")])
+def test_unusable_input_is_named(tmp_path, rule, task, steps, said):
+    with pytest.raises(ValueError, match=said):
+        tune(rule, task, steps=steps, folder=tmp_path, target=tmp_path / "tuned.json")
+    assert not (tmp_path / "tuned.json").exists()
+
+
+def test_the_committed_values_fit_their_rules_markets_and_ranges():
+    studies = load_tuned(FILE)
+    for task, rules in studies.items():
+        spec = find_task(task)
+        scenario, levers = load_scenario(spec.scenario), select_levers(spec.levers)
+        assert set(rules) == set(RULES) - {"DoNothing"}
+        for rule, kept in rules.items():
+            assert kept["scenario_hash"] == scenario.hash, (task, rule)
+            assert kept["score"] >= kept["score_default"], (task, rule)
+            space = search_space(same_rule(rule, levers) or rule, levers, bool(scenario.traffic.events))
+            for name, value in kept["parameters"].items():
+                if name in space and value != (RULES[rule].common | RULES[rule].defaults).get(name):
+                    slack = 1e-3 * (space[name].high - space[name].low)
+                    assert space[name].low - slack <= value <= space[name].high + slack, (task, rule, name)
+
+
+def test_the_search_looks_only_where_a_parameter_matters():
+    bidding = search_space("MCKPCoupon", select_levers("bidding"), False)
+    assert not [name for name in bidding if name.startswith(("response_", "room_", "cap_", "tier_"))]
+    shop = search_space("PID", select_levers("whole_shop"), True)
+    assert {"commission_natural", "tier_hot", "cap_feed", "event"} <= set(shop)
+    assert same_rule("UniformCoupon", select_levers("bidding")) == "PID"
+    assert same_rule("UniformCoupon", select_levers("coupon")) is None
+
+
+def test_starts_are_what_related_studies_found():
+    starts = starts_for("PID", "Allocation", ["OnlineLP"], ["Bidding"])
+    assert tuned_parameters("PID", "Bidding") in starts
+    assert all(set(start) <= set(RULES["PID"].common | RULES["PID"].defaults) for start in starts)
