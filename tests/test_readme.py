@@ -57,7 +57,11 @@ def test_the_evidence_is_complete_and_of_the_shipped_markets() -> None:
     assert not manifest["code"].endswith("+changes")
     assert {task: facts["hash"] for task, facts in manifest["scenarios"].items()} == {
         name: load_scenario(find_task(name).scenario).hash for name in NAMES}
-    assert load_benchmark(EVIDENCE / "config.yaml") == load_benchmark()
+    played, shipped = load_benchmark(EVIDENCE / "config.yaml").model_dump(), load_benchmark().model_dump()
+    for config in (played, shipped):
+        for task in config["tasks"].values():
+            task.pop("scenario")          # named in the one, the task's own in the other; compared above
+    assert played == shipped
 
 
 def test_the_summary_has_every_agent_of_the_configuration() -> None:
