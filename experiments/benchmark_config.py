@@ -18,7 +18,7 @@ from ..envs import Scenario, find_task, load_scenario, select_levers, short_name
 from ..envs.files import whole_file
 from ..envs.scenario.loading import merged
 from .cells import REFERENCES, Cell, reference_options, steps_of
-from .config import FOLDER, ConfigError
+from .config import FOLDER, ConfigError, sentences
 from .evaluate import TEST_SEED
 
 NOTHING = "nothing"
@@ -145,8 +145,7 @@ def validated_benchmark(data: dict[str, Any]) -> BenchmarkConfig:
     try:
         return BenchmarkConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{'.'.join(map(str, item['loc']))} is {item['input']!r}; {item['msg']}"
-                                    for item in error.errors())) from None
+        raise ConfigError(sentences(error)) from None
 
 
 def _own(task: str, plan: dict[str, Any]) -> dict[str, Any]:

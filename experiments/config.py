@@ -95,11 +95,23 @@ def load_config(what: "str | Path | None" = None, changes: dict[str, Any] | None
 
 def validated_config(data: dict[str, Any]) -> CompareConfig:
     """A configuration from a complete dict; raises ConfigError with one sentence per problem."""
+    if "tasks" in data:
+        raise ConfigError("tasks is a field of a benchmark, which `chengfang benchmark` plays; a comparison has one task")
     try:
         return CompareConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{'.'.join(map(str, item['loc']))} is {item['input']!r}; {item['msg']}"
-                                    for item in error.errors())) from None
+        raise ConfigError(sentences(error)) from None
+
+
+def sentences(error: ValidationError) -> str:
+    """A line per problem: field, value (its first characters) and what is allowed."""
+    return "\n".join(f"{'.'.join(map(str, item['loc']))} is {shortened(repr(item['input']))}; {item['msg']}"
+                     for item in error.errors())
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """The text, or its first `limit` characters and three dots."""
+    return text if len(text) <= limit else text[:limit] + "..."
 
 
 def save_config(config: CompareConfig, path: Path) -> None:

@@ -20,19 +20,29 @@ def told(*arguments, **keywords):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_shipped_configurations_load(path):
-    config = load_config(path.stem)
-    assert config == load_config(path)
+def test_shipped_configuration_loads_by_name_and_path():
+    config = load_config("compare")
+    assert config == load_config(FOLDER / "compare.yaml")
     config.load_scenario()
     assert config.setting().levers
+
+
+def test_a_benchmark_is_not_a_comparison():
+    message = told("benchmark")
+    assert "tasks" in message
+    assert "chengfang benchmark" in message
+    assert len(message) < 200
+
+
+def test_a_long_value_is_shortened():
+    assert len(told(None, {"rules": {str(i): i for i in range(1000)}})) < 200
 
 
 def test_default_is_the_shipped_comparison():
     config = load_config()
     assert config == load_config("compare")
     assert config.task == "SuperPlan"
-    assert config.rules == list(RULES)
+    assert set(config.rules) == set(RULES)
     assert isinstance(config.learners["PPO"], PPOSettings)
     assert isinstance(config.learners["SAC"], SACSettings)
 
