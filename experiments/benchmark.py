@@ -165,7 +165,8 @@ def finish(config: BenchmarkConfig, folder: Path, begin: float, failed: dict[str
     cells = plan_cells(config)
     found = {cell.name: (cell, result) for cell in cells if (result := read_cell(folder, cell)) is not None}
     missing = [cell.name for cell in cells if cell.name not in found]
-    results = collect(cells, {name: result for name, (_, result) in found.items()})
+    tasks = list(config.tasks)
+    results = sorted(collect(cells, {name: result for name, (_, result) in found.items()}), key=lambda r: tasks.index(r.task))
     rows = write_report(folder, results, TITLE)
     keep_best(config, folder, results)
     write_json(folder / "manifest.json", _manifest(config, folder, found, missing, failed, time.time() - begin))
@@ -173,7 +174,7 @@ def finish(config: BenchmarkConfig, folder: Path, begin: float, failed: dict[str
 
 
 def collect(cells: list[Cell], found: dict[str, CellResult]) -> list[AgentResult]:
-    """The results of every agent whose cells are all there, in the order of the configuration."""
+    """The results of every agent whose cells are all there, in the order of the cells."""
     grouped: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         grouped.setdefault((cell.task, cell.agent), []).append(cell)

@@ -10,7 +10,7 @@ from .html_report import html_report
 from .latex import latex_tables
 from .manifest import write_json
 from .results import AgentResult
-from .summary import csv_text, plain_row, ranked, summarise
+from .summary import csv_text, plain_row, summarise_all
 from .verdicts import judge
 
 
@@ -26,7 +26,7 @@ def write_report(folder: Path, results: list[AgentResult], title: str) -> list[d
         The rows of summary.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = ranked([summarise(result) for result in results])
+    rows = summarise_all(results)
     verdicts = [judge(task, rows, results) for task in dict.fromkeys(row.task for row in rows)]
     curves = {verdict.task: task_curves(verdict.task, rows, results) for verdict in verdicts}
     plain = [plain_row(row) for row in rows]

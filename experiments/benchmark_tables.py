@@ -72,10 +72,11 @@ def headroom_table(rows: list[Summary]) -> str:
         gains = [f"{100 * (rungs[name].score.value - 1):.0f} %" if name in rungs else "–" for name in NAMES]
         gains = [f"{gain} ({rungs[name].agent})" if name in ("best rule", "best learner") and name in rungs else gain
                  for name, gain in zip(NAMES, gains, strict=True)]
-        body.append([_cell(cell) for cell in (task, *gains, percent(bound_gap(rows, task)))])
-    table = _table(["task", *NAMES, "bound over clairvoyant"], body, [True])
-    return ("IQM of the score above doing nothing, of references over the episodes that they are known for; the last column "
-            f"compares mean gains.\n\n{table}")
+        count = next(row.common_episodes for row in rows if row.task == task)
+        body.append([_cell(cell) for cell in (task, f"{count:,}", *gains, percent(bound_gap(rows, task)))])
+    table = _table(["task", "episodes", *NAMES, "bound over clairvoyant"], body, [True])
+    return ("IQM of the score above doing nothing, of all rungs on the same first episodes, those that every reference knows; the "
+            f"last column compares mean gains.\n\n{table}")
 
 
 def left_out(rows: list[Summary]) -> str:

@@ -13,7 +13,7 @@ class Rung(NamedTuple):
 
     name: str                   # of NAMES
     agent: str
-    score: Interval             # IQM of score / score of doing nothing
+    score: Interval             # IQM of score / score of doing nothing, on the episodes that all of the task's references know
 
 
 def ladder(rows: list[Summary], task: str) -> list[Rung]:
@@ -23,7 +23,7 @@ def ladder(rows: list[Summary], task: str) -> list[Rung]:
     constant = next((row for name, row in references.items() if "constant" in name.lower()), None)
     found = (constant, best(mine, "rule"), best(mine, "learner"), references.get("clairvoyant"), references.get("upper_bound"))
     return [Rung("nothing", "no ads, no coupons", Interval(1.0, 1.0, 1.0)),
-            *(Rung(name, row.agent, row.score) for name, row in zip(NAMES[1:], found, strict=True) if row)]
+            *(Rung(name, row.agent, row.common) for name, row in zip(NAMES[1:], found, strict=True) if row)]
 
 
 def bound_gap(rows: list[Summary], task: str) -> float | None:

@@ -44,6 +44,8 @@ class Summary(NamedTuple):
     coupon_cost: float | None           # mean
     run_scores: tuple[float, ...]       # IQM of every run
     run_violations: tuple[float | None, ...]
+    common: Interval            # as `score`, on the first `common_episodes`: those that all references of the task know
+    common_episodes: int
 
 
 def relative_score(result: AgentResult) -> np.ndarray:
@@ -65,19 +67,36 @@ def gain_shares(result: AgentResult, reference: np.ndarray | None) -> np.ndarray
     return (result.figures["score"][:, kept] - idle[kept]) / (reference - idle)[kept]
 
 
-def summarise(result: AgentResult) -> Summary:
-    """All figures of an agent on a task; the resampling is always the same."""
-    relative = relative_score(result)
+def summarise(result: AgentResult, common: int | None = None) -> Summary:
+    """All figures of an agent on a task; the resampling is always the same.
+
+    Args:
+        result: of the agent.
+        common: how many episodes all references of the task know (`known_episodes`); None: all of the result's.
+    """
+    relative, count = relative_score(result), min(common or result.episodes, result.episodes)
+    score = bootstrap_iqm(relative, common=True)
     violated = result.figures.get("violated")
     spend = result.figures.get("budget_use")
     settled = result.figures.get("settled_gmv")
     return Summary(
-        result.task, result.agent, result.kind, result.runs, result.episodes, bootstrap_iqm(relative, common=True),
+        result.task, result.agent, result.kind, result.runs, result.episodes, score,
         _mean(violated), _mean(result.figures.get("shortfall")), _mean(spend), None if spend is None else float(spend.max()),
         _share(result, result.clairvoyant), _share(result, result.bound), _mean(result.figures.get("profit")), _mean(settled),
         None if settled is None else _mean(settled - result.nothing["settled_gmv"]), _mean(result.figures.get("coupon_cost")),
         tuple(iqm(run) for run in relative),
-        tuple(None if violated is None else _mean(violated[run]) for run in range(result.runs)))
+        tuple(None if violated is None else _mean(violated[run]) for run in range(result.runs)),
+        score if count == result.episodes else bootstrap_iqm(relative[:, :count], common=True), count)
+
+
+def summarise_all(results: list[AgentResult]) -> list[Summary]:
+    """Every agent's summary, best first within its task."""
+    return ranked([summarise(result, known_episodes(results, result.task)) for result in results])
+
+
+def known_episodes(results: list[AgentResult], task: str) -> int:
+    """How many episodes all agents of a task have in common: references cost much and may know the first ones alone."""
+    return min(result.episodes for result in results if result.task == task)
 
 
 def _mean(values: np.ndarray | None) -> float | None:
@@ -109,7 +128,7 @@ def best(rows: list[Summary], kind: str, task: str | None = None) -> Summary | N
 
 def summary_rows(results: list[AgentResult]) -> list[dict[str, Any]]:
     """The rows of `summary.json`, best first within each task; `null` where there is nothing to say, never NaN."""
-    return [plain_row(row) for row in ranked([summarise(result) for result in results])]
+    return [plain_row(row) for row in summarise_all(results)]
 
 
 def plain_row(row: Summary) -> dict[str, Any]:

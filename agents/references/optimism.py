@@ -120,14 +120,15 @@ def _reach(w: np.void, cells: np.ndarray, quality: np.ndarray, supply: np.ndarra
     return _logistic(cells[:, None, rows.EXPOSURE, :rows.AD] + np.repeat(lift, rows.BLOCK, axis=-1))
 
 
-_TOUCH = brentq(lambda x: (np.tanh(x - 1) - np.tanh(-1.0)) / x - 1 / np.cosh(x - 1) ** 2, 1.2, 2.0)   # chord from 0 is a tangent
-_CHORD = (np.tanh(_TOUCH - 1) - np.tanh(-1.0)) / _TOUCH
+# a chord from 0 is a tangent at _TOUCH
+_TOUCH = brentq(lambda x: (np.tanh(x - 1) - np.tanh(-1.0)) / x - 1 / np.cosh(x - 1) ** 2, 1.2, 2.0)
+_CHORD = (np.tanh(_TOUCH - 1) - np.tanh(-1.0)) / _TOUCH     # pyright: ignore  (brentq may return two things, but not here)
 
 
 def signal_envelope(ratio: np.ndarray) -> np.ndarray:
     """Concave envelope of tanh(x - 1) on x >= 0: the mean of the signal is at most this at the mean of x (Jensen)."""
     x = np.clip(np.asarray(ratio, float), 0.0, None)
-    return np.where(x < _TOUCH, np.tanh(-1.0) + _CHORD * x, np.tanh(np.maximum(x, _TOUCH) - 1))
+    return np.where(x < _TOUCH, np.tanh(-1.0) + _CHORD * x, np.tanh(np.maximum(x, _TOUCH) - 1))    # pyright: ignore
 
 
 def _quality_paths(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...], ticks: int,

@@ -178,9 +178,9 @@ def _rounding(o: Optimism) -> np.ndarray:
     """
     w, groups = o.constants, (o.traffic > 0).reshape(*o.traffic.shape[:2], rows.POOLS, rows.SEGMENTS, rows.SCENES).any(3)
     if float(w["at_once"]) < 1:                        # delayed orders arrive in any tick
-        groups = np.broadcast_to(groups.any(1, keepdims=True), groups.shape)
+        groups = np.broadcast_to(groups.any(1, keepdims=True), groups.shape)    # pyright: ignore
     compartments = int(((w["refund_share"] > 0) & (w["refund_counted"] > 0)).sum())
-    return (5.0 * groups.sum((2, 3)) + 2.0 * compartments * groups.any((2, 3))).sum(1)
+    return (5.0 * groups.sum((2, 3)) + 2.0 * compartments * groups.any((2, 3))).sum(1)    # pyright: ignore
 
 
 def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -> Cells:
