@@ -53,6 +53,11 @@ def reproduce(committed: Path, folder: Path, console: Console, tasks: "list[str]
     for part in ("cells", "runs", "best", "errors"):
         shutil.rmtree(folder / part, ignore_errors=True)
     taken = [] if retrain else [cell.name for cell in cells if _taken_over(cell, config, committed, folder)]
+    if agents:                                                # shares need the references, which were not asked for
+        names = {cell.name for cell in cells}
+        for cell in plan_cells(config, tasks):
+            if cell.kind == "reference" and cell.name not in names:
+                _taken_over(cell, config, committed, folder)
     made = benchmark(config, folder, console, tasks, agents, where, options)
     wanted = {f"{cell.task}/{cell.agent}" for cell in cells if cell.agent != NOTHING}
     found = compare_rows(rows, made, wanted)

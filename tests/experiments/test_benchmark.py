@@ -273,6 +273,17 @@ def test_committed_rows_are_made_again_from_what_is_committed(finished, tmp_path
     assert f"Bidding/PPO-seed{best}" in found.played
 
 
+def test_a_row_made_again_alone_keeps_its_shares(tmp_path, monkeypatch):
+    """The references it is measured against are taken from what is committed."""
+    monkeypatch.setitem(cells_module.REFERENCES, "clairvoyant", lambda cell: {"score": 1e5 + cell.seeds.astype(float)})
+    tasks = {"Bidding": {"references": {"clairvoyant": {"chunk": 4}}}}
+    run(validated_benchmark(SMALL | {"tasks": tasks}), tmp_path / "out")
+    committed = committed_copy(tmp_path / "out", tmp_path / "committed")
+    monkeypatch.setitem(cells_module.REFERENCES, "clairvoyant", None)
+    found = reproduce(committed, tmp_path / "again", quiet(), ["Bidding"], ["PID"], HERE)
+    assert (found.same, found.different, found.played) == (["Bidding/PID"], {}, ["Bidding/nothing-seed0", "Bidding/PID-seed0"])
+
+
 def test_retraining_gives_the_committed_row(finished, tmp_path):
     committed = committed_copy(finished[1], tmp_path / "committed")
     found = reproduce(committed, tmp_path / "again", quiet(), ["Bidding"], ["PPO"], HERE, retrain=True)
