@@ -186,19 +186,24 @@ def tune(
         target: Annotated[Path | None, typer.Option("--target", help="The tuned.json to write into. Default: the shipped "
                                                     "one.")] = None,
         again: Annotated[bool, typer.Option("--again", help="Search on from what an earlier study found.")] = False,
+        leader: Annotated[list[str] | None, typer.Option("--leader", help="Start also at what this rule found on the task, for "
+                                                         "parameters that all rules share.")] = None,
+        relative: Annotated[list[str] | None, typer.Option("--relative", help="Start also at what the rule found on this "
+                                                           "task.")] = None,
 ) -> None:
     """Tune a rule on training merchants (CMA-ES through Optuna) and keep what was found beside the rules.
 
     An interrupted study goes on where it stopped when the same command is given again.
     """
     from ..agents.rules.tuned import FILE
-    from .tune import default_budget
+    from .tune import default_budget, starts_for
     from .tune import tune as run
 
     with plain_errors():
         days = find_task(task).days
         budget = default_budget(days, _steps(steps, [""]).get(""))
-        study = run(rule, task, seed=seed, folder=out, target=target or FILE, budget=budget, again=again,
+        starts = starts_for(rule, task, leader or [], relative or [])
+        study = run(rule, task, seed=seed, folder=out, target=target or FILE, starts=starts, budget=budget, again=again,
                     report=lambda text: console.print(text, highlight=False))
         console.print_json(data={name: study[name] for name in ("score", "score_default", "violation_rate", "parameters")})
 

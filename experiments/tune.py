@@ -260,9 +260,10 @@ def starts_for(rule: str, task: str, leaders: list[str], relatives: list[str]) -
     """Settings worth trying first.
 
     This rule as tuned on related tasks; what the leading rules found on this task for the parameters all rules share; and both
-    together.
+    together. Raises ValueError for an unknown name.
     """
     shared_names = RULES[_rule_name(rule)].common
+    task, relatives = short_name(find_task(task)), [short_name(find_task(other)) for other in relatives]
     own = [setting for setting in (tuned_parameters(rule, other) for other in relatives) if setting]
     shared = [{key: value for key, value in tuned_parameters(leader, task).items() if key in shared_names} for leader in leaders]
     both = [mix for s in shared for o in own for mix in (s | o, o | s)]

@@ -1,8 +1,8 @@
 """What a training run is: validated hyper-parameters, read from YAML by the experiments."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -71,6 +71,22 @@ class PPOSettings(Settings):
     log_std_start: float = Field(default=-1.0, ge=-5, le=2)
     critic_hidden: list[Annotated[int, Field(ge=1, le=4096)]] | None = Field(default=None, max_length=6,
                                                                              description="None: as the actor's")
+    input_spread: float | None = Field(default=None, gt=0, le=10, description="practice: standard deviation to bring every input "
+                                       "to; None leaves them")
+
+    @model_serializer(mode="wrap")
+    def _used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the newest field where it is unused: a run made before there was one is still the same run."""
+        data = dump(self)
+        if self.input_spread is None:
+            data.pop("input_spread", None)
+        return data
+
+    @model_validator(mode="after")
+    def _spread_needs_practice(self) -> "PPOSettings":
+        if self.input_spread is not None and self.practice is None:
+            raise ValueError(f"input_spread is {self.input_spread}; without a practice only None is allowed")
+        return self
 
 
 class SACSettings(Settings):

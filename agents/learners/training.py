@@ -30,6 +30,8 @@ from .practice import PracticeVecEnv, rule_values
 from .settings import PPOSettings, Practice, SACSettings
 
 FINAL_RATE = 0.1          # the learning rate ends at this share of its start
+SCALE_SEED, SCALE_MARKETS = 500_000, 1024      # episodes over which inputs are measured
+LEAST_SPREAD = 0.02       # inputs that hardly move are not blown up
 
 
 class Progress(NamedTuple):
@@ -64,6 +66,8 @@ def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple
     torch.set_num_threads(1)
     env = make_env(settings, scenario, levers, days, seed, threads)
     model = _model(settings, env, seed)
+    if isinstance(settings, PPOSettings) and settings.input_spread is not None:
+        scale_inputs(model, settings, scenario, levers, days, threads)
     model.set_logger(Logger(folder=None, output_formats=[]))       # ours is the report; SB3's would litter the temporary folder
     folder.mkdir(parents=True, exist_ok=True)
     run = identity(settings, scenario, levers, days, seed)
@@ -174,6 +178,27 @@ def start_at_rule(layer: Any) -> None:
     with torch.no_grad():
         layer.weight.mul_(0.01)
         layer.bias.zero_()
+
+
+def scale_inputs(model: BaseAlgorithm, settings: PPOSettings, scenario: Scenario, levers: tuple[str, ...], days: int,
+                 threads: int = 1) -> None:
+    """Bring all inputs of actor and critic to mean 0 and one standard deviation, measured where every shift is nothing.
+
+    Features are on natural scales: the weekday moves by 0.7, the coupon budget by 0.03. How strongly an actor's output first varies
+    with an input, and how fast that is learned, goes with its scale.
+    """
+    assert settings.input_spread is not None
+    few = settings.model_copy(update={"num_envs": SCALE_MARKETS})
+    env = make_env(few, scenario, levers, days, SCALE_SEED, threads)
+    assert settings.practice is not None
+    seen: list[Any] = [env.reset()]
+    nothing = np.zeros((env.num_envs, len(levers)), np.float32)
+    for _ in range(env.market.ticks // settings.practice.hold - 1):
+        seen.append(env.step(nothing)[0])
+    env.close()
+    entries = np.concatenate(seen).astype(float)
+    policy: Any = model.policy
+    policy.mlp_extractor.set_scale(entries.mean(0), settings.input_spread / np.maximum(entries.std(0), LEAST_SPREAD))
 
 
 class _Reporter(BaseCallback):
@@ -296,4 +321,13 @@ def actor(model: BaseAlgorithm, description: dict[str, Any]) -> SavedPolicy:
         stack = [*policy.mlp_extractor.policy_net, policy.action_net]
         kind = {"activation": "tanh", "output": "clip"}
     layers = [(m.weight.detach().numpy().copy(), m.bias.detach().numpy().copy()) for m in stack if isinstance(m, torch.nn.Linear)]
+    if not isinstance(model, SAC) and isinstance(model.policy, AsymmetricPolicy):
+        layers[0] = _unscaled(*layers[0], model.policy.mlp_extractor)
     return SavedPolicy([(np.asarray(w), np.asarray(b)) for w, b in layers], description | kind)
+
+
+def _unscaled(weight: np.ndarray, bias: np.ndarray, extractor: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A first layer on scaled inputs as one on the inputs themselves."""
+    mean, factor = (part.numpy().astype(float)[:extractor.public] for part in (extractor.mean, extractor.factor))
+    weight = weight * factor
+    return weight.astype(np.float32), (bias - weight @ mean).astype(np.float32)

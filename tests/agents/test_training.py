@@ -8,6 +8,7 @@ import pytest
 import torch
 from chengfang.agents.learners import PPOSettings, SACSettings, load_policy
 from chengfang.agents.learners import training as module
+from chengfang.agents.learners.settings import Practice
 from chengfang.agents.learners.training import FINAL_RATE, train
 from chengfang.envs import load_scenario, select_levers
 from pydantic import ValidationError
@@ -192,6 +193,65 @@ def test_reports_tell_of_finished_episodes(settings, tmp_path, monkeypatch):
     told = next(p for p in seen if p.figures["episodes"])
     assert {"return", "cost", "score", "settled_gmv", "roi_over_target", "violation", "budget_use", "profit"} <= set(told.figures)
     assert all(np.isfinite(value) for value in told.figures.values())
+
+
+PRACTISED = PPOSettings(num_envs=8, steps=8 * 24 * 4, n_steps=4, batch_size=16, n_epochs=2, hidden=[16], input_spread=0.3,
+                        practice=Practice(rule="PID", hold=6, twin=True))
+
+
+def test_inputs_are_brought_to_one_spread():
+    """Measured on other merchants than the check's, so the spreads agree only roughly."""
+    model, env = practised()
+    seen = [env.reset()]
+    for _ in range(3):
+        seen.append(env.step(np.zeros((env.num_envs, len(LEVERS)), np.float32))[0])
+    extractor = model.policy.mlp_extractor
+    entries = (np.concatenate(seen) - extractor.mean.numpy()) * extractor.factor.numpy()
+    moving = np.concatenate(seen).std(0) > 0.05
+    assert np.abs(entries.mean(0)[moving]).max() < 0.06
+    assert entries.std(0)[moving] == pytest.approx(0.3, rel=0.25)
+    assert np.abs(entries).max() < 0.3 * 60
+
+
+def practised(settings=PRACTISED, count=256):
+    env = module.make_env(settings.model_copy(update={"num_envs": count}), load_scenario(), LEVERS, 1, 5)
+    model = module._model(settings, env, 0)
+    module.scale_inputs(model, settings, load_scenario(), LEVERS, 1)
+    return model, env
+
+
+def test_saved_actor_takes_inputs_as_they_are():
+    """The artefact needs no scales: they are in its first layer."""
+    model, env = practised()
+    with torch.no_grad():
+        model.policy.action_net.weight.mul_(10_000)
+    seen = env.reset()
+    saved = module.actor(model, {"levers": list(LEVERS)})
+    with torch.no_grad():
+        expected = model.policy.get_distribution(torch.as_tensor(seen)).distribution.mean.numpy()
+    assert saved.output(seen[:, :env.public]) == pytest.approx(np.clip(expected, -1, 1), abs=1e-4)
+    assert np.abs(expected).max() > 0.05
+
+
+def test_scaled_training_goes_on_after_an_interruption(tmp_path, monkeypatch):
+    """Scales are measured again, on the same episodes: the actor that goes on sees what it saw."""
+    first, again = (practised()[0].policy.mlp_extractor for _ in range(2))
+    assert torch.equal(first.mean, again.mean)
+    assert torch.equal(first.factor, again.factor)
+    stop = StopAfter(PRACTISED.steps // 2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        learn(PRACTISED, tmp_path, report=stop)
+    assert not [name for name in torch.load(tmp_path / "checkpoint.pt", weights_only=True)["policy"] if "factor" in name]
+    learn(PRACTISED, tmp_path)
+    assert steps(tmp_path) >= PRACTISED.steps
+
+
+def test_unused_spread_leaves_a_description_as_it_was():
+    assert "input_spread" not in PPO.model_dump()
+    assert PRACTISED.model_dump()["input_spread"] == 0.3
+    assert PPOSettings.model_validate(PRACTISED.model_dump()) == PRACTISED
+    with pytest.raises(ValidationError, match="without a practice only None is allowed"):
+        PPOSettings(input_spread=0.3)
 
 
 # Settings --------------------------------------------------------------------------------------------------------

@@ -88,3 +88,6 @@ def test_starts_are_what_related_studies_found():
     starts = starts_for("PID", "Allocation", ["OnlineLP"], ["Bidding"])
     assert tuned_parameters("PID", "Bidding") in starts
     assert all(set(start) <= set(RULES["PID"].common | RULES["PID"].defaults) for start in starts)
+    for wrong, said in (((["PIDD"], []), "rule is 'PIDD'"), (([], ["Biding"]), "task is 'Biding'")):
+        with pytest.raises(ValueError, match=said):
+            starts_for("PID", "Allocation", *wrong)
