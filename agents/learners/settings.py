@@ -73,13 +73,17 @@ class PPOSettings(Settings):
                                                                              description="None: as the actor's")
     input_spread: float | None = Field(default=None, gt=0, le=10, description="practice: standard deviation to bring every input "
                                        "to; None leaves them")
+    average_last: Share = Field(default=0.0, description="the saved actor has the mean of the weights over this last share of "
+                                "training; 0: its last weights")
 
     @model_serializer(mode="wrap")
     def _used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the newest field where it is unused: a run made before there was one is still the same run."""
+        """Without the newest fields where they are unused: a run made before they were there is still the same run."""
         data = dump(self)
         if self.input_spread is None:
             data.pop("input_spread", None)
+        if not self.average_last:
+            data.pop("average_last", None)
         return data
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ A checkpoint is a torch file of tensors and numbers, read back with `weights_onl
 as safetensors.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from ...envs.scenario import SCENES
 from ..policy import plan_spec
 from .artefact import SavedPolicy, plan_facts
 from .asymmetric import AsymmetricPolicy
+from .averaging import WeightAverage
 from .cloning import fit, lessons
 from .multiplier import PIDMultiplier
 from .practice import PracticeVecEnv, rule_values
@@ -45,6 +47,13 @@ class Progress(NamedTuple):
 
 
 Report = Callable[[Progress], None]
+
+
+class Kept(NamedTuple):
+    """What a run carries along beside the model; None where its settings ask for none."""
+
+    multiplier: PIDMultiplier | None = None
+    average: WeightAverage | None = None
 
 
 def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int,
@@ -73,21 +82,25 @@ def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple
     run = identity(settings, scenario, levers, days, seed)
     origin = describe(settings, scenario, levers, days) | (origin or {})
     multiplier = PIDMultiplier(settings.practice) if settings.practice and settings.practice.objective == "lagrangian" else None
-    done = _restore(model, folder / "checkpoint.pt", run, multiplier)
     hold = settings.practice.hold if settings.practice else 1
     decisions = -(-settings.steps // hold)
-    callback = _Reporter(decisions, hold, done, report, multiplier)
+    lasting = settings.average_last if isinstance(settings, PPOSettings) else 0.0
+    kept = Kept(multiplier, WeightAverage(int(decisions * (1 - lasting))) if lasting else None)
+    done = _restore(model, folder / "checkpoint.pt", run, kept)
+    callbacks: list[BaseCallback] = [_Reporter(decisions, hold, done, report, multiplier)]
+    if kept.average is not None:
+        callbacks.append(kept.average)
     try:
         if done == 0 and settings.warm_start:
             clone(model, settings, scenario, levers, days, seed, threads)
         if done < decisions:
-            model.learn(decisions - done, callback=callback, reset_num_timesteps=False)
+            model.learn(decisions - done, callback=callbacks, reset_num_timesteps=False)
     except KeyboardInterrupt:
-        _save(model, settings, folder, origin, levers, seed, run, multiplier)
+        _save(model, settings, folder, origin, levers, seed, run, kept)
         raise
     finally:
         env.close()
-    return _save(model, settings, folder, origin, levers, seed, run, multiplier)
+    return _save(model, settings, folder, origin, levers, seed, run, kept)
 
 
 def make_env(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int,
@@ -268,7 +281,7 @@ def identity(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tu
     return json.dumps({"settings": settings.model_dump(), "scenario": scenario.hash, "levers": levers, "days": days, "seed": seed})
 
 
-def _restore(model: BaseAlgorithm, path: Path, run: str, multiplier: PIDMultiplier | None = None) -> int:
+def _restore(model: BaseAlgorithm, path: Path, run: str, kept: Kept) -> int:
     """Continue from a checkpoint of the same run; returns the steps already done, 0 for another run's checkpoint."""
     if not path.is_file():
         return 0
@@ -280,8 +293,10 @@ def _restore(model: BaseAlgorithm, path: Path, run: str, multiplier: PIDMultipli
         optimizer.load_state_dict(saved["optimizers"][name])
     if isinstance(model, SAC) and model.log_ent_coef is not None:
         model.log_ent_coef.data.copy_(saved["log_ent_coef"])
-    if multiplier is not None:
-        multiplier.restore(saved["multiplier"])
+    if kept.multiplier is not None:
+        kept.multiplier.restore(saved["multiplier"])
+    if kept.average is not None:
+        kept.average.restore(saved["average"])
     model.num_timesteps = int(saved["steps"])
     return model.num_timesteps
 
@@ -294,19 +309,23 @@ def _optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
 
 
 def _save(model: BaseAlgorithm, settings: PPOSettings | SACSettings, folder: Path, origin: dict[str, Any] | None,
-          levers: tuple[str, ...], seed: int, run: str, multiplier: PIDMultiplier | None = None) -> SavedPolicy:
+          levers: tuple[str, ...], seed: int, run: str, kept: Kept) -> SavedPolicy:
     data: dict[str, Any] = {"policy": model.policy.state_dict(), "steps": int(model.num_timesteps),
                             "run": run,
                             "optimizers": {name: o.state_dict() for name, o in _optimizers(model).items()}}
     if isinstance(model, SAC) and model.log_ent_coef is not None:
         data["log_ent_coef"] = model.log_ent_coef.detach()
-    if multiplier is not None:
-        data["multiplier"] = multiplier.state()
+    if kept.multiplier is not None:
+        data["multiplier"] = kept.multiplier.state()
+    if kept.average is not None:
+        data["average"] = kept.average.state()
     with whole_file(folder / "checkpoint.pt") as draft:
         torch.save(data, draft)
-    policy = actor(model, {"algorithm": settings.algorithm, "levers": list(levers), "features": list(FEATURE_NAMES), "seed": seed,
-                           "steps": int(model.num_timesteps) * (settings.practice.hold if settings.practice else 1),
-                         "settings": settings.model_dump(), **(origin or {})})
+    hold = settings.practice.hold if settings.practice else 1
+    with kept.average.shown(model.policy) if kept.average is not None else contextlib.nullcontext():
+        policy = actor(model, {"algorithm": settings.algorithm, "levers": list(levers), "features": list(FEATURE_NAMES),
+                               "seed": seed, "steps": int(model.num_timesteps) * hold, "settings": settings.model_dump(),
+                               **(origin or {})})
     policy.save(folder)
     return policy
 
