@@ -30,6 +30,7 @@ from .ray_pool import run_ray
 from .results import AgentResult
 from .statistics import iqm
 from .summary import relative_score
+from .task_report import read_report, save_report, task_reports
 
 TITLE = "ChengFang benchmark"
 
@@ -161,15 +162,32 @@ def _ended_politely() -> Iterator[None]:
 # Results ---------------------------------------------------------------------------------------------------------
 
 def finish(config: BenchmarkConfig, folder: Path, begin: float, failed: dict[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Write summary, report, best learners and manifest of all that is finished; returns the rows and what is missing."""
+    """Write summary, report, best learners and manifest of all that is finished; returns the rows and what is missing.
+
+    A task of which cells are missing here keeps the report that was made where they were, if the same cells would make it now.
+    """
     cells = plan_cells(config)
-    found = {cell.name: (cell, result) for cell in cells if (result := read_cell(folder, cell)) is not None}
-    missing = [cell.name for cell in cells if cell.name not in found]
-    tasks = list(config.tasks)
-    results = sorted(collect(cells, {name: result for name, (_, result) in found.items()}), key=lambda r: tasks.index(r.task))
-    rows = write_report(folder, results, TITLE)
+    found = {cell.name: result for cell in cells if (result := read_cell(folder, cell)) is not None}
+    reports, results, facts, missing = [], [], {}, []
+    for task in config.tasks:
+        mine = [cell for cell in cells if cell.task == task]
+        lacking = [cell.name for cell in mine if cell.name not in found]
+        report = read_report(folder, mine) if lacking else None
+        if report is None:
+            here = {cell.name: found[cell.name] for cell in mine if cell.name in found}
+            made = collect(mine, here)
+            report = next(iter(task_reports(made, {name: here[name].facts for name in sorted(here)})), None)
+            results += made
+            missing += lacking
+            facts |= {name: result.facts for name, result in here.items()}
+            if report is not None and not lacking:
+                save_report(folder, report)
+        else:
+            facts |= report.cells
+        reports += [report] if report is not None else []
+    rows = write_report(folder, reports, TITLE)
     keep_best(config, folder, results)
-    write_json(folder / "manifest.json", _manifest(config, folder, found, missing, failed, time.time() - begin))
+    write_json(folder / "manifest.json", _manifest(config, facts, missing, failed, time.time() - begin))
     return rows, missing
 
 
@@ -229,10 +247,10 @@ def keep_best(config: BenchmarkConfig, folder: Path, results: list[AgentResult])
                 shutil.copyfile(path, draft)
 
 
-def _manifest(config: BenchmarkConfig, folder: Path, found: dict[str, tuple[Cell, CellResult]], missing: list[str],
-              failed: dict[str, str], seconds: float) -> dict[str, Any]:
+def _manifest(config: BenchmarkConfig, facts: dict[str, dict[str, Any]], missing: list[str], failed: dict[str, str],
+              seconds: float) -> dict[str, Any]:
     scenarios = {task: config.scenario(task) for task in config.tasks}
-    facts = {name: result.facts for name, (_, result) in sorted(found.items())}
+    facts = dict(sorted(facts.items()))
     return {"code": code_version(), "versions": versions(), "python": platform.python_version(), "processor": platform.machine(),
             "cores": os.cpu_count(), "scenarios": {task: {"name": s.name, "hash": s.hash} for task, s in scenarios.items()},
             "episodes": config.episodes, "test_seed": config.test_seed, "training_seeds": config.seeds,

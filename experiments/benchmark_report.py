@@ -4,31 +4,30 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.files import whole_file
-from .benchmark_figures import task_curves, write_figures
+from .benchmark_figures import write_figures
 from .benchmark_tables import markdown
 from .html_report import html_report
 from .latex import latex_tables
 from .manifest import write_json
-from .results import AgentResult
-from .summary import csv_text, plain_row, summarise_all
-from .verdicts import judge
+from .summary import csv_text, plain_row
+from .task_report import TaskReport
 
 
-def write_report(folder: Path, results: list[AgentResult], title: str) -> list[dict[str, Any]]:
+def write_report(folder: Path, reports: list[TaskReport], title: str) -> list[dict[str, Any]]:
     """Write summary.json, results.md, results.csv, results.tex, report.html and figures/*.png.
 
     Args:
         folder: where; it is made if it is not there.
-        results: every agent on every task; agents of a task share their episodes.
+        reports: of every task, in the order of tables and tabs.
         title: of tables and page.
 
     Returns:
         The rows of summary.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = summarise_all(results)
-    verdicts = [judge(task, rows, results) for task in dict.fromkeys(row.task for row in rows)]
-    curves = {verdict.task: task_curves(verdict.task, rows, results) for verdict in verdicts}
+    rows = [row for report in reports for row in report.rows]
+    verdicts = [report.verdict for report in reports]
+    curves = {report.task: report.curves for report in reports}
     plain = [plain_row(row) for row in rows]
     write_json(folder / "summary.json", plain)
     texts = {"results.md": markdown(rows, verdicts, title), "results.csv": csv_text(rows), "results.tex": latex_tables(rows, title),

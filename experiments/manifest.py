@@ -45,7 +45,7 @@ def _git(root: Path, *words: str) -> str:
     return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
 
-def write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: Any, indent: int | None = 2) -> None:
     """Write JSON so that the file appears whole or not at all."""
     with whole_file(path) as draft:
-        draft.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        draft.write_text(json.dumps(data, indent=indent) + "\n", encoding="utf-8")

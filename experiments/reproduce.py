@@ -50,7 +50,7 @@ def reproduce(committed: Path, folder: Path, console: Console, tasks: "list[str]
     cells = plan_cells(config, tasks, agents)
     if folder.resolve() == committed.resolve():
         raise ValueError(f"--out is {folder}, the committed benchmark itself; name another folder")
-    for part in ("cells", "runs", "best", "errors"):
+    for part in ("cells", "runs", "best", "errors", "tasks"):
         shutil.rmtree(folder / part, ignore_errors=True)
     taken = [] if retrain else [cell.name for cell in cells if _taken_over(cell, config, committed, folder)]
     if agents:                                                # shares need the references, which were not asked for

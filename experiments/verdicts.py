@@ -33,8 +33,24 @@ class Verdict(NamedTuple):
     bars: list[Bar]
 
 
-def judge(task: str, rows: list[Summary], results: list[AgentResult]) -> Verdict:
+def judge(task: str, rows: list[Summary], gain: Interval | None) -> Verdict:
     """Compare the best learner of a task with its best rule and with the bars.
+
+    Args:
+        task: its name.
+        rows: summaries, of this and other tasks.
+        gain: of the one over the other (`gain_over_rule`).
+    """
+    learner, rule = best(rows, "learner", task), best(rows, "rule", task)
+    apart = ""
+    if learner and rule:
+        one, two = learner.score, rule.score
+        apart = "above" if one.low > two.high else "below" if one.high < two.low else "overlap"
+    return Verdict(task, learner, rule, apart, gain, [beats_bar(apart), *bars(learner)] if learner else [])
+
+
+def gain_over_rule(task: str, rows: list[Summary], results: list[AgentResult]) -> Interval | None:
+    """IQM of the best learner over IQM of the best rule, less 1, on the same episodes; None without either.
 
     Args:
         task: its name.
@@ -42,13 +58,10 @@ def judge(task: str, rows: list[Summary], results: list[AgentResult]) -> Verdict
         results: the results they were made of.
     """
     learner, rule = best(rows, "learner", task), best(rows, "rule", task)
-    apart, gain = "", None
-    if learner and rule:
-        one, two = learner.score, rule.score
-        apart = "above" if one.low > two.high else "below" if one.high < two.low else "overlap"
-        found = {r.agent: r for r in results if r.task == task}
-        gain = paired_gain(relative_score(found[learner.agent]), relative_score(found[rule.agent]))
-    return Verdict(task, learner, rule, apart, gain, [beats_bar(apart), *bars(learner)] if learner else [])
+    if not learner or not rule:
+        return None
+    found = {r.agent: r for r in results if r.task == task}
+    return paired_gain(relative_score(found[learner.agent]), relative_score(found[rule.agent]))
 
 
 def beats_bar(apart: str) -> Bar:

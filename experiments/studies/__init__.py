@@ -1,15 +1,16 @@
-"""The article's claims as experiments: one module per claim, one command each (`chengfang study <name>`)."""
+"""The article's claims, and what there is to learn, as experiments: one module and one command each (`chengfang study <name>`)."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+from .knowing import study_knowing
 from .money import study_money
 from .outputs import Size
 from .plans import study_plans
 from .unified import study_unified
 
 STUDIES: dict[str, Callable[[Path, Size, Callable[[str], None]], str]] = {
-    "unified": study_unified, "plans": study_plans, "money": study_money}
+    "unified": study_unified, "plans": study_plans, "money": study_money, "knowing": study_knowing}
 
 
 def run_study(name: str, out: Path | None = None, episodes: int | None = None, quick: bool = False,
@@ -17,10 +18,10 @@ def run_study(name: str, out: Path | None = None, episodes: int | None = None, q
     """Run a study and write results.md, results.csv, figures and manifest.json.
 
     Args:
-        name: unified, plans or money.
+        name: unified, plans, money or knowing.
         out: folder of the results; default results/studies/<name>.
         episodes: held-out merchants per scenario; default the committed size, or a few when quick.
-        quick: two scenarios, a coarse search and no learner.
+        quick: one or two markets, a coarse search and no training.
         tell: called with a line of progress now and then.
 
     Returns:

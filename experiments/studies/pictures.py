@@ -123,3 +123,20 @@ def money_figure(changes: Mapping[str, Mapping[str, Mapping[str, Mapping[str, In
     _legend_below(figure, axes[3])
     figure.suptitle("Against a fee of 3 % and 20 % platform-funded coupons: totals over merchants, 95 % intervals", fontsize=11)
     _save(figure, path)
+
+
+def knowing_figure(gains: Mapping[str, Mapping[str, Interval]], path: Path) -> None:
+    """What knowing the merchant adds to the best rule, beside what the learner adds: a panel per task, each on its own scale."""
+    figure = _figure(3.0 * len(gains) + 0.6, 3.0)
+    axes = figure.subplots(1, len(gains), squeeze=False)[0]
+    for axis, (task, found) in zip(axes, gains.items(), strict=True):
+        names = list(found)
+        values, low, high = (np.array([getattr(found[name], part) for name in names]) for part in ("value", "low", "high"))
+        axis.bar(range(len(names)), values, 0.6, yerr=[values - low, high - values], capsize=4, color=PALETTE[:len(names)])
+        axis.axhline(0, color="grey", lw=0.8)
+        axis.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names], fontsize=9)
+        axis.set_title(task, fontsize=10)
+        axis.grid(alpha=0.25, axis="y")
+    axes[0].set_ylabel("gain, scores of doing nothing")
+    figure.suptitle("Over the best tuned rule, on the same merchants and lucks; 95 % intervals", fontsize=11)
+    _save(figure, path)

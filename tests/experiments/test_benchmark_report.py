@@ -10,7 +10,8 @@ from chengfang.experiments.benchmark_report import write_report
 from chengfang.experiments.latex import latex_tables
 from chengfang.experiments.results import AgentResult
 from chengfang.experiments.summary import gain_shares, plain_row, ranked, summarise
-from chengfang.experiments.verdicts import judge, sentence
+from chengfang.experiments.task_report import task_reports
+from chengfang.experiments.verdicts import gain_over_rule, judge, sentence
 
 KEYS = ["task", "agent", "kind", "seeds", "episodes", "iqm", "ci_low", "ci_high", "violation_rate", "mean_shortfall", "budget_use",
         "share_of_clairvoyant", "share_of_bound"]
@@ -45,7 +46,7 @@ def results():
 @pytest.fixture(scope="module")
 def folder(results, tmp_path_factory):
     where = tmp_path_factory.mktemp("report")
-    write_report(where, results, "A <title> & more")
+    write_report(where, task_reports(results), "A <title> & more")
     return where
 
 
@@ -98,14 +99,15 @@ def test_latex_escapes_what_it_must(results):
 
 def test_the_verdict_says_who_wins_and_by_how_much(results):
     rows = ranked([summarise(one) for one in results])
-    verdict = judge("Bidding", rows, results)
+    verdict = judge("Bidding", rows, gain_over_rule("Bidding", rows, results))
     assert verdict.apart == "above"
     assert verdict.learner is not None
     assert verdict.learner.agent == "PPO"
     assert "beats the best rule, PID" in sentence(verdict)
     swapped = [one._replace(figures=one.figures | {"score": one.figures["score"] * 0.8}) if one.kind == "learner" else one
                for one in results]
-    worse = judge("Bidding", ranked([summarise(one) for one in swapped]), swapped)
+    rows = ranked([summarise(one) for one in swapped])
+    worse = judge("Bidding", rows, gain_over_rule("Bidding", rows, swapped))
     assert worse.apart == "below"
     assert "loses to the best rule" in sentence(worse)
 
@@ -134,7 +136,7 @@ def test_what_the_references_do_not_cover_is_said(results, tmp_path):
                             clairvoyant=one.clairvoyant[:KNOWN], bound=one.bound[:KNOWN])
 
     short = [first(one) if one.kind == "reference" else one for one in results if one.task == "Bidding"]
-    write_report(tmp_path, short, "Short")
+    write_report(tmp_path, task_reports(short), "Short")
     said = "References are known for the first 40 (upper_bound), 40 (clairvoyant) of 60 episodes"
     for name in ("results.md", "report.html"):
         assert said in (tmp_path / name).read_text(encoding="utf-8")
