@@ -106,7 +106,7 @@ def study_knowing(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
         tell(f"knowing: {task}, {merchants[task]} merchants, {search.iterations} x {search.population} shifts, each with "
              f"{search.lucks} lucks")
         found[task] = know(task, merchants[task], search)
-    rows = [_row(task, known) for task, known in found.items()]
+    rows = [row for task, known in found.items() for row in _rows(task, known)]
     knowing_figure({task: gains(known) for task, known in found.items()}, folder / "knowing.png")
     text = _text(found)
     names = dict.fromkeys(config.scenario(task).name for task in found)
@@ -161,14 +161,16 @@ def gains(known: Known) -> dict[str, Interval]:
     return found | ({"learner": paired_mean(known.learner, known.rule, unit)} if known.learner is not None else {})
 
 
-def _row(task: str, known: Known) -> dict[str, Any]:
-    row: dict[str, Any] = {"task": task, "rule": known.rule_name, "merchants": len(known.rule),
-                           "rule_score": float(known.rule.mean())}
-    for name, interval in gains(known).items():
-        row |= spread(name.replace(" ", "_"), interval)
-    mean, deviation = known.shifts.mean(0), known.shifts.std(0)
-    return row | {f"shift_{name}": float(m) for name, m in zip(known.levers, mean, strict=True)} | {
-        f"shift_{name}_sd": float(d) for name, d in zip(known.levers, deviation, strict=True)}
+def _rows(task: str, known: Known) -> list[dict[str, Any]]:
+    """One row per figure: scores and gains in multiples of doing nothing, shifts in action units; `sd` is over merchants."""
+    unit = np.ones(len(known.rule))
+    found = {"rule": (known.rule, paired_mean(known.rule, 0 * unit, unit)),
+             **{f"gain of the {name}": ((known.learner if name == "learner" else known.informed) - known.rule, interval)
+                for name, interval in gains(known).items()},
+             **{f"shift of {name}": (known.shifts[:, i], paired_mean(known.shifts[:, i], 0 * unit, unit))
+                for i, name in enumerate(known.levers)}}
+    return [{"task": task, "rule": known.rule_name, "merchants": len(known.rule), "figure": name, **spread("value", interval),
+             "sd": float(np.std(values))} for name, (values, interval) in found.items()]
 
 
 def _text(found: dict[str, Known]) -> str:
