@@ -60,7 +60,8 @@ def test_without_an_artefact_there_is_no_learner(tmp_path):
 def test_the_study_writes_its_files(tmp_path):
     folder, text = run_study("knowing", tmp_path, episodes=8, quick=True)
     assert {p.name for p in folder.iterdir()} == {"results.md", "results.csv", "manifest.json", "knowing.png"}
-    rows = list(csv.DictReader((folder / "results.csv").open()))
+    with (folder / "results.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert {row["task"] for row in rows} == {"Bidding"}
     assert [row["figure"] for row in rows][:2] == ["rule", "gain of the informed rule"]
     assert {row["figure"] for row in rows} >= {f"shift of {name}" for name in LEVERS}
