@@ -91,3 +91,14 @@ def test_starts_are_what_related_studies_found():
     for wrong, said in (((["PIDD"], []), "rule is 'PIDD'"), (([], ["Biding"]), "task is 'Biding'")):
         with pytest.raises(ValueError, match=said):
             starts_for("PID", "Allocation", *wrong)
+
+
+def test_the_table_in_the_docs_is_of_the_committed_studies():
+    """docs/rules.md: defaults -> tuned (violations; ticks of the latest study)."""
+    text = (FILE.parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    studies = json.loads(FILE.read_text(encoding="utf-8"))
+    tasks = ("Bidding", "Allocation", "Coupon", "SuperPlan", "WholeShop")
+    for rule in studies["Bidding"]:
+        cells = [f"{s['score_default']:.3f} → {s['score']:.3f} ({100 * s['violation_rate']:.0f} %; {s['steps'] // 1_000_000} M)"
+                 for s in (studies[task][rule] for task in tasks)]
+        assert f"| {rule} | {' | '.join(cells)} |" in text, rule
