@@ -16,6 +16,8 @@ from ...envs.market import layout as rows
 SCENE_OF_LANE = np.arange(rows.CELLS) % rows.SCENES
 POOL_OF_LANE = np.arange(rows.CELLS) // rows.BLOCK
 LEAST_COMMISSION = 0.002
+MOST_CONCAVE = 1 / (6 * np.sqrt(3))                  # of a logistic, the largest -f''
+COMMISSION_POINTS = 20
 
 
 class Optimism(NamedTuple):
@@ -28,9 +30,14 @@ class Optimism(NamedTuple):
     price: np.ndarray            # (n, T, 4) shift of ln Z without our own share of voice
     click: np.ndarray            # (n, T, 48) CTR without user pressure, creatives at their freshest
     order_shift: np.ndarray      # (n, T) order logit of calendar and tier heat, beyond `base_shift`
-    reach: np.ndarray            # (n, T, 32) share of free opportunities that show the product, without spill-over of ad orders
+    reach: np.ndarray            # (n, T, 32) most free opportunities that show the product, spill-over left out, per opportunity
+    reach_low: np.ndarray        # (n, T, 32) the same at the lowest supply of creators
     reach_slope: np.ndarray      # (n, T, 32) most it grows per unit of quality that ad orders add
+    reach_limit: np.ndarray      # (n, T, 32) reach at the index's limit
+    fewest: np.ndarray           # (n, T, 32) least share shown, whatever a policy does
+    supply: np.ndarray           # (T, 2) lowest and highest supply of creators
     exposure: np.ndarray         # (n, T, 4) least exposure of the creative mix
+    wear: np.ndarray             # (T, T) least share of the exposure added in tick u (column) that tick t (row) still sees
     creative: np.ndarray         # (n, T) highest quality of the creative mix
     free_levers: tuple[str, ...]
 
@@ -71,18 +78,19 @@ def optimism(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.n
         traffic[..., rows.AD:] *= (1 - w["cannibalisation"].astype(float))[SCENE_OF_LANE[rows.AD:]]
     heat_shift = _heat_shift(w, heat, "tier_hot" in levers or "tier_trending" in levers or "tier_potential" in levers, per_day)
     low, high = _quality_paths(w, merchants, cells, traffic, levers, ticks)
-    supply = _supply_at(float(w["lever_low"][rows.LEVER_COMMISSION_NATURAL] if "commission_natural" in levers
-                              else w["lever_default"][rows.LEVER_COMMISSION_NATURAL]), w, ticks)
-    fewest = _reach(w, cells, low, supply)
-    exposure = _least_exposure(w, merchants, traffic, fewest, levers, ticks)
+    least, most = (_supply_at(c, w, ticks) for c in commissions(w, levers)[[0, -1]])
+    fewest = _reach(w, cells, low, least) * float(bool(w["incremental"]))          # else all of them may be displaced
+    wear, start_wear = wear_kernel(w, levers, ticks)
+    exposure = _least_exposure(w, merchants, traffic, fewest, wear, start_wear)
     click, creative = _click(w, merchants, cells, exposure, levers)
     _, high = _quality_paths(w, merchants, cells, traffic, levers, ticks, click)
-    reach = _reach(w, cells, high, np.zeros(ticks))
-    room = np.maximum(float(w["quality_limit"]) - high, 1e-6)
-    top = _reach(w, cells, np.full_like(high, float(w["quality_limit"])), np.zeros(ticks))
-    slope = (top - reach) / np.repeat(room, rows.BLOCK, axis=-1)
-    return Optimism(w, merchants, cells, traffic, price + calendar[1][..., None], click, calendar[2] + heat_shift, reach,
-                    np.maximum(slope, 0.0), exposure, creative, levers)
+    limit = np.full_like(high, float(w["quality_limit"]))
+    room, top = np.maximum(limit - high, 1e-6), _reach(w, cells, limit, most)
+    above = _above_chord(w, cells, high, least, most)
+    reach_low, reach = _reach(w, cells, high, least) + above, _reach(w, cells, high, most) + above
+    slope = np.maximum((top - reach) / np.repeat(room, rows.BLOCK, axis=-1), 0.0)
+    return Optimism(w, merchants, cells, traffic, price + calendar[1][..., None], click, calendar[2] + heat_shift, reach, reach_low,
+                    slope, np.maximum(top, reach), fewest, np.stack([least, most], 1), exposure, wear, creative, levers)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
@@ -118,6 +126,14 @@ def _reach(w: np.void, cells: np.ndarray, quality: np.ndarray, supply: np.ndarra
     """(n, T, 32) exposure probability of free lanes at quality (n, T, 2) and supply (T,)."""
     lift = w["quality_lift"].astype(float) * quality + w["influencer_lift"].astype(float) * supply[:, None]
     return _logistic(cells[:, None, rows.EXPOSURE, :rows.AD] + np.repeat(lift, rows.BLOCK, axis=-1))
+
+
+def _above_chord(w: np.void, cells: np.ndarray, quality: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """(n, T, 32) how far the exposure probability can lie above its chord over the supply: nothing where it is convex, up to
+    logit 0; beyond, at most width^2 / 8 times the largest concavity of a logistic."""
+    width = np.repeat(np.abs(w["influencer_lift"].astype(float)) * (most - least)[:, None], rows.BLOCK, axis=-1)
+    ends = [_reach(w, cells, quality, s) for s in (least, most)]
+    return np.where(np.maximum(*ends) > 0.5, width**2 / 8 * MOST_CONCAVE, 0.0)
 
 
 # a chord from 0 is a tangent at _TOUCH
@@ -197,29 +213,29 @@ def _best_signals(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic:
     return signal_envelope(ratio)
 
 
-def _least_exposure(w: np.void, merchants: np.ndarray, traffic: np.ndarray, reach: np.ndarray, levers: tuple[str, ...],
-                    ticks: int) -> np.ndarray:
-    """(n, T, 4) exposure of the creative mix by free impressions alone, refreshed as early as the lever allows."""
-    shown = (traffic[..., :rows.AD] * reach).reshape(len(merchants), ticks, 2 * rows.SEGMENTS, rows.SCENES).sum(2)
-    if not w["incremental"]:
-        shown = np.zeros_like(shown)               # all of them may be displaced
-    seen = shown / merchants["audience_scene"].astype(float)[:, None]
-    left = 1 - float(w["creative_mix_share"])
-    if "creative" not in levers:
-        arrivals = refreshes(w, levers, ticks)
-        exposure = np.empty_like(seen)
-        now = np.full(seen[:, 0].shape, float(w["start_exposure"]))
-        for t in range(ticks):
-            exposure[:, t] = now
-            now = (now + seen[:, t]) * (left if arrivals[t] else 1.0)
-        return exposure
-    # what was seen u ticks ago has lived through at most so many arrivals, whenever the policy lets them fall
-    first, gap = _refresh_ticks(w, levers)
-    earlier = np.arange(ticks)[:, None] - np.arange(ticks)                                     # (t, u)
-    so_far = np.maximum(np.floor((np.arange(ticks) - first) / gap) + 1, 0)[:, None]
-    lived = np.minimum(np.floor((earlier - 1) / gap) + 1, so_far)
-    weight = np.where(earlier > 0, left ** np.maximum(lived, 0), 0.0)
-    return np.einsum("tu,nus->nts", weight, seen) + float(w["start_exposure"]) * left ** so_far
+def _least_exposure(w: np.void, merchants: np.ndarray, traffic: np.ndarray, reach: np.ndarray, wear: np.ndarray,
+                    start_wear: np.ndarray) -> np.ndarray:
+    """(n, T, 4) exposure of the creative mix by the fewest free impressions alone, refreshed as early as the lever allows."""
+    shape = (*traffic.shape[:2], 2 * rows.SEGMENTS, rows.SCENES)
+    seen = (traffic[..., :rows.AD] * reach).reshape(shape).sum(2) / merchants["audience_scene"].astype(float)[:, None]
+    return np.einsum("tu,nus->nts", wear, seen) + float(w["start_exposure"]) * start_wear[:, None]
+
+
+def wear_kernel(w: np.void, levers: tuple[str, ...], ticks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least share of the exposure added in tick u that tick t still sees, (T, T), 0 for u >= t; and of the exposure at the start.
+
+    Each creative that arrives takes its share away. Where refreshing is a lever, what was seen u ticks ago has lived through at
+    most so many arrivals, whenever the policy lets them fall; none is rejected.
+    """
+    left, at = 1 - float(w["creative_mix_share"]), np.arange(ticks)
+    if "creative" in levers:
+        first, gap = _refresh_ticks(w, levers)
+        so_far = np.maximum(np.floor((at - first) / gap) + 1, 0)
+        lived = np.minimum(np.floor((at[:, None] - at - 1) / gap) + 1, so_far[:, None])
+    else:
+        so_far = np.concatenate([[0], np.cumsum(refreshes(w, levers, ticks))])[:-1]
+        lived = so_far[:, None] - so_far
+    return np.where(at[:, None] > at, left ** np.maximum(lived, 0.0), 0.0), left**so_far
 
 
 def _refresh_ticks(w: np.void, levers: tuple[str, ...]) -> tuple[int, int]:
@@ -285,39 +301,21 @@ def _click(w: np.void, merchants: np.ndarray, cells: np.ndarray, exposure: np.nd
     return _logistic(cells[:, None, rows.CLICK] + appeal[..., SCENE_OF_LANE] + lift), quality
 
 
-COMMISSION_GRID = np.linspace(0.0, 1.0, 13)          # of the largest commission on natural orders
-SUPPLY_POINTS = 25
+def commissions(w: np.void, levers: tuple[str, ...]) -> np.ndarray:
+    """(C,) commissions on natural orders to choose from, rising; COMMISSION_SLACK covers what lies between them."""
+    row = rows.LEVER_COMMISSION_NATURAL
+    if "commission_natural" not in levers:
+        return w["lever_default"][row:row + 1].astype(float)
+    low, high = float(w["lever_low"][row]), float(w["lever_high"][row])
+    grid = np.geomspace(LEAST_COMMISSION, max(high, LEAST_COMMISSION), COMMISSION_POINTS)
+    return np.unique(np.concatenate([[low], grid[grid > low]]))
 
 
-def supply_values(o: Optimism, natural: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Worth of natural traffic (n,) under the best course of the commission on natural orders, and the most supply multiplies
-    exposure by, (n, 2).
+def supply_goals(w: np.void, rates: np.ndarray) -> tuple[np.ndarray, float]:
+    """(C,) supply that each commission leads to, and how far max_k (a goal(k) - b k) can lie above the best of them, per a.
 
-    Supply follows ln(commission / reference) and multiplies exposure; a dynamic program over it. Its value is convex in supply,
-    so that linear interpolation between grid points is never too small.
-
-    Args:
-        natural: (commissions, n, T) worth of natural traffic at supply 0 when each commission of COMMISSION_GRID is paid.
+    In u = ln k it is a u - b e^u, whose curvature between two points around the best one is at most a times their ratio.
     """
-    w = o.constants
-    ticks, speed = natural.shape[2], float(w["influencer_speed"])
-    rates = COMMISSION_GRID * float(w["lever_high"][rows.LEVER_COMMISSION_NATURAL])
     goals = np.log(np.maximum(rates, LEAST_COMMISSION) / float(w["commission_reference"]))
-    grid = np.linspace(goals.min(), goals.max(), SUPPLY_POINTS)
-    nearest = np.abs(grid).argmin()
-    grid = grid - grid[nearest] * np.where(np.abs(np.arange(SUPPLY_POINTS) - nearest) < 1, 1.0, 0.0)      # 0 is a grid point
-    logit = o.cells[:, rows.EXPOSURE, :rows.AD].reshape(natural.shape[1], 2, -1).max(-1)
-    low, high = logit - 3.0, logit + 1.0
-    lift = w["influencer_lift"].astype(float)
-    shift = lift[:, None] * grid                                                        # (2, G)
-    at = np.where(shift[None] > 0, low[..., None], high[..., None])
-    growth = np.exp(shift) * (1 + np.exp(at)) / (1 + np.exp(at + shift))                # (n, 2, G)
-    value = np.zeros((natural.shape[1], SUPPLY_POINTS))
-    moved = grid[None] + speed * (goals[:, None] - grid[None])                          # (C, G)
-    below = np.clip(np.searchsorted(grid, moved, side="right") - 1, 0, SUPPLY_POINTS - 2)
-    part = np.clip((moved - grid[below]) / (grid[below + 1] - grid[below]), 0.0, 1.0)
-    for t in range(ticks - 1, -1, -1):
-        later = value[:, below] * (1 - part) + value[:, below + 1] * part               # (n, C, G)
-        now = natural[:, :, t].T[..., None] * growth[:, None, 0]
-        value = (now + later).max(1)
-    return value[:, nearest] * 1.003, growth.max(-1)
+    step = float(np.diff(goals).max(initial=0.0))
+    return goals, float(np.exp(step)) * step**2 / 8

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...envs.market import layout as rows
 
+LEAST_COMMISSION = 0.002
 GRID_SLACK = 1.003
 DEPTHS, MIXES, COMMISSIONS = 17, 4, 9
 
@@ -52,8 +53,8 @@ def _mixes(w: np.void, levers: tuple[str, ...]) -> list[tuple[float, float, floa
 
 
 def order_values(w: np.void, merchants: np.ndarray, cells: np.ndarray, levers: tuple[str, ...], settled: np.ndarray,
-                 paid: np.ndarray, coupon: np.ndarray, commission_natural: float | None = None, pools: tuple[int, ...] = (0, 1, 2)
-                 ) -> tuple[np.ndarray, np.ndarray]:
+                 paid: np.ndarray, coupon: np.ndarray, commission_natural: float | None = None, pools: tuple[int, ...] = (0, 1, 2),
+                 attraction: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Most that a click is worth, and the most orders it can bring, (n, 48) each, fen and orders.
 
     Args:
@@ -62,6 +63,8 @@ def order_values(w: np.void, merchants: np.ndarray, cells: np.ndarray, levers: t
         coupon: (n,) price of one fen of the coupon budget, beside its part of the overall cost.
         commission_natural: rate on natural orders; None: the default, and free of charge where the lever is free.
         pools: which pools to work out; the others' lanes stay 0.
+        attraction: (n, 16) least elasticity of an ad's CTR to the commission on ad orders. Where that lever is free, a click is
+            then worth its best at any commission, fewer clicks counted in; None: clicks as at the largest, free of charge.
     """
     counted, part = float(w["counted_share"]), float(w["merchant_share"])
     overall = int(w["roi_kind"]) == 0
@@ -92,10 +95,24 @@ def order_values(w: np.void, merchants: np.ndarray, cells: np.ndarray, levers: t
             net = (settled[:, None] * price * kept - cost["commission"] * rate[lanes] * user * kept
                    - (cost["coupon"] * kept + coupon[:, None]) * part * given
                    - cost["service"] * (fixed + float(w["interest_cost"]) * interest * user))
+            if p == 2 and attraction is not None and "commission_ad" in levers:
+                net = _best_commission(w, net, cost["commission"] * user * kept, attraction)
             worth[:, lanes] = np.maximum(worth[:, lanes], (convert * net).max(0))
             orders[:, lanes] = np.maximum(orders[:, lanes], convert.max(0))
     slack = GRID_SLACK if any(x.startswith(("coupon", "tilt", "tier_", "insurance", "service")) for x in levers) else 1.0
     return worth * slack, orders * slack
+
+
+def _best_commission(w: np.void, net: np.ndarray, base: np.ndarray, attraction: np.ndarray) -> np.ndarray:
+    """At least max over k of the CTR at commission k, relative to that at the largest, times net - k base.
+
+    The CTR is at most (k / largest)^attraction of that at the largest, so the best k is attraction net / ((1 + attraction) base);
+    below LEAST_COMMISSION nothing is lost any more, and k = 0 is the cheapest.
+    """
+    high = max(float(w["lever_high"][rows.LEVER_COMMISSION_AD]), LEAST_COMMISSION)
+    gain = np.maximum(net, 0.0)
+    best = np.clip(attraction * gain / ((1 + attraction) * np.maximum(base, 1e-300)), LEAST_COMMISSION, high)
+    return np.maximum((best / high) ** attraction * (gain - best * base), (LEAST_COMMISSION / high) ** attraction * gain)
 
 
 def most_worth(w: np.void, cells: np.ndarray, levers: tuple[str, ...]) -> np.ndarray:
