@@ -14,12 +14,11 @@ import numpy as np
 from numba import njit
 
 from ...envs.market import layout as rows
-from .free_traffic import best_free
-from .optimism import Optimism, commissions, supply_goals
+from .free_traffic import best_free, shown_worth
+from .optimism import SURPRISE, Optimism, commissions, spill_over, supply_goals
 from .price_of_winning import LOW, STEP, bend_table, yield_table
 
 NODES = 9
-SURPRISE = 1.3              # how far luck may carry wear and pressure beyond every auction won
 CELLS, SCENES, SEGMENTS = 16, 4, 4
 
 
@@ -47,11 +46,14 @@ class AdMarket(NamedTuple):
     table_of_scene: np.ndarray  # (4,)
     people: np.ndarray          # (n, T, 2, 16) free opportunities per member of the scene's audience
     fewest: np.ndarray          # (n, T, 2, 16) least share of them that is shown
-    reach: np.ndarray           # (n, 2, T, 2, 16) the most, at the lowest and the highest supply of creators
-    supply: np.ndarray          # (T, 2) these two
+    reach: np.ndarray           # (n, 2, 2, T, 2, 16) the most, by ends of the supply of creators and of the extra quality
+    supply: np.ndarray          # (T, 2) lowest and highest
     supply_speed: float
     goals: np.ndarray           # (C,) supply that each commission leads to
     slack: float                # of the grid of commissions
+    room: np.ndarray            # (n, T, 2) most extra quality of both free pools
+    spill: np.ndarray           # (n, 2) extra quality from one ad order
+    quality_keep: float
 
 
 @njit(cache=True)
@@ -97,11 +99,12 @@ def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, wor
             audience_segment: np.ndarray, pressure: float, pressure_keep: float, top_click: float, price_keep: float,
             price_reaction: float, boosts: np.ndarray, tables: np.ndarray, bends: np.ndarray, table_of_scene: np.ndarray,
             people: np.ndarray, fewest: np.ndarray, reach: np.ndarray, supply: np.ndarray, supply_speed: float, goals: np.ndarray,
-            slack: float, value: np.ndarray, natural: np.ndarray, transaction: np.ndarray, kappa: float) -> float:
+            slack: float, room: np.ndarray, spill: np.ndarray, quality_keep: float, worth: np.ndarray, orders: np.ndarray,
+            natural: np.ndarray, transaction: np.ndarray, kappa: float) -> float:
     """Most that free and ad traffic are worth together, fen; one merchant.
 
     Args, after the fields of AdMarket without their first axis:
-        value: (T, 16) fen per impression at D = X = 0.
+        worth, orders: (T, 16) fen and orders per ad impression at D = X = 0.
         natural, transaction: (C, T, 16) by commission and (T, 16): fen that free traffic would bring if all of it were shown, at
             D = X = 0.
         kappa: price of one CNY per thousand, fen.
@@ -112,7 +115,9 @@ def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, wor
     now = np.zeros((SEGMENTS, NODES))
     toll_worn, toll_price, toll_supply = np.zeros((ticks, SCENES)), np.zeros(SCENES), np.zeros(SEGMENTS)
     gain_worn, gain_free, gain_eta = np.zeros(CELLS), np.zeros(CELLS), np.zeros(CELLS)
-    charge, aged, fresh, nothing = np.zeros(SCENES), np.zeros(SCENES), np.ones(SCENES), np.zeros(CELLS)
+    toll_quality, quality_rent, value = np.zeros(2), np.zeros((2, CELLS)), np.zeros((ticks, CELLS))
+    charge, aged, fresh, nothing = np.zeros(SCENES), np.zeros(SCENES), np.ones(SCENES), np.zeros((2, CELLS))
+    last = natural.shape[0] - 1
     for t in range(ticks - 1, -1, -1):
         for s in range(SCENES):
             entered = 0.0
@@ -122,6 +127,7 @@ def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, wor
             for u in range(t + 1, ticks):
                 aged[s] += wear[u, t] * toll_worn[u, s]
             charge[s] = aged[s] / audience_scene[s] + price_reaction * toll_price[s] / max(entered, 1.0)
+        value[t] = worth[t] + (spill[0] * toll_quality[0] + spill[1] * toll_quality[1]) * orders[t]
         # what the far ends of D and eta must pay, on the reference path
         for k in range(SEGMENTS):
             usual = pressure_usual[t, k]
@@ -140,28 +146,29 @@ def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, wor
                 gain_worn[c], gain_eta[c] = near - worn, near - dear
                 gain_free[c] = 0.0
                 for p in range(2):
-                    full = share * (transaction[t, c] if p else natural[natural.shape[0] - 1, t, c])
-                    few, most, shown = fewest[t, p, c], reach[1, t, p, c], people[t, p, c] * aged[s]
-                    gain_free[c] += (few * full * (1 - worn_click[t, s])
-                                     + (most - few) * (max(full - shown, 0.0) - max(full * worn_click[t, s] - shown, 0.0)))
+                    full = share * (transaction[t, c] if p else natural[last, t, c])
+                    few, shown, most = fewest[t, p, c], people[t, p, c] * aged[s], reach[1, :, t, p, c]
+                    quality_rent[p, c] = max((most[1] - most[0]) * max(full - shown, 0.0), 0.0)
+                    gain_free[c] += (shown_worth(full, shown, few, most, quality_rent[p, c])
+                                     - shown_worth(full * worn_click[t, s], shown, few, most, quality_rent[p, c]))
         for k in range(SEGMENTS):
             reach_now, span = pressure_most[t, k], pressure_most[t + 1, k]
             lanes = slice(k * SCENES, (k + 1) * SCENES)
             credit, rent, width = supply_speed * toll_supply[k], 0.0, supply[t, 1] - supply[t, 0]
             if width > 0.0:
                 share = _pressed(pressure_usual[t, k], pressure, top_click)
-                last = natural.shape[0] - 1
                 for j in range(2):
                     got = best_free(natural[last:, t, lanes], transaction[t, lanes], people[t, :, lanes], fewest[t, :, lanes],
-                                    reach[j:j + 1, t, :, lanes], supply[t, j:j + 1], goals[last:], 0.0, 0.0, share, fresh,
-                                    nothing[lanes], aged)
+                                    reach[j:j + 1, :, t, :, lanes], supply[t, j:j + 1], goals[last:], 0.0, 0.0, share, fresh,
+                                    nothing[0, lanes], quality_rent[:, lanes], aged)
                     rent += (got if j else -got) / width
             for i in range(NODES):
                 x = nodes[i] * reach_now
                 share = _pressed(x, pressure, top_click)
                 idle = slack * abs(credit) + best_free(
-                    natural[:, t, lanes], transaction[t, lanes], people[t, :, lanes], fewest[t, :, lanes], reach[:, t, :, lanes],
-                    supply[t], goals, credit, rent, share, worn_click[t], gain_free[lanes], aged)
+                    natural[:, t, lanes], transaction[t, lanes], people[t, :, lanes], fewest[t, :, lanes],
+                    reach[:, :, t, :, lanes], supply[t], goals, credit, rent, share, worn_click[t], gain_free[lanes],
+                    quality_rent[:, lanes], aged)
                 kept = pressure_keep * x
                 best = -1e300
                 for j in range(NODES - 1):
@@ -179,6 +186,8 @@ def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, wor
                 now[k, i] = idle + best
             toll_supply[k] = rent + (1.0 - supply_speed) * toll_supply[k]
         later[:] = now
+        for p in range(2):
+            toll_quality[p] = quality_keep * toll_quality[p] + quality_rent[p].sum() / max(room[t, p], 1e-9)
         for s in range(SCENES):
             worn, dear = 0.0, 0.0
             for k in range(SEGMENTS):
@@ -200,7 +209,7 @@ def ad_market(o: Optimism) -> AdMarket:
     boosts = boost_choices(o)
     most = auctions.reshape(n, ticks, SEGMENTS, SCENES) * boosts[:, 0].max() * SURPRISE
     people_scene, people_segment = (np.asarray(o.merchants[name], float) for name in ("audience_scene", "audience_segment"))
-    free = (o.traffic[..., :rows.AD] * (o.reach_limit - o.fewest)).reshape(n, ticks, -1, SCENES).sum(2)
+    free = (o.traffic[..., :rows.AD] * (o.reach[:, 1, 1] - o.fewest)).reshape(n, ticks, -1, SCENES).sum(2)
     worn = np.einsum("tu,nus->nts", o.wear, (most.sum(2) + SURPRISE * free) / people_scene[:, None])
     pressed = np.zeros((n, ticks + 1, SEGMENTS))
     usual = np.zeros((n, ticks + 1, SEGMENTS))
@@ -222,8 +231,8 @@ def ad_market(o: Optimism) -> AdMarket:
         o.top_click, kept, reaction, boosts, np.stack([yield_table(round(float(x), 9), first) for x in kinds]),
         np.stack([bend_table(round(float(x), 9), first, round(float(dearer.max()), 3)) for x in kinds]), kind.astype(np.int64),
         o.traffic[..., :rows.AD].reshape(shape) / np.tile(people_scene, SEGMENTS)[:, None, None], o.fewest.reshape(shape),
-        np.stack([o.reach_low.reshape(shape), o.reach.reshape(shape)], 1), o.supply, float(w["influencer_speed"]),
-        *supply_goals(w, commissions(w, o.free_levers)))
+        o.reach.reshape(n, 2, 2, *shape[1:]), o.supply, float(w["influencer_speed"]), *supply_goals(w, commissions(w, o.free_levers)),
+        o.room, spill_over(o), 1 - float(w["quality_speed"]))
 
 
 def boost_choices(o: Optimism) -> np.ndarray:

@@ -18,6 +18,7 @@ POOL_OF_LANE = np.arange(rows.CELLS) // rows.BLOCK
 LEAST_COMMISSION = 0.002
 MOST_CONCAVE = 1 / (6 * np.sqrt(3))                  # of a logistic, the largest -f''
 COMMISSION_POINTS = 20
+SURPRISE = 1.3                                       # how far luck may carry what ads add up to beyond every auction won
 
 
 class Optimism(NamedTuple):
@@ -30,10 +31,9 @@ class Optimism(NamedTuple):
     price: np.ndarray            # (n, T, 4) shift of ln Z without our own share of voice
     click: np.ndarray            # (n, T, 48) CTR without user pressure, creatives at their freshest
     order_shift: np.ndarray      # (n, T) order logit of calendar and tier heat, beyond `base_shift`
-    reach: np.ndarray            # (n, T, 32) most free opportunities that show the product, spill-over left out, per opportunity
-    reach_low: np.ndarray        # (n, T, 32) the same at the lowest supply of creators
-    reach_slope: np.ndarray      # (n, T, 32) most it grows per unit of quality that ad orders add
-    reach_limit: np.ndarray      # (n, T, 32) reach at the index's limit
+    reach: np.ndarray            # (n, 2, 2, T, 32) most free opportunities that show the product, per opportunity: by lowest and
+                                 # highest supply of creators, without what ad orders add to the quality and with the most
+    room: np.ndarray             # (n, T, 2) most that ad orders add to the quality of both pools
     fewest: np.ndarray           # (n, T, 32) least share shown, whatever a policy does
     supply: np.ndarray           # (T, 2) lowest and highest supply of creators
     exposure: np.ndarray         # (n, T, 4) least exposure of the creative mix
@@ -84,13 +84,12 @@ def optimism(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.n
     exposure = _least_exposure(w, merchants, traffic, fewest, wear, start_wear)
     click, creative = _click(w, merchants, cells, exposure, levers)
     _, high = _quality_paths(w, merchants, cells, traffic, levers, ticks, click)
-    limit = np.full_like(high, float(w["quality_limit"]))
-    room, top = np.maximum(limit - high, 1e-6), _reach(w, cells, limit, most)
-    above = _above_chord(w, cells, high, least, most)
-    reach_low, reach = _reach(w, cells, high, least) + above, _reach(w, cells, high, most) + above
-    slope = np.maximum((top - reach) / np.repeat(room, rows.BLOCK, axis=-1), 0.0)
-    return Optimism(w, merchants, cells, traffic, price + calendar[1][..., None], click, calendar[2] + heat_shift, reach, reach_low,
-                    slope, np.maximum(top, reach), fewest, np.stack([least, most], 1), exposure, wear, creative, levers)
+    order_shift = calendar[2] + heat_shift
+    room = _room(w, merchants, cells, traffic, click, order_shift, high, levers)
+    reach = np.stack([np.stack([_reach(w, cells, q, s) for q in (high, high + room)], 1) for s in (least, most)], 1)
+    reach += _above_chord(w, reach, room, most - least)
+    return Optimism(w, merchants, cells, traffic, price + calendar[1][..., None], click, order_shift, reach, room, fewest,
+                    np.stack([least, most], 1), exposure, wear, creative, levers)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
@@ -128,12 +127,32 @@ def _reach(w: np.void, cells: np.ndarray, quality: np.ndarray, supply: np.ndarra
     return _logistic(cells[:, None, rows.EXPOSURE, :rows.AD] + np.repeat(lift, rows.BLOCK, axis=-1))
 
 
-def _above_chord(w: np.void, cells: np.ndarray, quality: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """(n, T, 32) how far the exposure probability can lie above its chord over the supply: nothing where it is convex, up to
-    logit 0; beyond, at most width^2 / 8 times the largest concavity of a logistic."""
-    width = np.repeat(np.abs(w["influencer_lift"].astype(float)) * (most - least)[:, None], rows.BLOCK, axis=-1)
-    ends = [_reach(w, cells, quality, s) for s in (least, most)]
-    return np.where(np.maximum(*ends) > 0.5, width**2 / 8 * MOST_CONCAVE, 0.0)
+def _room(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, click: np.ndarray, order_shift: np.ndarray,
+          high: np.ndarray, levers: tuple[str, ...]) -> np.ndarray:
+    """(n, T, 2) most that ad orders can add to the quality index: every auction won, SURPRISE times the mean, up to the limit."""
+    from .order_terms import order_values
+    none = np.zeros(len(merchants))
+    _, orders = order_values(w, merchants, cells, levers, none, none, none, pools=(2,))
+    bought = (traffic * click * orders[:, None])[..., rows.AD:].sum(-1) * np.exp(np.maximum(order_shift, 0.0))
+    bought *= SURPRISE * (1 + float(w["boost_reach"])) / np.maximum(merchants["ad_orders_reference"].astype(float), 1e-6)[:, None]
+    added, room = np.maximum(w["spill_over"].astype(float), 0.0), np.zeros_like(high)
+    for t in range(1, high.shape[1]):
+        room[:, t] = (1 - float(w["quality_speed"])) * room[:, t - 1] + added * bought[:, t - 1, None]
+    return np.minimum(room, np.maximum(float(w["quality_limit"]) - high, 0.0))
+
+
+def spill_over(o: Optimism) -> np.ndarray:
+    """(n, 2) what one ad order adds to the quality index of both free pools; nothing where it would take away."""
+    per_order = np.maximum(o.constants["spill_over"].astype(float), 0.0)
+    return per_order / np.maximum(o.merchants["ad_orders_reference"].astype(float), 1e-6)[:, None]
+
+
+def _above_chord(w: np.void, reach: np.ndarray, room: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """(n, 1, 1, T, 32) how far the exposure probability can lie above its chords over supply and quality: nothing where it is
+    convex, up to logit 0; beyond, at most width^2 / 8 times the largest concavity of a logistic for each."""
+    wide = (w["influencer_lift"].astype(float) * width[:, None]) ** 2 + (w["quality_lift"].astype(float) * room) ** 2
+    concave = reach.max((1, 2), keepdims=True) > 0.5
+    return np.where(concave, np.repeat(wide, rows.BLOCK, axis=-1)[:, None, None] / 8 * MOST_CONCAVE, 0.0)
 
 
 # a chord from 0 is a tangent at _TOUCH

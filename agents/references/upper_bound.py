@@ -15,7 +15,7 @@ import numpy as np
 from ...envs import Scenario, select_levers
 from ...envs.market import layout as rows
 from .ad_program import AdMarket, ad_market, program
-from .optimism import Optimism, commissions, optimism
+from .optimism import Optimism, commissions, optimism, spill_over
 from .order_terms import order_values, shift_ratio
 from .price_of_winning import auction_yield
 
@@ -41,7 +41,9 @@ class Cells(NamedTuple):
 
     natural: np.ndarray        # (n, C, T, 16) worth of natural traffic if all of it were shown, by commission, segment and scene
     transaction: np.ndarray    # (n, T, 16) the same of transaction traffic
-    value: np.ndarray          # (n, T, 16) worth of an ad impression
+    worth: np.ndarray          # (n, T, 16) worth of an ad impression, spill-over left out
+    orders: np.ndarray         # (n, T, 16) orders it brings
+    value: np.ndarray          # (n, T, 16) its worth and the most that spill-over can add
 
 
 def upper_bound(scenario: Scenario, levers: "str | Sequence[str]", days: int, seeds: "np.ndarray | Sequence[int]",
@@ -195,22 +197,23 @@ def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -
     worths = [order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu, rate, (0,))[0][:, :rows.BLOCK] for rate in rates]
     natural = np.stack([per_visit[..., :rows.BLOCK] * worth[:, None] for worth in worths], 1)
     transaction = per_visit[..., rows.BLOCK:rows.AD] * click_worth[:, None, rows.BLOCK:rows.AD]
-    after = _spill_over(o, np.stack([natural.max(1), transaction], 2))
     ad = slice(rows.AD, rows.CELLS)
-    value = o.click[..., ad] * ratio[..., ad] * (click_worth[:, None, ad] + click_orders[:, None, ad] * after[..., None])
-    return Cells(natural, transaction, value)
+    clicks = o.click[..., ad] * ratio[..., ad]
+    worth, orders = clicks * click_worth[:, None, ad], clicks * click_orders[:, None, ad]
+    after = _spill_over(o, np.stack([natural.max(1), transaction], 2))
+    return Cells(natural, transaction, worth, orders, worth + orders * after[..., None])
 
 
 def _spill_over(o: Optimism, worth: np.ndarray) -> np.ndarray:
-    """(n, T) worth of what one paid order adds to later free traffic, fen (design 2.8); worth (n, T, 2, 16) if all were shown."""
+    """(n, T) most that one paid order adds to later free traffic, fen (design 2.8); worth (n, T, 2, 16) if all of it were shown."""
     w = o.constants
     n, ticks = worth.shape[:2]
-    gains = (worth * o.reach_slope.reshape(worth.shape)).sum(-1)
-    keep, reference = 1 - float(w["quality_speed"]), np.maximum(o.merchants["ad_orders_reference"].astype(float), 1e-6)
+    grown = (o.reach[:, 1, 1] - o.reach[:, 1, 0]).reshape(worth.shape)
+    gains = (worth * grown).sum(-1) / np.maximum(o.room, 1e-9)
     after, each = np.zeros((n, 2)), np.zeros((n, ticks))
     for t in range(ticks - 1, -1, -1):
-        each[:, t] = (np.maximum(w["spill_over"].astype(float), 0.0) * after).sum(1) / reference
-        after = keep * after + gains[:, t]
+        each[:, t] = (spill_over(o) * after).sum(1)
+        after = (1 - float(w["quality_speed"])) * after + gains[:, t]
     return each
 
 
@@ -219,8 +222,8 @@ def _programs(ads: AdMarket, cells: Cells, price: np.ndarray) -> np.ndarray:
         ads.auctions[i], ads.price[i], ads.worn_click[i], ads.worn_most[i], ads.price_most, ads.wear, ads.pressure_most[i],
         ads.pressure_usual[i], ads.audience_scene[i], ads.audience_segment[i], ads.pressure, ads.pressure_keep, ads.top_click[i],
         ads.price_keep, ads.price_reaction, ads.boosts, ads.tables, ads.bends, ads.table_of_scene, ads.people[i], ads.fewest[i],
-        ads.reach[i], ads.supply, ads.supply_speed, ads.goals, ads.slack, cells.value[i], cells.natural[i], cells.transaction[i],
-        price[i]) for i in range(len(price))])
+        ads.reach[i], ads.supply, ads.supply_speed, ads.goals, ads.slack, ads.room[i], ads.spill[i], ads.quality_keep,
+        cells.worth[i], cells.orders[i], cells.natural[i], cells.transaction[i], price[i]) for i in range(len(price))])
 
 
 def _unworn(ads: AdMarket, value: np.ndarray, price: np.ndarray) -> np.ndarray:
@@ -244,7 +247,7 @@ def _variance(o: Optimism) -> np.ndarray:
     w = o.constants
     top = np.maximum(o.cells[:, rows.VALUE] * 1.1, 1.0)
     _, orders = order_values(w, o.merchants, o.cells, o.free_levers, np.ones(len(top)), np.zeros(len(top)), np.zeros(len(top)))
-    seen = np.concatenate([o.reach, np.ones_like(o.click[..., rows.AD:])], -1)
+    seen = np.concatenate([o.reach[:, 1, 1], np.ones_like(o.click[..., rows.AD:])], -1)
     bought = o.traffic * o.click * seen * orders[:, None] * np.exp(np.maximum(o.order_shift, 0.0))[..., None]
     luck = (bought * top[:, None] ** 2).sum((1, 2))
     by_group = (bought * top[:, None]).reshape(*bought.shape[:2], rows.POOLS, rows.SEGMENTS, rows.SCENES).sum(3)
