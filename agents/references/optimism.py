@@ -12,12 +12,14 @@ from scipy.optimize import brentq
 
 from ...envs import Market, Scenario
 from ...envs.market import layout as rows
+from .tiers import free_tiers, heat_shift
 
 SCENE_OF_LANE = np.arange(rows.CELLS) % rows.SCENES
 POOL_OF_LANE = np.arange(rows.CELLS) // rows.BLOCK
 LEAST_COMMISSION = 0.002
 MOST_CONCAVE = 1 / (6 * np.sqrt(3))                  # of a logistic, the largest -f''
 COMMISSION_POINTS = 20
+LUCK = 1.5                                           # how far free impressions of a tick, or of a few, may be from their mean
 SURPRISE = 1.3                                       # how far luck may carry what ads add up to beyond every auction won
 
 
@@ -76,15 +78,16 @@ def optimism(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.n
     traffic = cells[:, None, rows.TRAFFIC] * scene[..., SCENE_OF_LANE]
     if w["incremental"]:
         traffic[..., rows.AD:] *= (1 - w["cannibalisation"].astype(float))[SCENE_OF_LANE[rows.AD:]]
-    heat_shift = _heat_shift(w, heat, "tier_hot" in levers or "tier_trending" in levers or "tier_potential" in levers, per_day)
-    low, high = _quality_paths(w, merchants, cells, traffic, levers, ticks)
+    order_shift = calendar[2] + heat_shift(w, cells, heat, calendar[2].max(-1), levers)
+    low, high = _quality_paths(w, merchants, cells, traffic, levers, np.ones((len(seeds), ticks, 2)))
     least, most = (_supply_at(c, w, ticks) for c in commissions(w, levers)[[0, -1]])
     fewest = _reach(w, cells, low, least) * float(bool(w["incremental"]))          # else all of them may be displaced
     wear, start_wear = wear_kernel(w, levers, ticks)
     exposure = _least_exposure(w, merchants, traffic, fewest, wear, start_wear)
     click, creative = _click(w, merchants, cells, exposure, levers)
-    _, high = _quality_paths(w, merchants, cells, traffic, levers, ticks, click)
-    order_shift = calendar[2] + heat_shift
+    most_shown = _reach(w, cells, np.full_like(low, float(w["quality_limit"])), most)
+    signals = _best_signals(w, merchants, cells, traffic, levers, click, order_shift, fewest, most_shown)
+    _, high = _quality_paths(w, merchants, cells, traffic, levers, signals)
     room = _room(w, merchants, cells, traffic, click, order_shift, high, levers)
     reach = np.stack([np.stack([_reach(w, cells, q, s) for q in (high, high + room)], 1) for s in (least, most)], 1)
     reach += _above_chord(w, reach, room, most - least)
@@ -94,25 +97,6 @@ def optimism(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.n
 
 def _logistic(x: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-x))
-
-
-def _heat_shift(w: np.void, heat: np.ndarray, free: bool, per_day: int) -> np.ndarray:
-    """(n, T) order logit of the tiers' heat: as it will be at the default mix, or the most any mixes can make of it.
-
-    sum_j m_j ln(h_j / m_j) <= ln sum_j h_j (Gibbs), and no mix loses less heat than the slowest ageing.
-    """
-    elasticity = float(w["heat_elasticity"])
-    if free:
-        keep, inflow = float(w["tier_keep"].max()), float(w["tier_inflow"])
-        total = np.empty_like(heat[..., 0])
-        total[:, 0] = heat[:, 0].sum(-1)
-        for t in range(1, heat.shape[1]):
-            total[:, t] = total[:, t - 1] * keep + inflow
-        return elasticity * np.log(total)
-    mix = np.exp(w["log_mix"].astype(float))
-    mix = mix / mix.sum()
-    warmth = np.clip(heat / np.maximum(mix, 1e-3), 0.05, 20)
-    return elasticity * (mix * (np.log(warmth) - w["log_warmth"].astype(float))).sum(-1)
 
 
 def _supply_at(commission: float, w: np.void, ticks: int) -> np.ndarray:
@@ -166,17 +150,16 @@ def signal_envelope(ratio: np.ndarray) -> np.ndarray:
     return np.where(x < _TOUCH, np.tanh(-1.0) + _CHORD * x, np.tanh(np.maximum(x, _TOUCH) - 1))    # pyright: ignore
 
 
-def _quality_paths(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...], ticks: int,
-                   click: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest quality index of both free pools, (n, T, 2), without what ad orders add."""
-    n, limit, speed, zeta = len(merchants), float(w["quality_limit"]), float(w["quality_speed"]), float(w["refund_penalty"])
-    signals = np.ones((n, ticks, 2)) if click is None else _best_signals(w, merchants, cells, traffic, levers, click)
+def _quality_paths(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...],
+                   signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest quality index of both free pools, (n, T, 2), without what ad orders add; signals (n, T, 2): highest."""
+    limit, speed, zeta = float(w["quality_limit"]), float(w["quality_speed"]), float(w["refund_penalty"])
     least, most = _refund_risk(w, cells, traffic, levers)
     better = np.maximum(merchants["risk_reference"] - least, 0.0)[:, None]
     worse = np.maximum(most - merchants["risk_reference"], 0.0)[:, None]
-    low, high = np.empty((n, ticks, 2)), np.empty((n, ticks, 2))
+    low, high = np.empty_like(signals), np.empty_like(signals)
     low[:, 0] = high[:, 0] = merchants["start_quality"].astype(float)
-    for t in range(1, ticks):
+    for t in range(1, signals.shape[1]):
         down = low[:, t - 1] + speed * (np.tanh(-1.0) - low[:, t - 1]) - zeta * worse
         up = high[:, t - 1] + speed * (signals[:, t - 1] - high[:, t - 1]) + zeta * better
         low[:, t], high[:, t] = np.clip(down, -limit, limit), np.clip(up, -limit, limit)
@@ -194,7 +177,7 @@ def _refund_risk(w: np.void, cells: np.ndarray, traffic: np.ndarray, levers: tup
     tier = w["tier_refund"].astype(float)
     mix = np.exp(w["log_mix"].astype(float))
     mean = float((tier * mix).sum() / mix.sum())
-    least, most = least + (tier.min() if "tier_hot" in levers else mean), most + (tier.max() if "tier_hot" in levers else mean)
+    least, most = least + (tier.min() if free_tiers(levers) else mean), most + (tier.max() if free_tiers(levers) else mean)
     deep = float(w["refund_depth"]) * (float(w["depth_max"]) if any(x.startswith(("coupon", "tilt")) for x in levers)
                                        else float(w["lever_default"][rows.LEVER_COUPON]))
     orders = traffic.mean(1) * _logistic(cells[:, rows.CLICK]) * _logistic(cells[:, rows.ORDER])
@@ -218,17 +201,31 @@ def _mixed_risk(orders: np.ndarray, risk: np.ndarray, sign: float) -> np.ndarray
 
 
 def _best_signals(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...],
-                  click: np.ndarray) -> np.ndarray:
-    """(n, T, 2) most the content and the GPM signal can be, by the concave envelope at their highest mean."""
-    from .order_terms import most_worth
+                  click: np.ndarray, order_shift: np.ndarray, fewest: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """(n, T, 2) most the content and the GPM signal can be, by the concave envelope at their highest mean.
+
+    A smoothed ratio is a mean of the ticks' ratios, and what has been shown weighs at most as much as if the most had been shown
+    until now, and the fewest now.
+    """
+    from .order_terms import most_worth, shift_ratio
     n, ticks = traffic.shape[:2]
-    exposed = traffic[..., :rows.AD] * _logistic(cells[:, None, rows.EXPOSURE, :rows.AD])
-    worth = np.concatenate([np.ones((n, rows.BLOCK)), most_worth(w, cells, levers)[:, rows.BLOCK:rows.AD]], 1)
+    free, transaction = slice(rows.AD), slice(rows.BLOCK, rows.AD)
+    per_click, logit = most_worth(w, cells, levers)
+    lift = shift_ratio(cells[:, None, rows.ORDER], np.maximum(logit, cells[:, rows.ORDER])[:, None], order_shift[..., None])
+    worth = np.ones((n, ticks, rows.AD))
+    worth[..., transaction] = (per_click[:, None] * lift)[..., transaction]
     reference = np.stack([merchants["ctr_reference"], merchants["gpm_reference"]], 1).astype(float)
     shape = (n, ticks, 2, rows.BLOCK)
-    top = (exposed * click[..., :rows.AD] * worth[:, None]).reshape(shape).sum(-1)
+    exposed = traffic[..., free] * _logistic(cells[:, None, rows.EXPOSURE, free])
+    top = (exposed * click[..., free] * worth).reshape(shape).sum(-1)
     ratio = top / np.maximum(exposed.reshape(shape).sum(-1) * reference[:, None], 1e-12)
-    ratio = np.maximum.accumulate(np.maximum(ratio, 1.0 / np.array([w["ctr_factor"], w["gpm_factor"]], float)), axis=1)
+    few, many = ((traffic[..., free] * x).reshape(shape).sum(-1) for x in (fewest, most))
+    keep, past = float(w["smooth_keep"]), np.ones((n, 2))
+    now = np.broadcast_to(1.0 / np.array([w["ctr_factor"], w["gpm_factor"]], float), (n, 2)).copy()
+    for t in range(ticks):
+        weight = keep * past / np.maximum(keep * past + (1 - keep) * few[:, t] / LUCK, 1e-300)
+        now = np.maximum(ratio[:, t], weight * now + (1 - weight) * ratio[:, t])
+        ratio[:, t], past = now, keep * past + (1 - keep) * many[:, t] * LUCK
     return signal_envelope(ratio)
 
 
