@@ -19,6 +19,7 @@ from .optimism import SURPRISE, Optimism, commissions, spill_over, supply_goals
 from .price_of_winning import LOW, STEP, bend_table, yield_table
 
 NODES = 9
+RENT = 0.6                  # of the supply's chord: any multiplier bounds, and a policy that buys supply gains from a small one
 CELLS, SCENES, SEGMENTS = 16, 4, 4
 
 
@@ -116,7 +117,7 @@ def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, wor
     toll_worn, toll_price, toll_supply = np.zeros((ticks, SCENES)), np.zeros(SCENES), np.zeros(SEGMENTS)
     gain_worn, gain_free, gain_eta = np.zeros(CELLS), np.zeros(CELLS), np.zeros(CELLS)
     toll_quality, quality_rent, value = np.zeros(2), np.zeros((2, CELLS)), np.zeros((ticks, CELLS))
-    charge, aged, fresh, nothing = np.zeros(SCENES), np.zeros(SCENES), np.ones(SCENES), np.zeros((2, CELLS))
+    charge, aged = np.zeros(SCENES), np.zeros(SCENES)
     last = natural.shape[0] - 1
     for t in range(ticks - 1, -1, -1):
         for s in range(SCENES):
@@ -159,9 +160,9 @@ def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, wor
                 share = _pressed(pressure_usual[t, k], pressure, top_click)
                 for j in range(2):
                     got = best_free(natural[last:, t, lanes], transaction[t, lanes], people[t, :, lanes], fewest[t, :, lanes],
-                                    reach[j:j + 1, :, t, :, lanes], supply[t, j:j + 1], goals[last:], 0.0, 0.0, share, fresh,
-                                    nothing[0, lanes], quality_rent[:, lanes], aged)
-                    rent += (got if j else -got) / width
+                                    reach[j:j + 1, :, t, :, lanes], supply[t, j:j + 1], goals[last:], 0.0, 0.0, share, worn_click[t],
+                                    gain_free[lanes], quality_rent[:, lanes], aged)
+                    rent += RENT * (got if j else -got) / width
             for i in range(NODES):
                 x = nodes[i] * reach_now
                 share = _pressed(x, pressure, top_click)
