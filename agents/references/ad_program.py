@@ -1,11 +1,11 @@
 """The most a plan can make of ads when its own impressions wear the market out (design 2.3, 2.5), for one merchant at given prices.
 
 Ad impressions harm later ticks in three ways: they press on a segment's users (X, all pools), they age the creatives of a scene
-(D, beyond what free impressions do), and competitors answer them with higher prices (eta, per scene). X is the state of a dynamic
-program per segment. D and eta are relaxed: a multiplier charges every impression for what it does to them, and in return each
-cell may choose where in their reachable interval they stand; what it yields is convex in both, so that only the ends of the
-intervals matter. The multipliers make both ends equally good along a reference path; any others would give a bound as well, only
-a weaker one.
+(D, as free impressions do), and competitors answer them with higher prices (eta, per scene). Ad orders help: they add to the
+quality index of free traffic. X is the state of a dynamic program per segment. D, eta, that quality and the supply of creators are
+relaxed: a multiplier charges or credits whatever moves them, and in return each cell may choose where in their reachable interval
+they stand; what it yields is convex in each, so that only the ends of the intervals matter. The multipliers make both ends about
+equally good along a reference path; any others would give a bound as well, only a weaker one.
 """
 
 from typing import NamedTuple
@@ -159,9 +159,10 @@ def program(auctions: np.ndarray, price: np.ndarray, worn_click: np.ndarray, wor
             if width > 0.0:
                 share = _pressed(pressure_usual[t, k], pressure, top_click)
                 for j in range(2):
-                    got = best_free(natural[last:, t, lanes], transaction[t, lanes], people[t, :, lanes], fewest[t, :, lanes],
-                                    reach[j:j + 1, :, t, :, lanes], supply[t, j:j + 1], goals[last:], 0.0, 0.0, share, worn_click[t],
-                                    gain_free[lanes], quality_rent[:, lanes], aged)
+                    got = best_free(
+                        natural[last:, t, lanes], transaction[t, lanes], people[t, :, lanes], fewest[t, :, lanes],
+                        reach[j:j + 1, :, t, :, lanes], supply[t, j:j + 1], goals[last:], 0.0, 0.0, share, worn_click[t],
+                        gain_free[lanes], quality_rent[:, lanes], aged)
                     rent += RENT * (got if j else -got) / width
             for i in range(NODES):
                 x = nodes[i] * reach_now
@@ -232,8 +233,8 @@ def ad_market(o: Optimism) -> AdMarket:
         o.top_click, kept, reaction, boosts, np.stack([yield_table(round(float(x), 9), first) for x in kinds]),
         np.stack([bend_table(round(float(x), 9), first, round(float(dearer.max()), 3)) for x in kinds]), kind.astype(np.int64),
         o.traffic[..., :rows.AD].reshape(shape) / np.tile(people_scene, SEGMENTS)[:, None, None], o.fewest.reshape(shape),
-        o.reach.reshape(n, 2, 2, *shape[1:]), o.supply, float(w["influencer_speed"]), *supply_goals(w, commissions(w, o.free_levers)),
-        o.room, spill_over(o), 1 - float(w["quality_speed"]))
+        o.reach.reshape(n, 2, 2, *shape[1:]), o.supply, float(w["influencer_speed"]),
+        *supply_goals(w, commissions(w, o.free_levers)), o.room, spill_over(o), 1 - float(w["quality_speed"]))
 
 
 def boost_choices(o: Optimism) -> np.ndarray:

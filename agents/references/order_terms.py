@@ -49,7 +49,9 @@ def _mix(w: np.void, levers: tuple[str, ...]) -> tuple[float, float, float]:
     usual = np.exp(w["log_mix"].astype(float))
     usual = usual / usual.sum()
     appeal, value, refund = (w[name].astype(float) for name in ("tier_appeal", "tier_value", "tier_refund"))
-    return (0.0, 1.0, float(refund.min())) if free_tiers(levers) else (float(usual @ appeal), float(usual @ value), float(usual @ refund))
+    if free_tiers(levers):
+        return 0.0, 1.0, float(refund.min())
+    return float(usual @ appeal), float(usual @ value), float(usual @ refund)
 
 
 def order_values(w: np.void, merchants: np.ndarray, cells: np.ndarray, levers: tuple[str, ...], settled: np.ndarray,

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from ...envs.market import layout as rows
-
 COLDEST = 0.05              # least warmth that counts
 
 
@@ -32,7 +30,8 @@ def heat_shift(w: np.void, cells: np.ndarray, heat: np.ndarray, event: np.ndarra
     plain = best_mix(w, start, ticks, 0.0)
     spread = 2 * max(float(w["tier_value"].max()) - 1, 0.0)
     top = 1 / (1 + np.exp(-logit.max(1) - np.maximum(event, 0.0) - np.maximum(plain.max(1), 0.0) - spread))
-    return np.maximum(plain, np.maximum(best_mix(w, start, ticks, 1.0), best_mix(w, start, ticks, 1 / (1 - np.minimum(top, 0.999)))))
+    dear = best_mix(w, start, ticks, 1 / (1 - np.minimum(top, 0.999)))
+    return np.maximum(plain, np.maximum(best_mix(w, start, ticks, 1.0), dear))
 
 
 def best_mix(w: np.void, start: np.ndarray, ticks: int, weight: "float | np.ndarray") -> np.ndarray:

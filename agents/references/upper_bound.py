@@ -194,7 +194,8 @@ def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -
     ratio = shift_ratio(cells[:, None, rows.ORDER], np.maximum(highest, cells[:, rows.ORDER])[:, None], o.order_shift[..., None])
     per_visit = o.traffic * o.click * ratio
     rates = commissions(w, o.free_levers)
-    worths = [order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu, rate, (0,))[0][:, :rows.BLOCK] for rate in rates]
+    worths = [order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu, rate, (0,))[0][:, :rows.BLOCK]
+              for rate in rates]
     natural = np.stack([per_visit[..., :rows.BLOCK] * worth[:, None] for worth in worths], 1)
     transaction = per_visit[..., rows.BLOCK:rows.AD] * click_worth[:, None, rows.BLOCK:rows.AD]
     ad = slice(rows.AD, rows.CELLS)

@@ -32,16 +32,20 @@ def test_free_traffic_is_worth_no_more(trial):
     goals, slack = supply_goals(w, rates)
     logit, low, high, room = rng.uniform(-2.5, -1.8, (2, 4)), -1.5, 1.2, rng.uniform(0.1, 0.6, 2)
     lift, pull, few = np.array([0.3, 0.08]), np.array([0.9, 1.1]), 0.02
-    reach = np.array([[logistic(logit + lift[:, None] * s + pull[:, None] * g * room[:, None]) for g in (0, 1)] for s in (low, high)])
+
+    def most_shown(s, g):
+        return logistic(logit + lift[:, None] * s + pull[:, None] * g * room[:, None])
+
+    reach = np.array([[most_shown(s, g) for g in (0, 1)] for s in (low, high)])
     gross, tax, transaction = rng.uniform(1, 9, 4), rng.uniform(1, 9, 4), rng.uniform(1, 9, 4)
     natural = np.maximum(gross - rates[:, None] * tax, 0.0)
     people, toll, worn, share = rng.uniform(0.1, 2, (2, 4)), rng.uniform(0, 2, 4), rng.uniform(0.5, 1, 4), rng.uniform(0.6, 1)
     credit, rent, gain, rents = rng.uniform(0, 2), rng.uniform(0, 1), rng.uniform(0, 0.6, 4), rng.uniform(0, 0.3, (2, 4))
-    found = slack * credit + best_free(natural, transaction, people, np.full((2, 4), few), reach, np.array([low, high]), goals, credit,
-                                       rent, share, worn, gain, rents, toll)
+    found = slack * credit + best_free(natural, transaction, people, np.full((2, 4), few), reach, np.array([low, high]), goals,
+                                       credit, rent, share, worn, gain, rents, toll)
     for _ in range(400):
-        k, s, g, d = rng.uniform(0, 0.35), rng.uniform(low, high), rng.uniform(0, 1, (2, 4)), rng.integers(0, 2) * rng.uniform(0, 1, 4)
-        most = logistic(logit + lift[:, None] * s + pull[:, None] * g * room[:, None])
+        k, s, g, d = rng.uniform(0, 0.35), rng.uniform(low, high), rng.uniform(0, 1, (2, 4)), rng.integers(2) * rng.uniform(0, 1, 4)
+        most = most_shown(s, g)
         shown = few + rng.choice([0.0, 1.0, rng.uniform()], (2, 4)) * (most - few)
         full = np.stack([np.maximum(gross - k * tax, 0.0), transaction]) * share * worn**d
         got = credit * np.log(max(k, 0.002) / float(w["commission_reference"])) - rent * s - (rents * g).sum() + (gain * d).sum()
