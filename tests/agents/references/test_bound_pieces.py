@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chengfang.agents.references import upper_bound
 from chengfang.agents.references.free_traffic import best_free
 from chengfang.agents.references.optimism import optimism, supply_goals, wear_kernel
 from chengfang.agents.references.order_terms import _best_commission
@@ -121,3 +122,9 @@ def test_no_random_plan_leaves_the_intervals(levers):
         market.step(np.clip(centre + 0.4 * RNG.standard_normal(centre.shape), -1, 1).astype(np.float32))
         assert (market.states["price_shock"] >= o.price[:, t] - 1e-5).all()
     market.close()
+
+
+def test_a_seed_has_the_same_bound_in_any_batch():
+    scenario, seeds = load_scenario("default"), np.arange(1_000_000, 1_000_003)
+    together, apart = (upper_bound(scenario, "whole_shop", 1, seeds, batch=size).value for size in (3, 1))
+    np.testing.assert_allclose(apart, together, rtol=1e-12)
