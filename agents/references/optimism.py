@@ -12,10 +12,15 @@ from scipy.optimize import brentq
 
 from ...envs import Market, Scenario
 from ...envs.market import layout as rows
+from .tiers import free_tiers, heat_shift
 
 SCENE_OF_LANE = np.arange(rows.CELLS) % rows.SCENES
 POOL_OF_LANE = np.arange(rows.CELLS) // rows.BLOCK
 LEAST_COMMISSION = 0.002
+MOST_CONCAVE = 1 / (6 * np.sqrt(3))                  # of a logistic, the largest -f''
+COMMISSION_POINTS = 20
+LUCK = 1.5                                           # how far free impressions of a tick, or of a few, may be from their mean
+SURPRISE = 1.3                                       # how far luck may carry what ads add up to beyond every auction won
 
 
 class Optimism(NamedTuple):
@@ -28,9 +33,13 @@ class Optimism(NamedTuple):
     price: np.ndarray            # (n, T, 4) shift of ln Z without our own share of voice
     click: np.ndarray            # (n, T, 48) CTR without user pressure, creatives at their freshest
     order_shift: np.ndarray      # (n, T) order logit of calendar and tier heat, beyond `base_shift`
-    reach: np.ndarray            # (n, T, 32) share of free opportunities that show the product, without spill-over of ad orders
-    reach_slope: np.ndarray      # (n, T, 32) most it grows per unit of quality that ad orders add
+    reach: np.ndarray            # (n, 2, 2, T, 32) most free opportunities that show the product, per opportunity: by lowest and
+                                 # highest supply of creators, without what ad orders add to the quality and with the most
+    room: np.ndarray             # (n, T, 2) most that ad orders add to the quality of both pools
+    fewest: np.ndarray           # (n, T, 32) least share shown, whatever a policy does
+    supply: np.ndarray           # (T, 2) lowest and highest supply of creators
     exposure: np.ndarray         # (n, T, 4) least exposure of the creative mix
+    wear: np.ndarray             # (T, T) least share of the exposure added in tick u (column) that tick t (row) still sees
     creative: np.ndarray         # (n, T) highest quality of the creative mix
     free_levers: tuple[str, ...]
 
@@ -69,43 +78,25 @@ def optimism(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.n
     traffic = cells[:, None, rows.TRAFFIC] * scene[..., SCENE_OF_LANE]
     if w["incremental"]:
         traffic[..., rows.AD:] *= (1 - w["cannibalisation"].astype(float))[SCENE_OF_LANE[rows.AD:]]
-    heat_shift = _heat_shift(w, heat, "tier_hot" in levers or "tier_trending" in levers or "tier_potential" in levers, per_day)
-    low, high = _quality_paths(w, merchants, cells, traffic, levers, ticks)
-    supply = _supply_at(float(w["lever_low"][rows.LEVER_COMMISSION_NATURAL] if "commission_natural" in levers
-                              else w["lever_default"][rows.LEVER_COMMISSION_NATURAL]), w, ticks)
-    fewest = _reach(w, cells, low, supply)
-    exposure = _least_exposure(w, merchants, traffic, fewest, levers, ticks)
+    order_shift = calendar[2] + heat_shift(w, cells, heat, calendar[2].max(-1), levers)
+    low, high = _quality_paths(w, merchants, cells, traffic, levers, np.ones((len(seeds), ticks, 2)))
+    least, most = (_supply_at(c, w, ticks) for c in commissions(w, levers)[[0, -1]])
+    fewest = _reach(w, cells, low, least) * float(bool(w["incremental"]))          # else all of them may be displaced
+    wear, start_wear = wear_kernel(w, levers, ticks)
+    exposure = _least_exposure(w, merchants, traffic, fewest, wear, start_wear)
     click, creative = _click(w, merchants, cells, exposure, levers)
-    _, high = _quality_paths(w, merchants, cells, traffic, levers, ticks, click)
-    reach = _reach(w, cells, high, np.zeros(ticks))
-    room = np.maximum(float(w["quality_limit"]) - high, 1e-6)
-    top = _reach(w, cells, np.full_like(high, float(w["quality_limit"])), np.zeros(ticks))
-    slope = (top - reach) / np.repeat(room, rows.BLOCK, axis=-1)
-    return Optimism(w, merchants, cells, traffic, price + calendar[1][..., None], click, calendar[2] + heat_shift, reach,
-                    np.maximum(slope, 0.0), exposure, creative, levers)
+    most_shown = _reach(w, cells, np.full_like(low, float(w["quality_limit"])), most)
+    signals = _best_signals(w, merchants, cells, traffic, levers, click, order_shift, fewest, most_shown)
+    _, high = _quality_paths(w, merchants, cells, traffic, levers, signals)
+    room = _room(w, merchants, cells, traffic, click, order_shift, high, levers)
+    reach = np.stack([np.stack([_reach(w, cells, q, s) for q in (high, high + room)], 1) for s in (least, most)], 1)
+    reach += _above_chord(w, reach, room, most - least)
+    return Optimism(w, merchants, cells, traffic, price + calendar[1][..., None], click, order_shift, reach, room, fewest,
+                    np.stack([least, most], 1), exposure, wear, creative, levers)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-x))
-
-
-def _heat_shift(w: np.void, heat: np.ndarray, free: bool, per_day: int) -> np.ndarray:
-    """(n, T) order logit of the tiers' heat: as it will be at the default mix, or the most any mixes can make of it.
-
-    sum_j m_j ln(h_j / m_j) <= ln sum_j h_j (Gibbs), and no mix loses less heat than the slowest ageing.
-    """
-    elasticity = float(w["heat_elasticity"])
-    if free:
-        keep, inflow = float(w["tier_keep"].max()), float(w["tier_inflow"])
-        total = np.empty_like(heat[..., 0])
-        total[:, 0] = heat[:, 0].sum(-1)
-        for t in range(1, heat.shape[1]):
-            total[:, t] = total[:, t - 1] * keep + inflow
-        return elasticity * np.log(total)
-    mix = np.exp(w["log_mix"].astype(float))
-    mix = mix / mix.sum()
-    warmth = np.clip(heat / np.maximum(mix, 1e-3), 0.05, 20)
-    return elasticity * (mix * (np.log(warmth) - w["log_warmth"].astype(float))).sum(-1)
 
 
 def _supply_at(commission: float, w: np.void, ticks: int) -> np.ndarray:
@@ -120,6 +111,34 @@ def _reach(w: np.void, cells: np.ndarray, quality: np.ndarray, supply: np.ndarra
     return _logistic(cells[:, None, rows.EXPOSURE, :rows.AD] + np.repeat(lift, rows.BLOCK, axis=-1))
 
 
+def _room(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, click: np.ndarray, order_shift: np.ndarray,
+          high: np.ndarray, levers: tuple[str, ...]) -> np.ndarray:
+    """(n, T, 2) most that ad orders can add to the quality index: every auction won, SURPRISE times the mean, up to the limit."""
+    from .order_terms import order_values
+    none = np.zeros(len(merchants))
+    _, orders = order_values(w, merchants, cells, levers, none, none, none, pools=(2,))
+    bought = (traffic * click * orders[:, None])[..., rows.AD:].sum(-1) * np.exp(np.maximum(order_shift, 0.0))
+    bought *= SURPRISE * (1 + float(w["boost_reach"])) / np.maximum(merchants["ad_orders_reference"].astype(float), 1e-6)[:, None]
+    added, room = np.maximum(w["spill_over"].astype(float), 0.0), np.zeros_like(high)
+    for t in range(1, high.shape[1]):
+        room[:, t] = (1 - float(w["quality_speed"])) * room[:, t - 1] + added * bought[:, t - 1, None]
+    return np.minimum(room, np.maximum(float(w["quality_limit"]) - high, 0.0))
+
+
+def spill_over(o: Optimism) -> np.ndarray:
+    """(n, 2) what one ad order adds to the quality index of both free pools; nothing where it would take away."""
+    per_order = np.maximum(o.constants["spill_over"].astype(float), 0.0)
+    return per_order / np.maximum(o.merchants["ad_orders_reference"].astype(float), 1e-6)[:, None]
+
+
+def _above_chord(w: np.void, reach: np.ndarray, room: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """(n, 1, 1, T, 32) how far the exposure probability can lie above its chords over supply and quality: nothing where it is
+    convex, up to logit 0; beyond, at most width^2 / 8 times the largest concavity of a logistic for each."""
+    wide = (w["influencer_lift"].astype(float) * width[:, None]) ** 2 + (w["quality_lift"].astype(float) * room) ** 2
+    concave = reach.max((1, 2), keepdims=True) > 0.5
+    return np.where(concave, np.repeat(wide, rows.BLOCK, axis=-1)[:, None, None] / 8 * MOST_CONCAVE, 0.0)
+
+
 # a chord from 0 is a tangent at _TOUCH
 _TOUCH = brentq(lambda x: (np.tanh(x - 1) - np.tanh(-1.0)) / x - 1 / np.cosh(x - 1) ** 2, 1.2, 2.0)
 _CHORD = (np.tanh(_TOUCH - 1) - np.tanh(-1.0)) / _TOUCH     # pyright: ignore  (brentq may return two things, but not here)
@@ -131,17 +150,16 @@ def signal_envelope(ratio: np.ndarray) -> np.ndarray:
     return np.where(x < _TOUCH, np.tanh(-1.0) + _CHORD * x, np.tanh(np.maximum(x, _TOUCH) - 1))    # pyright: ignore
 
 
-def _quality_paths(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...], ticks: int,
-                   click: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest quality index of both free pools, (n, T, 2), without what ad orders add."""
-    n, limit, speed, zeta = len(merchants), float(w["quality_limit"]), float(w["quality_speed"]), float(w["refund_penalty"])
-    signals = np.ones((n, ticks, 2)) if click is None else _best_signals(w, merchants, cells, traffic, levers, click)
+def _quality_paths(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...],
+                   signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest quality index of both free pools, (n, T, 2), without what ad orders add; signals (n, T, 2): highest."""
+    limit, speed, zeta = float(w["quality_limit"]), float(w["quality_speed"]), float(w["refund_penalty"])
     least, most = _refund_risk(w, cells, traffic, levers)
     better = np.maximum(merchants["risk_reference"] - least, 0.0)[:, None]
     worse = np.maximum(most - merchants["risk_reference"], 0.0)[:, None]
-    low, high = np.empty((n, ticks, 2)), np.empty((n, ticks, 2))
+    low, high = np.empty_like(signals), np.empty_like(signals)
     low[:, 0] = high[:, 0] = merchants["start_quality"].astype(float)
-    for t in range(1, ticks):
+    for t in range(1, signals.shape[1]):
         down = low[:, t - 1] + speed * (np.tanh(-1.0) - low[:, t - 1]) - zeta * worse
         up = high[:, t - 1] + speed * (signals[:, t - 1] - high[:, t - 1]) + zeta * better
         low[:, t], high[:, t] = np.clip(down, -limit, limit), np.clip(up, -limit, limit)
@@ -159,7 +177,7 @@ def _refund_risk(w: np.void, cells: np.ndarray, traffic: np.ndarray, levers: tup
     tier = w["tier_refund"].astype(float)
     mix = np.exp(w["log_mix"].astype(float))
     mean = float((tier * mix).sum() / mix.sum())
-    least, most = least + (tier.min() if "tier_hot" in levers else mean), most + (tier.max() if "tier_hot" in levers else mean)
+    least, most = least + (tier.min() if free_tiers(levers) else mean), most + (tier.max() if free_tiers(levers) else mean)
     deep = float(w["refund_depth"]) * (float(w["depth_max"]) if any(x.startswith(("coupon", "tilt")) for x in levers)
                                        else float(w["lever_default"][rows.LEVER_COUPON]))
     orders = traffic.mean(1) * _logistic(cells[:, rows.CLICK]) * _logistic(cells[:, rows.ORDER])
@@ -183,43 +201,57 @@ def _mixed_risk(orders: np.ndarray, risk: np.ndarray, sign: float) -> np.ndarray
 
 
 def _best_signals(w: np.void, merchants: np.ndarray, cells: np.ndarray, traffic: np.ndarray, levers: tuple[str, ...],
-                  click: np.ndarray) -> np.ndarray:
-    """(n, T, 2) most the content and the GPM signal can be, by the concave envelope at their highest mean."""
-    from .order_terms import most_worth
+                  click: np.ndarray, order_shift: np.ndarray, fewest: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """(n, T, 2) most the content and the GPM signal can be, by the concave envelope at their highest mean.
+
+    A smoothed ratio is a mean of the ticks' ratios, and what has been shown weighs at most as much as if the most had been shown
+    until now, and the fewest now.
+    """
+    from .order_terms import most_worth, shift_ratio
     n, ticks = traffic.shape[:2]
-    exposed = traffic[..., :rows.AD] * _logistic(cells[:, None, rows.EXPOSURE, :rows.AD])
-    worth = np.concatenate([np.ones((n, rows.BLOCK)), most_worth(w, cells, levers)[:, rows.BLOCK:rows.AD]], 1)
+    free, transaction = slice(rows.AD), slice(rows.BLOCK, rows.AD)
+    per_click, logit = most_worth(w, cells, levers)
+    lift = shift_ratio(cells[:, None, rows.ORDER], np.maximum(logit, cells[:, rows.ORDER])[:, None], order_shift[..., None])
+    worth = np.ones((n, ticks, rows.AD))
+    worth[..., transaction] = (per_click[:, None] * lift)[..., transaction]
     reference = np.stack([merchants["ctr_reference"], merchants["gpm_reference"]], 1).astype(float)
     shape = (n, ticks, 2, rows.BLOCK)
-    top = (exposed * click[..., :rows.AD] * worth[:, None]).reshape(shape).sum(-1)
+    exposed = traffic[..., free] * _logistic(cells[:, None, rows.EXPOSURE, free])
+    top = (exposed * click[..., free] * worth).reshape(shape).sum(-1)
     ratio = top / np.maximum(exposed.reshape(shape).sum(-1) * reference[:, None], 1e-12)
-    ratio = np.maximum.accumulate(np.maximum(ratio, 1.0 / np.array([w["ctr_factor"], w["gpm_factor"]], float)), axis=1)
+    few, many = ((traffic[..., free] * x).reshape(shape).sum(-1) for x in (fewest, most))
+    keep, past = float(w["smooth_keep"]), np.ones((n, 2))
+    now = np.broadcast_to(1.0 / np.array([w["ctr_factor"], w["gpm_factor"]], float), (n, 2)).copy()
+    for t in range(ticks):
+        weight = keep * past / np.maximum(keep * past + (1 - keep) * few[:, t] / LUCK, 1e-300)
+        now = np.maximum(ratio[:, t], weight * now + (1 - weight) * ratio[:, t])
+        ratio[:, t], past = now, keep * past + (1 - keep) * many[:, t] * LUCK
     return signal_envelope(ratio)
 
 
-def _least_exposure(w: np.void, merchants: np.ndarray, traffic: np.ndarray, reach: np.ndarray, levers: tuple[str, ...],
-                    ticks: int) -> np.ndarray:
-    """(n, T, 4) exposure of the creative mix by free impressions alone, refreshed as early as the lever allows."""
-    shown = (traffic[..., :rows.AD] * reach).reshape(len(merchants), ticks, 2 * rows.SEGMENTS, rows.SCENES).sum(2)
-    if not w["incremental"]:
-        shown = np.zeros_like(shown)               # all of them may be displaced
-    seen = shown / merchants["audience_scene"].astype(float)[:, None]
-    left = 1 - float(w["creative_mix_share"])
-    if "creative" not in levers:
-        arrivals = refreshes(w, levers, ticks)
-        exposure = np.empty_like(seen)
-        now = np.full(seen[:, 0].shape, float(w["start_exposure"]))
-        for t in range(ticks):
-            exposure[:, t] = now
-            now = (now + seen[:, t]) * (left if arrivals[t] else 1.0)
-        return exposure
-    # what was seen u ticks ago has lived through at most so many arrivals, whenever the policy lets them fall
-    first, gap = _refresh_ticks(w, levers)
-    earlier = np.arange(ticks)[:, None] - np.arange(ticks)                                     # (t, u)
-    so_far = np.maximum(np.floor((np.arange(ticks) - first) / gap) + 1, 0)[:, None]
-    lived = np.minimum(np.floor((earlier - 1) / gap) + 1, so_far)
-    weight = np.where(earlier > 0, left ** np.maximum(lived, 0), 0.0)
-    return np.einsum("tu,nus->nts", weight, seen) + float(w["start_exposure"]) * left ** so_far
+def _least_exposure(w: np.void, merchants: np.ndarray, traffic: np.ndarray, reach: np.ndarray, wear: np.ndarray,
+                    start_wear: np.ndarray) -> np.ndarray:
+    """(n, T, 4) exposure of the creative mix by the fewest free impressions alone, refreshed as early as the lever allows."""
+    shape = (*traffic.shape[:2], 2 * rows.SEGMENTS, rows.SCENES)
+    seen = (traffic[..., :rows.AD] * reach).reshape(shape).sum(2) / merchants["audience_scene"].astype(float)[:, None]
+    return np.einsum("tu,nus->nts", wear, seen) + float(w["start_exposure"]) * start_wear[:, None]
+
+
+def wear_kernel(w: np.void, levers: tuple[str, ...], ticks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least share of the exposure added in tick u that tick t still sees, (T, T), 0 for u >= t; and of the exposure at the start.
+
+    Each creative that arrives takes its share away. Where refreshing is a lever, what was seen u ticks ago has lived through at
+    most so many arrivals, whenever the policy lets them fall; none is rejected.
+    """
+    left, at = 1 - float(w["creative_mix_share"]), np.arange(ticks)
+    if "creative" in levers:
+        first, gap = _refresh_ticks(w, levers)
+        so_far = np.maximum(np.floor((at - first) / gap) + 1, 0)
+        lived = np.minimum(np.floor((at[:, None] - at - 1) / gap) + 1, so_far[:, None])
+    else:
+        so_far = np.concatenate([[0], np.cumsum(refreshes(w, levers, ticks))])[:-1]
+        lived = so_far[:, None] - so_far
+    return np.where(at[:, None] > at, left ** np.maximum(lived, 0.0), 0.0), left**so_far
 
 
 def _refresh_ticks(w: np.void, levers: tuple[str, ...]) -> tuple[int, int]:
@@ -285,39 +317,21 @@ def _click(w: np.void, merchants: np.ndarray, cells: np.ndarray, exposure: np.nd
     return _logistic(cells[:, None, rows.CLICK] + appeal[..., SCENE_OF_LANE] + lift), quality
 
 
-COMMISSION_GRID = np.linspace(0.0, 1.0, 13)          # of the largest commission on natural orders
-SUPPLY_POINTS = 25
+def commissions(w: np.void, levers: tuple[str, ...]) -> np.ndarray:
+    """(C,) commissions on natural orders to choose from, rising; COMMISSION_SLACK covers what lies between them."""
+    row = rows.LEVER_COMMISSION_NATURAL
+    if "commission_natural" not in levers:
+        return w["lever_default"][row:row + 1].astype(float)
+    low, high = float(w["lever_low"][row]), float(w["lever_high"][row])
+    grid = np.geomspace(LEAST_COMMISSION, max(high, LEAST_COMMISSION), COMMISSION_POINTS)
+    return np.unique(np.concatenate([[low], grid[grid > low]]))
 
 
-def supply_values(o: Optimism, natural: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Worth of natural traffic (n,) under the best course of the commission on natural orders, and the most supply multiplies
-    exposure by, (n, 2).
+def supply_goals(w: np.void, rates: np.ndarray) -> tuple[np.ndarray, float]:
+    """(C,) supply that each commission leads to, and how far max_k (a goal(k) - b k) can lie above the best of them, per a.
 
-    Supply follows ln(commission / reference) and multiplies exposure; a dynamic program over it. Its value is convex in supply,
-    so that linear interpolation between grid points is never too small.
-
-    Args:
-        natural: (commissions, n, T) worth of natural traffic at supply 0 when each commission of COMMISSION_GRID is paid.
+    In u = ln k it is a u - b e^u, whose curvature between two points around the best one is at most a times their ratio.
     """
-    w = o.constants
-    ticks, speed = natural.shape[2], float(w["influencer_speed"])
-    rates = COMMISSION_GRID * float(w["lever_high"][rows.LEVER_COMMISSION_NATURAL])
     goals = np.log(np.maximum(rates, LEAST_COMMISSION) / float(w["commission_reference"]))
-    grid = np.linspace(goals.min(), goals.max(), SUPPLY_POINTS)
-    nearest = np.abs(grid).argmin()
-    grid = grid - grid[nearest] * np.where(np.abs(np.arange(SUPPLY_POINTS) - nearest) < 1, 1.0, 0.0)      # 0 is a grid point
-    logit = o.cells[:, rows.EXPOSURE, :rows.AD].reshape(natural.shape[1], 2, -1).max(-1)
-    low, high = logit - 3.0, logit + 1.0
-    lift = w["influencer_lift"].astype(float)
-    shift = lift[:, None] * grid                                                        # (2, G)
-    at = np.where(shift[None] > 0, low[..., None], high[..., None])
-    growth = np.exp(shift) * (1 + np.exp(at)) / (1 + np.exp(at + shift))                # (n, 2, G)
-    value = np.zeros((natural.shape[1], SUPPLY_POINTS))
-    moved = grid[None] + speed * (goals[:, None] - grid[None])                          # (C, G)
-    below = np.clip(np.searchsorted(grid, moved, side="right") - 1, 0, SUPPLY_POINTS - 2)
-    part = np.clip((moved - grid[below]) / (grid[below + 1] - grid[below]), 0.0, 1.0)
-    for t in range(ticks - 1, -1, -1):
-        later = value[:, below] * (1 - part) + value[:, below + 1] * part               # (n, C, G)
-        now = natural[:, :, t].T[..., None] * growth[:, None, 0]
-        value = (now + later).max(1)
-    return value[:, nearest] * 1.003, growth.max(-1)
+    step = float(np.diff(goals).max(initial=0.0))
+    return goals, float(np.exp(step)) * step**2 / 8

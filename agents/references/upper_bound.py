@@ -15,7 +15,7 @@ import numpy as np
 from ...envs import Scenario, select_levers
 from ...envs.market import layout as rows
 from .ad_program import AdMarket, ad_market, program
-from .optimism import COMMISSION_GRID, Optimism, optimism, supply_values
+from .optimism import Optimism, commissions, optimism, spill_over
 from .order_terms import order_values, shift_ratio
 from .price_of_winning import auction_yield
 
@@ -39,9 +39,11 @@ class Bound(NamedTuple):
 class Cells(NamedTuple):
     """A market at given multipliers, fen."""
 
-    apart: np.ndarray          # (n,) worth of natural traffic that is bounded apart
-    free: np.ndarray           # (n, T, 16) worth of the other free traffic by segment and scene
-    value: np.ndarray          # (n, T, 16) worth of an ad impression
+    natural: np.ndarray        # (n, C, T, 16) worth of natural traffic if all of it were shown, by commission, segment and scene
+    transaction: np.ndarray    # (n, T, 16) the same of transaction traffic
+    worth: np.ndarray          # (n, T, 16) worth of an ad impression, spill-over left out
+    orders: np.ndarray         # (n, T, 16) orders it brings
+    value: np.ndarray          # (n, T, 16) its worth and the most that spill-over can add
 
 
 def upper_bound(scenario: Scenario, levers: "str | Sequence[str]", days: int, seeds: "np.ndarray | Sequence[int]",
@@ -156,7 +158,7 @@ class _Relaxed:
             traffic = _programs(self.ads, cells, kappa) + CUTS * np.maximum(bargain.max(1).sum(-1), 0.0)
         rounding = self._rounding * (settled + paid + lam)
         limits = lam * o.merchants["budget"] + nu * o.merchants["coupon_budget"]
-        return limits + traffic + cells.apart + rounding + (self._free_coupons(paid + nu) if self.couponing else 0.0)
+        return limits + traffic + rounding + (self._free_coupons(paid + nu) if self.couponing else 0.0)
 
     def _priced(self, key: list[np.ndarray]) -> Cells:
         if self._last is None or not all(np.array_equal(a, b) for a, b in zip(key, self._last[0], strict=True)):
@@ -186,46 +188,43 @@ def _rounding(o: Optimism) -> np.ndarray:
 def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -> Cells:
     """What free traffic and ad impressions are worth at these multipliers."""
     w, cells = o.constants, o.cells
-    click_worth, click_orders = order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu)
+    attraction = float(w["influencer_ad_lift"]) * (1 - o.click[..., rows.AD:].max(1))
+    click_worth, click_orders = order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu, attraction=attraction)
     highest = np.log(click_orders / (1 - click_orders))
     ratio = shift_ratio(cells[:, None, rows.ORDER], np.maximum(highest, cells[:, rows.ORDER])[:, None], o.order_shift[..., None])
     per_visit = o.traffic * o.click * ratio
-    exposed = per_visit[..., :rows.AD] * click_worth[:, None, :rows.AD]
-    if "commission_natural" in o.free_levers:
-        rates = [order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu, rate, (0,))[0][:, :rows.BLOCK]
-                 for rate in COMMISSION_GRID * float(w["lever_high"][rows.LEVER_COMMISSION_NATURAL])]
-        natural = np.stack([(per_visit[..., :rows.BLOCK] * worth[:, None] * o.reach[..., :rows.BLOCK]).sum(-1) for worth in rates])
-        apart, growth = supply_values(o, natural)
-        free = (exposed * o.reach)[..., rows.BLOCK:] * growth[:, None, 1:]
-    else:
-        apart, growth = np.zeros(len(settled)), np.ones((len(settled), 2))
-        free = (exposed * o.reach).reshape(*exposed.shape[:2], 2, rows.BLOCK).sum(2)
-    after = _spill_over(o, exposed * o.reach_slope, growth)
+    rates = commissions(w, o.free_levers)
+    worths = [order_values(w, o.merchants, cells, o.free_levers, settled, paid, nu, rate, (0,))[0][:, :rows.BLOCK]
+              for rate in rates]
+    natural = np.stack([per_visit[..., :rows.BLOCK] * worth[:, None] for worth in worths], 1)
+    transaction = per_visit[..., rows.BLOCK:rows.AD] * click_worth[:, None, rows.BLOCK:rows.AD]
     ad = slice(rows.AD, rows.CELLS)
-    value = o.click[..., ad] * ratio[..., ad] * (click_worth[:, None, ad] + click_orders[:, None, ad] * after[..., None])
-    return Cells(apart, free, value)
+    clicks = o.click[..., ad] * ratio[..., ad]
+    worth, orders = clicks * click_worth[:, None, ad], clicks * click_orders[:, None, ad]
+    after = _spill_over(o, np.stack([natural.max(1), transaction], 2))
+    return Cells(natural, transaction, worth, orders, worth + orders * after[..., None])
 
 
-def _spill_over(o: Optimism, slope: np.ndarray, growth: np.ndarray) -> np.ndarray:
-    """(n, T) worth of what one paid order adds to later free traffic, fen (design 2.8)."""
+def _spill_over(o: Optimism, worth: np.ndarray) -> np.ndarray:
+    """(n, T) most that one paid order adds to later free traffic, fen (design 2.8); worth (n, T, 2, 16) if all of it were shown."""
     w = o.constants
-    n, ticks = slope.shape[:2]
-    gains = slope.reshape(n, ticks, 2, rows.BLOCK).sum(-1) * growth[:, None]
-    keep, reference = 1 - float(w["quality_speed"]), np.maximum(o.merchants["ad_orders_reference"].astype(float), 1e-6)
-    after, worth = np.zeros((n, 2)), np.zeros((n, ticks))
+    n, ticks = worth.shape[:2]
+    grown = (o.reach[:, 1, 1] - o.reach[:, 1, 0]).reshape(worth.shape)
+    gains = (worth * grown).sum(-1) / np.maximum(o.room, 1e-9)
+    after, each = np.zeros((n, 2)), np.zeros((n, ticks))
     for t in range(ticks - 1, -1, -1):
-        worth[:, t] = (np.maximum(w["spill_over"].astype(float), 0.0) * after).sum(1) / reference
-        after = keep * after + gains[:, t]
-    return worth
+        each[:, t] = (spill_over(o) * after).sum(1)
+        after = (1 - float(w["quality_speed"])) * after + gains[:, t]
+    return each
 
 
 def _programs(ads: AdMarket, cells: Cells, price: np.ndarray) -> np.ndarray:
-    tired = cells.free * np.tile(ads.worn_click, rows.SEGMENTS)
     return np.array([program(
-        ads.auctions[i], ads.price[i], ads.worn_click[i], ads.worn_most[i], ads.price_most, ads.wear_keep, ads.pressure_most[i],
+        ads.auctions[i], ads.price[i], ads.worn_click[i], ads.worn_most[i], ads.price_most, ads.wear, ads.pressure_most[i],
         ads.pressure_usual[i], ads.audience_scene[i], ads.audience_segment[i], ads.pressure, ads.pressure_keep, ads.top_click[i],
-        ads.price_keep, ads.price_reaction, ads.boosts, ads.tables, ads.bends, ads.table_of_scene, cells.value[i], cells.free[i],
-        tired[i], price[i]) for i in range(len(price))])
+        ads.price_keep, ads.price_reaction, ads.boosts, ads.tables, ads.bends, ads.table_of_scene, ads.people[i], ads.fewest[i],
+        ads.reach[i], ads.supply, ads.supply_speed, ads.goals, ads.slack, ads.room[i], ads.spill[i], ads.quality_keep,
+        cells.worth[i], cells.orders[i], cells.natural[i], cells.transaction[i], price[i]) for i in range(len(price))])
 
 
 def _unworn(ads: AdMarket, value: np.ndarray, price: np.ndarray) -> np.ndarray:
@@ -249,7 +248,7 @@ def _variance(o: Optimism) -> np.ndarray:
     w = o.constants
     top = np.maximum(o.cells[:, rows.VALUE] * 1.1, 1.0)
     _, orders = order_values(w, o.merchants, o.cells, o.free_levers, np.ones(len(top)), np.zeros(len(top)), np.zeros(len(top)))
-    seen = np.concatenate([o.reach, np.ones_like(o.click[..., rows.AD:])], -1)
+    seen = np.concatenate([o.reach[:, 1, 1], np.ones_like(o.click[..., rows.AD:])], -1)
     bought = o.traffic * o.click * seen * orders[:, None] * np.exp(np.maximum(o.order_shift, 0.0))[..., None]
     luck = (bought * top[:, None] ** 2).sum((1, 2))
     by_group = (bought * top[:, None]).reshape(*bought.shape[:2], rows.POOLS, rows.SEGMENTS, rows.SCENES).sum(3)

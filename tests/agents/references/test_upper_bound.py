@@ -35,7 +35,7 @@ def linear_program(scenario, seeds):
         one, none = np.ones(1), np.zeros(1)
         settled = order_values(o.constants, merchant, cells, BIDDING, one, none, none)[0][0]
         net = order_values(o.constants, merchant, cells, BIDDING, one, merchant["roi_target"].astype(float), none)[0][0]
-        free = o.traffic[i, :, :rows.AD] * o.click[i, :, :rows.AD] * o.reach[i]
+        free = o.traffic[i, :, :rows.AD] * o.click[i, :, :rows.AD] * o.reach[i, 1, 0]
         base, slack = (free * settled[:rows.AD]).sum(), (free * net[:rows.AD]).sum()
         mu = (cells[0, rows.PRICE_MU, ad] + np.tile(o.price[i], rows.SEGMENTS))[..., None]
         sigma = cells[0, rows.PRICE_SIGMA, ad][:, None]
@@ -143,6 +143,6 @@ def test_optimism_is_kinder_than_what_happens():
         assert (market.states["price_shock"] >= o.price[:, tick] - 1e-5).all()
     reached = 1 / (1 + np.exp(-market.cells[:, rows.EXPOSURE, :rows.AD]
                               - np.repeat(market.world.constants[0]["quality_lift"] * market.states["quality"], rows.BLOCK, 1)))
-    room = o.reach[:, -1] + o.reach_slope[:, -1] * 0.2       # beyond what ad orders add by themselves
+    room = o.reach[:, 1, 1, -1]
     assert (reached <= room + 1e-6).all()
     assert ad_market(o).pressure_most[:, 1:].min() > 0
