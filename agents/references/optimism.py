@@ -181,8 +181,10 @@ def _refund_risk(w: np.void, cells: np.ndarray, traffic: np.ndarray, levers: tup
     deep = float(w["refund_depth"]) * (float(w["depth_max"]) if any(x.startswith(("coupon", "tilt")) for x in levers)
                                        else float(w["lever_default"][rows.LEVER_COUPON]))
     orders = traffic.mean(1) * _logistic(cells[:, rows.CLICK]) * _logistic(cells[:, rows.ORDER])
-    lift = float(w["quality_lift"].max()) * float(w["quality_limit"]) * min(1.0, traffic.shape[1] * float(w["quality_speed"]))
-    orders[:, :rows.AD] *= _logistic(cells[:, rows.EXPOSURE, :rows.AD] - lift)          # free traffic at its poorest
+    fall = float(w["quality_lift"].max()) * float(w["quality_limit"]) * min(1.0, traffic.shape[1] * float(w["quality_speed"]))
+    lowest = min(float(_supply_at(commissions(w, levers)[0], w, traffic.shape[1]).min()), 0.0)
+    poorest = np.repeat(w["influencer_lift"].astype(float) * lowest - fall, rows.BLOCK)
+    orders[:, :rows.AD] *= _logistic(cells[:, rows.EXPOSURE, :rows.AD] + poorest)
     if deep > 0:
         orders[:, rows.AD:] *= np.exp(cells[:, rows.RESPONSE, rows.AD:] * -np.expm1(-deep * float(w["coupon_rate"])))
     risk = cells[:, rows.REFUND]
