@@ -1,6 +1,7 @@
 """What knowing the merchant is worth: the same merchants under other lucks, shifts searched on some and judged on others."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from chengfang.agents import make_rule, plan_spec
 from chengfang.envs import load_scenario, select_levers
 from chengfang.experiments.evaluate import TEST_SEED, Setting, evaluate
 from chengfang.experiments.studies import run_study
-from chengfang.experiments.studies.knowing import Lucks, Search, Shifted, gains, know, search_shifts
+from chengfang.experiments.studies.knowing import TASKS, Lucks, Search, Shifted, gains, know, search_shifts
 
+ROOT = Path(__file__).resolve().parents[2]
 SCENARIO, LEVERS = load_scenario(), select_levers("bidding")
 RULE = make_rule("FixedBid", plan_spec(SCENARIO, LEVERS, 1), multiplier=0.05)       # far too little: there is something to find
 KEYS = np.array([3, 5, 11], np.uint64)
@@ -66,3 +68,10 @@ def test_the_study_writes_its_files(tmp_path):
     assert [row["figure"] for row in rows][:2] == ["rule", "gain of the informed rule"]
     assert {row["figure"] for row in rows} >= {f"shift of {name}" for name in LEVERS}
     assert f"{float(rows[0]['value']):.3f}" in text
+
+
+def test_the_docs_hold_the_committed_table():
+    text = (ROOT / "results" / "studies" / "knowing" / "results.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(TASKS)
+    assert "\n".join(lines) in (ROOT / "docs" / "learners.md").read_text(encoding="utf-8")
