@@ -25,7 +25,7 @@ from .outputs import Size, shown, spread, table, write_study
 from .paired import paired_mean
 from .pictures import knowing_figure
 
-TASKS = ("Bidding", "Coupon", "SuperPlan", "WholeShop")         # Allocation plays Bidding's market and rule
+TASKS = ("Bidding", "Allocation", "Coupon", "SuperPlan", "WholeShop")
 BEST = Path("results/benchmark/best")
 LUCK_SEED = 77
 
