@@ -1,8 +1,9 @@
-"""What knowing the merchant would be worth: the most that any policy could add to the best rule by suiting it to the merchant.
+"""What knowing the merchant would be worth to the best rule: an estimate of what there is to learn, not a limit.
 
 The same merchant is met with many lucks (shocks, traffic, orders drawn anew). A constant shift of the rule's levers is searched for
 each merchant over some of them and judged on others: what is left is knowledge of the merchant, free of the luck that a plan in
-hindsight is fitted to. A learner that shifts the same rule has to find out what this search is told.
+hindsight is fitted to. A learner that shifts the same rule has to find out what this search is told. The search is finite and its
+shifts are constant, so a policy may do better.
 """
 
 import contextlib
