@@ -180,7 +180,8 @@ def benchmark(
 def tune(
         rule: Annotated[str, typer.Argument(help="A rule's name.")],
         task: TaskOption = "Bidding",
-        steps: Annotated[str | None, typer.Option(help="Simulation budget in environment steps. Default: the learners'.")] = None,
+        steps: Annotated[str | None, typer.Option(help="Simulation budget in environment steps. Default: the learners', less "
+                                                     "what earlier studies used.")] = None,
         seed: Annotated[int, typer.Option(help="Seed of the sampler.", min=0)] = 0,
         out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study's log.")] = Path("results/tuning"),
         target: Annotated[Path | None, typer.Option("--target", help="The tuned.json to write into. Default: the shipped "
@@ -196,14 +197,12 @@ def tune(
     An interrupted study goes on where it stopped when the same command is given again.
     """
     from ..agents.rules.tuned import FILE
-    from .tune import default_budget, starts_for
+    from .tune import starts_for
     from .tune import tune as run
 
     with plain_errors():
-        days = find_task(task).days
-        budget = default_budget(days, _steps(steps, [""]).get(""))
         starts = starts_for(rule, task, leader or [], relative or [])
-        study = run(rule, task, seed=seed, folder=out, target=target or FILE, starts=starts, budget=budget, again=again,
+        study = run(rule, task, _steps(steps, [""]).get(""), seed, out, target or FILE, starts, again=again,
                     report=lambda text: console.print(text, highlight=False))
         console.print_json(data={name: study[name] for name in ("score", "score_default", "violation_rate", "parameters")})
 

@@ -18,13 +18,13 @@ from ..agents import RULES, make_rule, plan_spec
 from ..agents.rules.tuned import FILE, load_tuned, tuned_parameters
 from ..envs import Market, Task, dashboard, find_task, load_scenario, select_levers, short_name
 from ..envs.files import whole_file
+from .benchmark_config import load_benchmark
 from .evaluate import Setting, do_nothing
 from .manifest import code_version
 from .search_space import Range, same_rule, search_space
 from .statistics import iqm
 
 SEARCH_SEED, CHECK_SEED = 2_000_000, 3_000_000          # first streams; the split is the training one
-STEPS = {1: 6_000_000, 7: 20_000_000, 28: 20_000_000}   # environment steps per rule, by days: the learners' budgets
 
 
 class Budget(NamedTuple):
@@ -81,7 +81,8 @@ def tune(rule: str, task: str, steps: int | None = None, seed: int = 0, folder: 
 
     Args:
         rule, task: names.
-        steps: environment steps of the study; default: the learners' budget on this task.
+        steps: environment steps of the study; default: what the best funded learner of the benchmark trains on here, less what
+        earlier studies of the rule have used.
         seed: of the sampler.
         folder: gets `<task>-<rule>.csv`, the trials that improved and the finalists; while running, `.part` holds every trial,
         from which
@@ -89,7 +90,7 @@ def tune(rule: str, task: str, steps: int | None = None, seed: int = 0, folder: 
         target: the tuned.json to write into.
         starts: settings to try first, beside the defaults; the search starts from the best of them.
         budget: all of it; `steps` is ignored then.
-        again: study once more, starting from what was found last time.
+        again: study once more, starting from what was found last time; kept is the better of both on the check merchants.
 
     Returns:
         The study as kept: parameters, score, score of the defaults, facts.
@@ -104,41 +105,67 @@ def tune(rule: str, task: str, steps: int | None = None, seed: int = 0, folder: 
     if done and not again:
         return done
     setting = Setting(load_scenario(found.scenario), select_levers(found.levers), found.days, "train")
-    budget = budget or default_budget(found.days, steps)
-    twin = same_rule(name, setting.levers)
-    if twin:
-        study = tune(twin, task, steps, seed, folder, target, starts, budget, again, report) | {"same_as": twin}
-    else:
-        before = [done["parameters"]] if done else []
-        study = _study(name, found, setting, budget, seed, folder, [*before, *(starts or [])], report)
+    played = same_rule(name, setting.levers) or name
+    twin = load_tuned(target).get(label, {}).get(played) if played != name else None
+    budget = budget or default_budget(task, steps, spent(done))
+    before = [known["parameters"] for known in (done, twin) if known]
+    study = _study(name, played, found, setting, budget, seed, folder, [*before, *(starts or [])], report)
+    study = study | {"steps_in_all": spent(done) + budget.steps} | ({"same_as": played} if played != name else {})
+    if done and _same_check(done, study) and done["score"] > study["score"]:
+        report(f"{label} {name}: what was found before, {done['score']:.4f}, stays")
+        study = done | {"steps_in_all": study["steps_in_all"]}
     _keep(target, label, name, study)
     return study
 
 
-def default_budget(days: int, steps: int | None = None) -> Budget:
-    """The learners' budget for a task of so many days; longer tasks use fewer merchants a trial."""
-    steps = STEPS.get(days, STEPS[28]) if steps is None else steps
-    return Budget(steps) if days == 1 else Budget(steps, merchants=(128, 384), check=512)
+def spent(study: dict[str, Any] | None) -> int:
+    """Environment steps of a rule's kept study and of those it went on from."""
+    return study.get("steps_in_all", study["steps"]) if study else 0
 
 
-def _study(name: str, task: Task, setting: Setting, budget: Budget, seed: int, folder: Path, starts: list[dict[str, float]],
-           report: Callable[[str], None]) -> dict[str, Any]:
-    space = search_space(name, setting.levers, bool(setting.scenario.traffic.events))
+def learner_steps(task: str) -> int:
+    """Environment steps that the best funded learner of the shipped benchmark trains on: the budget of every rule."""
+    return max(learner.steps for learner in load_benchmark().tasks[short_name(find_task(task))].learners.values())
+
+
+def default_budget(task: str, steps: int | None = None, before: int = 0) -> Budget:
+    """The learners' budget on a task less what was used `before`; long tasks use fewer merchants a trial.
+
+    Raises:
+        ValueError: if nothing is left of it.
+    """
+    if steps is None:
+        steps = learner_steps(task) - before
+        if steps <= 0:
+            raise ValueError(f"the rule was tuned with {before} steps on {short_name(find_task(task))}, no fewer than its learners "
+                             "train on; --steps gives it more")
+    return Budget(steps) if find_task(task).days == 1 else Budget(steps, merchants=(128, 384), check=512)
+
+
+def _same_check(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether the scores of two studies are of the same merchants in the same market."""
+    return all(one[key] == other[key] for key in ("check_merchants", "first_seeds", "scenario_hash"))
+
+
+def _study(name: str, played: str, task: Task, setting: Setting, budget: Budget, seed: int, folder: Path,
+           starts: list[dict[str, float]], report: Callable[[str], None]) -> dict[str, Any]:
+    """Search the values of the rule `name`, which on these levers is the rule `played`."""
+    space = search_space(played, setting.levers, bool(setting.scenario.traffic.events))
     path = Path(folder) / f"{short_name(task)}-{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     log = TrialLog(path.with_name(path.name + ".part"), list(space))
-    defaults = {key: (RULES[name].common | RULES[name].defaults)[key] for key in space}
+    defaults = {key: (RULES[played].common | RULES[played].defaults)[key] for key in space}
     first = [defaults, *({key: start.get(key, value) for key, value in defaults.items()} for start in starts)]
     tried: list[Trial] = []
     best: list[Trial] = []
     for stage, number in enumerate(_trials(budget, setting)):
-        field = Field(setting, name, SEARCH_SEED + stage * 100_000, budget.merchants[stage])
+        field = Field(setting, played, SEARCH_SEED + stage * 100_000, budget.merchants[stage])
         made = _search(space, first, field, number, budget.spread[stage], seed + stage, str(stage + 1), log, len(tried))
         tried += made
         best = sorted(made, key=lambda trial: -trial.value)
         report(f"{short_name(task)} {name} stage {stage + 1}: {best[0].value:.4f} of {number} trials; defaults {made[0].value:.4f}")
         first = [defaults, best[0].parameters]
-    field = Field(setting, name, CHECK_SEED, budget.check)
+    field = Field(setting, played, CHECK_SEED, budget.check)
     base = field.score(defaults)
     finals = [(t, log.scored(f"check {t.number}", t.parameters, field)) for t in best[:budget.finalists]]
     winner, figures = max(finals, key=lambda pair: pair[1]["score"])
