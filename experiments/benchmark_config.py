@@ -34,6 +34,15 @@ class Reference(BaseModel):
     options: dict[str, bool | int | float | str] = {}
 
 
+class Final(BaseModel):
+    """Agents that lie closer than `episodes` can tell apart, and how many held-out episodes they play instead."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    agents: list[str] = Field(min_length=1, description="rules and learners of the task")
+    episodes: int = Field(ge=2, le=100_000_000, description="the first ones are those that everybody plays")
+
+
 class TaskPlan(BaseModel):
     """Who plays a task."""
 
@@ -42,6 +51,7 @@ class TaskPlan(BaseModel):
     scenario: str | dict[str, Any] | None = Field(default=None, description="None: the task's own")
     days: int | None = Field(default=None, ge=1, le=90, description="None: the task's own")
     episodes: int | None = Field(default=None, ge=2, le=1_000_000, description="None: the benchmark's")
+    final: Final | None = Field(default=None, description="None: everybody plays as many episodes")
     rules: list[str] = []
     learners: dict[str, LearnerSettings] = {}
     references: dict[str, Reference] = {}
@@ -66,6 +76,8 @@ class TaskPlan(BaseModel):
         if wrong:
             raise ValueError(f"a learner is called {wrong[0]!r}; its name must be letters, digits, - and _, and not a rule's or a "
                              "reference's")
+        if self.final:
+            _known("agents in final", self.final.agents, (*self.rules, *self.learners))
         return self
 
 
@@ -98,9 +110,20 @@ class BenchmarkConfig(BaseModel):
             raise ValueError("each training seed is a whole number of at least 0 and is named once")
         return value
 
-    def held_out(self, task: str) -> int:
-        """Held-out episodes of a task, per agent and seed."""
-        return self.tasks[task].episodes or self.episodes
+    @model_validator(mode="after")
+    def _finals(self) -> "BenchmarkConfig":
+        for name, plan in self.tasks.items():
+            if plan.final and plan.final.episodes < self.held_out(name):
+                raise ValueError(f"tasks.{name}.final.episodes is {plan.final.episodes}; it must be at least the "
+                                 f"{self.held_out(name)} that everybody plays")
+        return self
+
+    def held_out(self, task: str, agent: str = "") -> int:
+        """Held-out episodes of a task, per seed; of one agent, which may be in its final, or of doing nothing there."""
+        plan = self.tasks[task]
+        if plan.final and agent in (*plan.final.agents, NOTHING):
+            return plan.final.episodes
+        return plan.episodes or self.episodes
 
     def scenario(self, task: str) -> Scenario:
         """The market a task is played in."""
@@ -167,7 +190,7 @@ def quick(config: BenchmarkConfig) -> BenchmarkConfig:
                     for agent, s in plan["learners"].items()}
         days = plan["days"] or find_task(name).days
         references = {agent: r for agent, r in plan["references"].items() if days == 1 or agent == NOTHING}
-        tasks[name] = plan | {"episodes": None, "learners": learners, "references": references}
+        tasks[name] = plan | {"episodes": None, "final": None, "learners": learners, "references": references}
     return validated_benchmark({"episodes": min(config.episodes, 16), "test_seed": config.test_seed, "seeds": config.seeds[:1],
                                 "tasks": tasks})
 
@@ -207,11 +230,14 @@ def plan_cells(config: BenchmarkConfig, tasks: "list[str] | None" = None, agents
 def _task_cells(config: BenchmarkConfig, task: str) -> list[Cell]:
     plan, spec = config.tasks[task], find_task(task)
     world = (config.scenario(task).model_dump(mode="json"), select_levers(spec.levers), plan.days or spec.days)
-    whole = (config.test_seed, config.held_out(task))
-    cells = [Cell(task, NOTHING, "reference", 0, *world, {}, *whole)]
-    cells += [Cell(task, rule, "rule", 0, *world, {"rule": rule, "parameters": tuned_parameters(rule, task)}, *whole)
+
+    def whole(agent: str) -> tuple[int, int]:
+        return config.test_seed, config.held_out(task, agent)
+
+    cells = [Cell(task, NOTHING, "reference", 0, *world, {}, *whole(NOTHING))]
+    cells += [Cell(task, rule, "rule", 0, *world, {"rule": rule, "parameters": tuned_parameters(rule, task)}, *whole(rule))
               for rule in plan.rules]
-    cells += [Cell(task, name, "learner", seed, *world, resolved(settings).model_dump(mode="json"), *whole)
+    cells += [Cell(task, name, "learner", seed, *world, resolved(settings).model_dump(mode="json"), *whole(name))
               for name, settings in plan.learners.items() for seed in config.seeds]
     for name, reference in plan.references.items():
         if name != NOTHING:

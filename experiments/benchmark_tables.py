@@ -81,12 +81,30 @@ def headroom_table(rows: list[Summary]) -> str:
 
 def left_out(rows: list[Summary]) -> str:
     """Which episodes the references and the shares do without; `rows` are of one task, empty if they do without none."""
-    return " ".join(text for text in (_covered(rows), _idle_left_out(rows)) if text)
+    return " ".join(text for text in (_finalists(rows), _covered(rows), _idle_left_out(rows)) if text)
+
+
+def finalists(rows: list[Summary]) -> list[Summary]:
+    """The rules and learners of one task that play more episodes than the others, because they lie close."""
+    usual = usual_episodes(rows)
+    return [row for row in rows if row.kind != "reference" and row.episodes > usual]
+
+
+def usual_episodes(rows: list[Summary]) -> int:
+    """Held-out episodes that every rule and learner of one task plays; those of the references if there are no others."""
+    return min((row.episodes for row in rows if row.kind != "reference"), default=max(row.episodes for row in rows))
+
+
+def _finalists(rows: list[Summary]) -> str:
+    names = [row.agent for row in finalists(rows)]
+    counts = sorted({f"{row.episodes:,}" for row in finalists(rows)})
+    return (f"{', '.join(names)} lie closer than {usual_episodes(rows):,} held-out episodes can tell apart and play "
+            f"{' to '.join(counts)}, the others the first {usual_episodes(rows):,} of them.") if names else ""
 
 
 def _covered(rows: list[Summary]) -> str:
     """References cost much to find and may speak of the first episodes alone."""
-    most = max(row.episodes for row in rows)
+    most = usual_episodes(rows)
     parts = [f"{row.episodes:,} ({row.agent})" for row in rows if row.kind == "reference" and row.episodes < most]
     return (f"References are known for the first {', '.join(parts)} of {most:,} episodes; shares are taken there, "
             "scores over all.") if parts else ""

@@ -54,14 +54,20 @@ def bootstrap_iqm(runs: np.ndarray, seed: int = 0, resamples: int = RESAMPLES, c
 def weighted_iqm(runs: np.ndarray) -> "Callable[[np.ndarray, np.ndarray], float]":
     """The IQM of (runs, episodes) as a function of how often each run and each episode is counted; sorted only once."""
     order = np.argsort(runs, axis=None, kind="stable")
-    values, (run, episode) = runs.ravel()[order], np.divmod(order, runs.shape[1])
-    return lambda of_run, of_episode: float(_middle_mean(values, run, episode, of_run, of_episode))
+    values = runs.ravel()[order]
+    run, episode = (part.astype(np.int32) for part in np.divmod(order, runs.shape[1]))
+    return lambda of_run, of_episode: float(_middle_mean(values, run, episode, of_run, _small(of_episode),
+                                                         int(of_run.sum()) * int(of_episode.sum())))
+
+
+def _small(counts: np.ndarray) -> np.ndarray:
+    """The same counts in bytes, if they fit: a million of them stay in the cache, where a pass is five times as fast."""
+    return counts.astype(np.uint8) if counts.max(initial=0) < 256 else counts
 
 
 @njit(cache=True)
-def _middle_mean(values, run, episode, of_run, of_episode):
-    """Mean of the middle half of sorted values, each counted of_run * of_episode times."""
-    total = of_run.sum() * of_episode.sum()
+def _middle_mean(values, run, episode, of_run, of_episode, total):
+    """Mean of the middle half of sorted values, each counted of_run * of_episode times, `total` times together."""
     low, high = 0.25 * total, 0.75 * total
     upper, found = 0.0, 0.0
     for i in range(values.size):

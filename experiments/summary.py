@@ -99,6 +99,12 @@ def known_episodes(results: list[AgentResult], task: str) -> int:
     return min(result.episodes for result in results if result.task == task)
 
 
+def common_episodes(*tables: np.ndarray) -> list[np.ndarray]:
+    """(runs, episodes) tables of agents, cut to the first episodes that all of them played."""
+    count = min(table.shape[1] for table in tables)
+    return [table[:, :count] for table in tables]
+
+
 def _mean(values: np.ndarray | None) -> float | None:
     return None if values is None or not np.isfinite(values).all() else float(values.mean())
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .results import AgentResult
 from .statistics import Interval, paired_gain
-from .summary import Summary, best, relative_score
+from .summary import Summary, best, common_episodes, relative_score
 
 SHARE_BARS = {"Bidding": 0.90, "Allocation": 0.90, "Coupon": 0.90, "SuperPlan": 0.85, "WholeShop": 0.85}
 SHARE_BAR = 0.85                # of the clairvoyant's gain over doing nothing, on a task that is not listed
@@ -61,7 +61,7 @@ def gain_over_rule(task: str, rows: list[Summary], results: list[AgentResult]) -
     if not learner or not rule:
         return None
     found = {r.agent: r for r in results if r.task == task}
-    return paired_gain(relative_score(found[learner.agent]), relative_score(found[rule.agent]))
+    return paired_gain(*common_episodes(relative_score(found[learner.agent]), relative_score(found[rule.agent])))
 
 
 def beats_bar(apart: str) -> Bar:

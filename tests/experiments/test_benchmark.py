@@ -72,6 +72,22 @@ def test_rows_are_one_per_task_and_agent(finished):
         ("Coupon", "PID", "rule", 1, 8), ("Coupon", "FixedBid", "rule", 1, 8)}
 
 
+def test_finalists_play_more_episodes_and_the_rest_is_as_without_a_final(finished, tmp_path):
+    _, folder, _ = finished
+    final = {"tasks": {"Bidding": {"learners": {"PPO": PPO}, "final": {"agents": ["PPO", "PID"], "episodes": 24}}, "Coupon": None}}
+    made, _ = run(validated_benchmark(SMALL | final), tmp_path)
+    episodes = {row["agent"]: row["episodes"] for row in made.rows if row["task"] == "Bidding"}
+    assert episodes == {"PPO": 24, "PID": 24, "FixedBid": 8}
+    before, after = figures(folder / "cells"), figures(tmp_path / "cells")
+    for name, values in before.items():
+        for figure, old in values.items():
+            np.testing.assert_array_equal(old, after[name][figure][:len(old)], err_msg=f"{name} {figure}")
+    text = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "lie closer than 8 held-out episodes can tell apart and play 24, the others the first 8 of them." in text
+    assert "8 held-out episodes (P" in (tmp_path / "results.tex").read_text(encoding="utf-8")
+    assert (tmp_path / "report.html").is_file()
+
+
 def test_manifest_says_what_made_it(finished):
     config, folder, _ = finished
     data = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -372,6 +388,8 @@ def test_a_learner_is_trained_again_when_its_rule_is_tuned_anew(monkeypatch):
     ({"tasks": {"Bidding": {"references": {"clairvoyant": {"options": {"depth": 1}}}}}}, "unknown options of clairvoyant depth"),
     ({"tasks": {"Bidding": {"learners": {"PID": PPO}, "rules": ["PID"]}}}, "a learner is called 'PID'"),
     ({"tasks": {"Bidding": {"learners": {"../x": PPO}}}}, "a learner is called '../x'"),
+    ({"tasks": {"Bidding": {"final": {"agents": ["PIDD"], "episodes": 24}}}}, "unknown agents in final PIDD; allowed are"),
+    ({"tasks": {"Bidding": {"final": {"agents": ["PID"], "episodes": 4}}}}, "tasks.Bidding.final.episodes is 4"),
     ({"tasks": {"Bidding": {"surprise": 1}}}, "tasks.Bidding.surprise is 1"),
     ({"tasks": {"Bidding": 3}}, "tasks.Bidding is 3"),
     ({"defaults": 3}, "defaults is 3"),
