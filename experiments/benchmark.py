@@ -203,11 +203,16 @@ def collect(cells: list[Cell], found: dict[str, CellResult]) -> list[AgentResult
         if agent == NOTHING or (task, NOTHING) not in whole:
             continue
         nothing = {name: values[0] for name, values in whole[task, NOTHING].items()}
-        count = figures["score"].shape[1]                      # references may speak of the first episodes only
+        usual = min((cell.episodes for cell in cells if cell.task == task and cell.kind != "reference"), default=None)
+        final = None
+        if usual and figures["score"].shape[1] > usual:        # of the final: others know the first episodes only
+            final = figures["score"] / np.maximum(nothing["score"], 1e-9)
+            figures = {name: values[:, :usual] for name, values in figures.items()}
+        count = figures["score"].shape[1]                      # references may speak of fewer
         clairvoyant, bound = (_padded(whole[task, name]["score"][0], count) if (task, name) in whole else None
                               for name in ("clairvoyant", "upper_bound"))
         results.append(AgentResult(task, agent, grouped[task, agent][0].kind, figures,
-                                   {name: values[:count] for name, values in nothing.items()}, clairvoyant, bound))
+                                   {name: values[:count] for name, values in nothing.items()}, clairvoyant, bound, final))
     return results
 
 

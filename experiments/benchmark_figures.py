@@ -9,7 +9,7 @@ from ..envs.files import whole_file
 from .ladder import ladder
 from .results import AgentResult
 from .statistics import Interval, Profile, performance_profile, probability_of_improvement
-from .summary import Summary, best, common_episodes, gain_shares, ranked
+from .summary import Summary, best, gain_shares, ranked
 from .verdicts import VIOLATION_BAR
 
 COLOURS = {"learner": "#c2410c", "rule": "#2563a8", "reference": "#6b7280"}
@@ -40,7 +40,7 @@ def improvements(task: str, rows: list[Summary], results: list[AgentResult]) -> 
         return []
     rules = [row.agent for row in ranked(rows) if row.task == task and row.kind == "rule"]
     score = found[learner.agent].figures["score"]
-    return [(rule, probability_of_improvement(*common_episodes(score, found[rule].figures["score"]))) for rule in rules]
+    return [(rule, probability_of_improvement(score, found[rule].figures["score"])) for rule in rules]
 
 
 def profiles(task: str, rows: list[Summary], results: list[AgentResult]) -> dict[str, Profile]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .ladder import NAMES, bound_gap, ladder
 from .summary import LEAST_GAIN, Summary, ranked
-from .verdicts import Verdict, bars_sentence, percent, risk_sentence, sentence
+from .verdicts import Verdict, bars_sentence, interval, percent, risk_sentence, sentence
 
 LEGEND = ("**score**: inter-quartile mean (IQM), over runs and held-out episodes, of settled GMV · min(1, (ROI/target)²), as "
           "a multiple of doing nothing on the same merchant and random numbers. **95 % CI**: bootstrap over runs and over "
@@ -84,27 +84,16 @@ def left_out(rows: list[Summary]) -> str:
     return " ".join(text for text in (_finalists(rows), _covered(rows), _idle_left_out(rows)) if text)
 
 
-def finalists(rows: list[Summary]) -> list[Summary]:
-    """The rules and learners of one task that play more episodes than the others, because they lie close."""
-    usual = usual_episodes(rows)
-    return [row for row in rows if row.kind != "reference" and row.episodes > usual]
-
-
-def usual_episodes(rows: list[Summary]) -> int:
-    """Held-out episodes that every rule and learner of one task plays; those of the references if there are no others."""
-    return min((row.episodes for row in rows if row.kind != "reference"), default=max(row.episodes for row in rows))
-
-
 def _finalists(rows: list[Summary]) -> str:
-    names = [row.agent for row in finalists(rows)]
-    counts = sorted({f"{row.episodes:,}" for row in finalists(rows)})
-    return (f"{', '.join(names)} lie closer than {usual_episodes(rows):,} held-out episodes can tell apart and play "
-            f"{' to '.join(counts)}, the others the first {usual_episodes(rows):,} of them.") if names else ""
+    found = [row for row in rows if row.final]
+    names = ", ".join(f"{row.agent} {interval(row.final, 4)}" for row in found if row.final)
+    return (f"The table is of the first {found[0].episodes:,} episodes, whose merchants differ from others by more than the best "
+            f"agents do from each other; so these play on in a final of {found[0].final_episodes:,}: {names}.") if found else ""
 
 
 def _covered(rows: list[Summary]) -> str:
     """References cost much to find and may speak of the first episodes alone."""
-    most = usual_episodes(rows)
+    most = max(row.episodes for row in rows)
     parts = [f"{row.episodes:,} ({row.agent})" for row in rows if row.kind == "reference" and row.episodes < most]
     return (f"References are known for the first {', '.join(parts)} of {most:,} episodes; shares are taken there, "
             "scores over all.") if parts else ""

@@ -28,6 +28,9 @@ class AgentResult(NamedTuple):
     bound: np.ndarray | None
     """Certified upper bound on the expected score, (episodes,), CNY; None where the task has none."""
 
+    final: np.ndarray | None = None
+    """Score over that of doing nothing in every episode of the task's final, (seeds, more episodes); None for who is not in it."""
+
     @property
     def runs(self) -> int:
         """Number of training seeds, or 1."""

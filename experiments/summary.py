@@ -13,6 +13,7 @@ from .statistics import Interval, bootstrap_iqm, iqm
 LEAST_GAIN = 1e-3       # of doing nothing: where a reference gains less, a share of its gain says nothing
 SUMMARY = ("task", "agent", "kind", "seeds", "episodes", "iqm", "ci_low", "ci_high", "violation_rate", "mean_shortfall",
            "budget_use", "share_of_clairvoyant", "share_of_bound")
+FINAL = ("final_episodes", "final_iqm", "final_ci_low", "final_ci_high")       # and these, of the agents in a task's final
 
 
 class Share(NamedTuple):
@@ -46,6 +47,8 @@ class Summary(NamedTuple):
     run_violations: tuple[float | None, ...]
     common: Interval            # as `score`, on the first `common_episodes`: those that all references of the task know
     common_episodes: int
+    final: Interval | None = None       # as `score`, on all episodes of the task's final; None for who is not in it
+    final_episodes: int = 0
 
 
 def relative_score(result: AgentResult) -> np.ndarray:
@@ -86,7 +89,9 @@ def summarise(result: AgentResult, common: int | None = None) -> Summary:
         None if settled is None else _mean(settled - result.nothing["settled_gmv"]), _mean(result.figures.get("coupon_cost")),
         tuple(iqm(run) for run in relative),
         tuple(None if violated is None else _mean(violated[run]) for run in range(result.runs)),
-        score if count == result.episodes else bootstrap_iqm(relative[:, :count], common=True), count)
+        score if count == result.episodes else bootstrap_iqm(relative[:, :count], common=True), count,
+        None if result.final is None else bootstrap_iqm(result.final, common=True),
+        0 if result.final is None else result.final.shape[1])
 
 
 def summarise_all(results: list[AgentResult]) -> list[Summary]:
@@ -97,12 +102,6 @@ def summarise_all(results: list[AgentResult]) -> list[Summary]:
 def known_episodes(results: list[AgentResult], task: str) -> int:
     """How many episodes all agents of a task have in common: references cost much and may know the first ones alone."""
     return min(result.episodes for result in results if result.task == task)
-
-
-def common_episodes(*tables: np.ndarray) -> list[np.ndarray]:
-    """(runs, episodes) tables of agents, cut to the first episodes that all of them played."""
-    count = min(table.shape[1] for table in tables)
-    return [table[:, :count] for table in tables]
 
 
 def _mean(values: np.ndarray | None) -> float | None:
@@ -140,7 +139,7 @@ def summary_rows(results: list[AgentResult]) -> list[dict[str, Any]]:
 def plain_row(row: Summary) -> dict[str, Any]:
     """A row of `summary.json`."""
     full = full_row(row)
-    return {name: full[name] for name in SUMMARY}
+    return {name: full[name] for name in (*SUMMARY, *(FINAL if row.final else ()))}
 
 
 def full_row(row: Summary) -> dict[str, Any]:
@@ -154,7 +153,8 @@ def full_row(row: Summary) -> dict[str, Any]:
             "iqm": row.score.value, "ci_low": row.score.low, "ci_high": row.score.high, "violation_rate": row.violation_rate,
             "mean_shortfall": row.mean_shortfall, "budget_use": row.budget_use, **shares,
             "highest_budget_use": row.highest_budget_use, "profit": row.profit, "settled_gmv": row.settled_gmv,
-            "incremental_gmv": row.incremental_gmv, "coupon_cost": row.coupon_cost}
+            "incremental_gmv": row.incremental_gmv, "coupon_cost": row.coupon_cost,
+            **dict(zip(FINAL, (row.final_episodes, *row.final) if row.final else (None,) * 4, strict=True))}
     return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in data.items()}
 
 

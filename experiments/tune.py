@@ -113,7 +113,7 @@ def tune(rule: str, task: str, steps: int | None = None, seed: int = 0, folder: 
     study = study | {"steps_in_all": spent(done) + budget.steps} | ({"same_as": played} if played != name else {})
     if done and _same_check(done, study) and done["score"] > study["score"]:
         report(f"{label} {name}: what was found before, {done['score']:.4f}, stays")
-        study = done | {"steps_in_all": study["steps_in_all"]}
+        study = done | {key: study[key] for key in ("steps_in_all", "score_default", "violation_rate_default")}
     _keep(target, label, name, study)
     return study
 

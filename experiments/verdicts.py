@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .results import AgentResult
 from .statistics import Interval, paired_gain
-from .summary import Summary, best, common_episodes, relative_score
+from .summary import Summary, best, relative_score
 
 SHARE_BARS = {"Bidding": 0.90, "Allocation": 0.90, "Coupon": 0.90, "SuperPlan": 0.85, "WholeShop": 0.85}
 SHARE_BAR = 0.85                # of the clairvoyant's gain over doing nothing, on a task that is not listed
@@ -41,12 +41,26 @@ def judge(task: str, rows: list[Summary], gain: Interval | None) -> Verdict:
         rows: summaries, of this and other tasks.
         gain: of the one over the other (`gain_over_rule`).
     """
-    learner, rule = best(rows, "learner", task), best(rows, "rule", task)
+    learner, rule = rivals(task, rows)
     apart = ""
     if learner and rule:
-        one, two = learner.score, rule.score
+        one, two = compared(learner, rule)
         apart = "above" if one.low > two.high else "below" if one.high < two.low else "overlap"
     return Verdict(task, learner, rule, apart, gain, [beats_bar(apart), *bars(learner)] if learner else [])
+
+
+def rivals(task: str, rows: list[Summary]) -> tuple[Summary | None, Summary | None]:
+    """The best learner of a task and its best rule: of those in the final, if both have somebody there."""
+    mine = [row for row in rows if row.task == task]
+    finalists = [row for row in mine if row.final]
+    learner, rule = (max((row for row in finalists if row.kind == kind), key=lambda row: row.final or row.score, default=None)
+                     for kind in ("learner", "rule"))
+    return (learner, rule) if learner and rule else (best(mine, "learner"), best(mine, "rule"))
+
+
+def compared(learner: Summary, rule: Summary) -> tuple[Interval, Interval]:
+    """The scores that decide between two rivals: of the final, if both are in it."""
+    return (learner.final, rule.final) if learner.final and rule.final else (learner.score, rule.score)
 
 
 def gain_over_rule(task: str, rows: list[Summary], results: list[AgentResult]) -> Interval | None:
@@ -57,11 +71,13 @@ def gain_over_rule(task: str, rows: list[Summary], results: list[AgentResult]) -
         rows: summaries, of this and other tasks.
         results: the results they were made of.
     """
-    learner, rule = best(rows, "learner", task), best(rows, "rule", task)
+    learner, rule = rivals(task, rows)
     if not learner or not rule:
         return None
-    found = {r.agent: r for r in results if r.task == task}
-    return paired_gain(*common_episodes(relative_score(found[learner.agent]), relative_score(found[rule.agent])))
+    one, two = (next(r for r in results if (r.task, r.agent) == (task, row.agent)) for row in (learner, rule))
+    if one.final is not None and two.final is not None:
+        return paired_gain(one.final, two.final)
+    return paired_gain(relative_score(one), relative_score(two))
 
 
 def beats_bar(apart: str) -> Bar:
@@ -102,15 +118,17 @@ def sentence(verdict: Verdict) -> str:
     if not learner or not rule or not verdict.gain:
         who = learner or rule
         return f"Only {who.kind}s were judged; the best is {who.agent} with {interval(who.score)}." if who else "Nobody was judged."
-    one, two = interval(learner.score), interval(rule.score)
+    one, two = (interval(score, 4 if learner.final and rule.final else 3) for score in compared(learner, rule))
     ways = {"above": f"beats the best rule, {rule.agent}: {one} against {two}, intervals apart",
             "below": f"loses to the best rule, {rule.agent}: {one} against {two}, intervals apart",
             "overlap": f"and the best rule, {rule.agent}, have overlapping intervals: {one} and {two}"}
     value, low, high = (100 * x for x in verdict.gain)
     sure = "" if low > 0 or high < 0 else ", which may be chance"
     runs = f"{learner.seeds} training seed{'' if learner.seeds == 1 else 's'}"
-    return (f"The best learner, {learner.agent} ({runs}), {ways[verdict.apart]}. Paired on the same episodes its score differs "
-            f"from the rule's by {value:+.1f} % ({low:+.1f} to {high:+.1f}){sure}.")
+    where = f"In a final of {learner.final_episodes:,} held-out episodes the" if learner.final and rule.final else "The"
+    digits = 2 if learner.final and rule.final else 1
+    return (f"{where} best learner, {learner.agent} ({runs}), {ways[verdict.apart]}. Paired on the same episodes its score differs "
+            f"from the rule's by {value:+.{digits}f} % ({low:+.{digits}f} to {high:+.{digits}f}){sure}.")
 
 
 def by_risk(rows: list[Summary], limits: tuple[float, ...] = RISKS) -> list[tuple[float, Summary]]:
@@ -146,6 +164,6 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f} %"
 
 
-def interval(value: Interval) -> str:
+def interval(value: Interval, digits: int = 3) -> str:
     """1.234 [1.200, 1.260]."""
-    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    return f"{value.value:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"

@@ -75,6 +75,8 @@ class PPOSettings(Settings):
                                        "to; None leaves them")
     average_last: Share = Field(default=0.0, description="the saved actor has the mean of the weights over this last share of "
                                 "training; 0: its last weights")
+    members: int = Field(default=1, ge=1, le=64, description="networks trained apart, one after the other, each with an equal part "
+                         "of the steps; their mean acts")
 
     @model_serializer(mode="wrap")
     def _used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -84,6 +86,8 @@ class PPOSettings(Settings):
             data.pop("input_spread", None)
         if not self.average_last:
             data.pop("average_last", None)
+        if self.members == 1:
+            data.pop("members", None)
         return data
 
     @model_validator(mode="after")

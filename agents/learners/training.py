@@ -23,10 +23,11 @@ from ...envs.files import whole_file
 from ...envs.sb3_vec_env import PromotionVecEnv
 from ...envs.scenario import SCENES
 from ..policy import plan_spec
-from .artefact import SavedPolicy, plan_facts
+from .artefact import SavedPolicy, load_policy, plan_facts
 from .asymmetric import AsymmetricPolicy
 from .averaging import WeightAverage
 from .cloning import fit, lessons
+from .members import member_seed, merged
 from .multiplier import PIDMultiplier
 from .practice import PracticeVecEnv, rule_values
 from .settings import PPOSettings, Practice, SACSettings
@@ -72,6 +73,8 @@ def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple
     Raises:
         KeyboardInterrupt: after writing a checkpoint and the policy as far as it has come.
     """
+    if isinstance(settings, PPOSettings) and settings.members > 1:
+        return _train_members(settings, scenario, levers, days, seed, folder, report, origin, threads)
     torch.set_num_threads(1)
     env = make_env(settings, scenario, levers, days, seed, threads)
     model = _model(settings, env, seed)
@@ -101,6 +104,34 @@ def train(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple
     finally:
         env.close()
     return _save(model, settings, folder, origin, levers, seed, run, kept)
+
+
+def _train_members(settings: PPOSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int, folder: Path,
+                   report: Report | None, origin: dict[str, Any] | None, threads: int) -> SavedPolicy:
+    """Train the members in folders of their own, each resumable by itself, and save their mean."""
+    count, policies = settings.members, []
+    alone = settings.model_copy(update={"members": 1, "steps": max(1, settings.steps // count)})
+    facts = {"seed": seed, "settings": settings.model_dump(), "members": count}
+
+    def save() -> SavedPolicy:
+        policy = merged(policies, policies[0].description | facts | {"steps": sum(p.description["steps"] for p in policies)})
+        policy.save(folder)
+        return policy
+
+    for member in range(count):
+        own = folder / f"member-{member}"
+
+        def told(progress: Progress, before: int = member) -> None:
+            if report:
+                report(progress._replace(steps=before * alone.steps + progress.steps, total=settings.steps))
+
+        try:
+            policies.append(train(alone, scenario, levers, days, member_seed(seed, member), own, told, origin, threads))
+        except KeyboardInterrupt:
+            policies.append(load_policy(own))
+            save()
+            raise
+    return save()
 
 
 def make_env(settings: PPOSettings | SACSettings, scenario: Scenario, levers: tuple[str, ...], days: int, seed: int,
