@@ -30,7 +30,7 @@ from .ray_pool import run_ray
 from .results import AgentResult
 from .statistics import iqm
 from .summary import relative_score
-from .task_report import read_report, save_report, task_reports
+from .task_report import read_report, save_report, still_true, task_reports
 
 TITLE = "ChengFang benchmark"
 
@@ -172,16 +172,18 @@ def finish(config: BenchmarkConfig, folder: Path, begin: float, failed: dict[str
     for task in config.tasks:
         mine = [cell for cell in cells if cell.task == task]
         lacking = [cell.name for cell in mine if cell.name not in found]
-        report = read_report(folder, mine) if lacking else None
-        if report is None:
+        report = read_report(folder, mine)
+        if not lacking or report is None:
             here = {cell.name: found[cell.name] for cell in mine if cell.name in found}
+            here_facts = {name: here[name].facts for name in sorted(here)}
             made = collect(mine, here)
-            report = next(iter(task_reports(made, {name: here[name].facts for name in sorted(here)})), None)
+            if not still_true(report, here_facts):
+                report = next(iter(task_reports(made, here_facts)), None)
+                if report is not None and not lacking:
+                    save_report(folder, report)
             results += made
             missing += lacking
-            facts |= {name: result.facts for name, result in here.items()}
-            if report is not None and not lacking:
-                save_report(folder, report)
+            facts |= here_facts
         else:
             facts |= report.cells
         reports += [report] if report is not None else []

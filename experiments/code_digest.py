@@ -17,12 +17,23 @@ SOURCES: dict[Kind, tuple[str, ...]] = {
     "learner": ("agents/learners/*.py", "agents/rules/*.py", "envs/sb3_vec_env.py"),
     "reference": ("agents/references/*.py", "agents/rules/*.py"),
 }
+REPORTS = ("experiments/statistics.py", "experiments/summary.py", "experiments/verdicts.py", "experiments/benchmark_figures.py")
 
 
 @functools.lru_cache
 def code_digest(kind: Kind) -> str:
     """Digest of the code that makes cells of a kind; the same after a change of comments, docstrings or layout."""
-    paths = sorted(path for pattern in SOURCES[kind] for path in ROOT.glob(pattern))
+    return _digest(SOURCES[kind])
+
+
+@functools.lru_cache
+def report_digest() -> str:
+    """Digest of the code that makes a task's report of its cells."""
+    return _digest(REPORTS)
+
+
+def _digest(patterns: tuple[str, ...]) -> str:
+    paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern))
     return hashlib.sha256("".join(bare(path.read_text(encoding="utf-8")) for path in paths).encode()).hexdigest()[:12]
 
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .benchmark_figures import PROFILE, Curves, task_curves
 from .cells import Cell, fingerprint
+from .code_digest import report_digest
 from .manifest import write_json
 from .results import AgentResult
 from .statistics import Interval, Profile
@@ -31,6 +32,7 @@ class TaskReport(NamedTuple):
     verdict: Verdict
     curves: Curves
     cells: dict[str, dict[str, Any]]        # name of each cell -> its facts
+    code: str = ""                          # digest of the code that made it
 
 
 def task_reports(results: list[AgentResult], facts: "dict[str, dict[str, Any]] | None" = None) -> list[TaskReport]:
@@ -46,7 +48,8 @@ def task_reports(results: list[AgentResult], facts: "dict[str, dict[str, Any]] |
         mine = [row for row in rows if row.task == task]
         cells = {name: fact for name, fact in (facts or {}).items() if name.split("/")[0] == task}
         verdict = judge(task, rows, gain_over_rule(task, rows, results))
-        found.append(TaskReport(task, mine, verdict, task_curves(task, rows, results), cells))
+        found.append(TaskReport(task, mine, verdict, task_curves(task, rows, results), cells,
+                                report_digest()))
     return found
 
 
@@ -63,7 +66,7 @@ def save_report(folder: Path, report: TaskReport) -> None:
                 for agent, profile in report.curves.profiles.items()}
     write_json(path, {"task": report.task, "gain": _named(report.verdict.gain), "rows": [_named(row) for row in report.rows],
                       "improvements": [[rule, _named(chance)] for rule, chance in report.curves.improvements],
-                      "profiles": profiles, "cells": report.cells}, indent=None)
+                      "profiles": profiles, "cells": report.cells, "code": report.code}, indent=None)
 
 
 def read_report(folder: Path, cells: list[Cell]) -> TaskReport | None:
@@ -81,9 +84,14 @@ def read_report(folder: Path, cells: list[Cell]) -> TaskReport | None:
         rows, gain = ROWS.validate_python(data["rows"]), GAIN.validate_python(data["gain"])
         curves = Curves({agent: Profile(PROFILE, *(np.array(one[name], float) for name in ("value", "low", "high")))
                          for agent, one in data["profiles"].items()}, CHANCES.validate_python(data["improvements"]))
-        return TaskReport(data["task"], rows, judge(data["task"], rows, gain), curves, data["cells"])
+        return TaskReport(data["task"], rows, judge(data["task"], rows, gain), curves, data["cells"], data.get("code", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return None
+
+
+def still_true(report: TaskReport | None, facts: dict[str, dict[str, Any]]) -> bool:
+    """Whether a report says what would be said of these very cells now; resampling a final again takes minutes."""
+    return report is not None and report.code == report_digest() and report.cells == facts
 
 
 def _named(value: Any) -> Any:

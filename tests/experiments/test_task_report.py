@@ -5,6 +5,8 @@ import json
 import shutil
 
 import pytest
+from chengfang.experiments import benchmark as module
+from chengfang.experiments import task_report as report_module
 from chengfang.experiments.benchmark import benchmark
 from chengfang.experiments.benchmark_config import plan_cells, validated_benchmark
 from chengfang.experiments.task_report import read_report, report_path
@@ -81,3 +83,18 @@ def test_figures_in_a_report_are_whole(whole):
     for row in data["rows"]:
         assert row["score"]["value"] == summary[row["agent"]]["iqm"]
     assert set(data["cells"]) == {cell.name for cell in plan_cells(CONFIG) if cell.task == "Bidding"}
+
+
+def test_nothing_is_resampled_that_was_resampled_before(whole, tmp_path, monkeypatch):
+    folder = tmp_path / "again"
+    shutil.copytree(whole, folder)
+
+    def never(*arguments):
+        raise AssertionError("the report is there")
+
+    monkeypatch.setattr(module, "task_reports", never)
+    run(folder)
+    assert texts(folder) == texts(whole)
+    monkeypatch.setattr(report_module, "report_digest", lambda: "other code")
+    with pytest.raises(AssertionError, match="the report is there"):
+        run(folder)

@@ -7,7 +7,7 @@ from chengfang.agents import RULES
 from chengfang.agents.rules.tuned import FILE, load_tuned, tuned_parameters
 from chengfang.envs import find_task, load_scenario, select_levers
 from chengfang.experiments.search_space import same_rule, search_space
-from chengfang.experiments.tune import Budget, starts_for, tune
+from chengfang.experiments.tune import Budget, default_budget, learner_steps, spent, starts_for, tune
 
 pytest.importorskip("optuna")
 pytest.importorskip("cmaes")
@@ -75,6 +75,34 @@ def test_the_committed_values_fit_their_rules_markets_and_ranges():
                     assert space[name].low - slack <= value <= space[name].high + slack, (task, rule, name)
 
 
+def test_every_rule_had_the_simulation_budget_of_the_best_funded_learner():
+    for task, rules in load_tuned(FILE).items():
+        assert {rule: spent(study) for rule, study in rules.items() if spent(study) < learner_steps(task)} == {}, task
+
+
+def test_a_second_study_gets_the_rest_of_the_budget_and_keeps_the_better_values(tmp_path):
+    first = study(tmp_path)
+    (tmp_path / "tuned.json").write_text(json.dumps({"Bidding": {"FixedBid": first | {"score": 99.0}}}), encoding="utf-8")
+    second = study(tmp_path, again=True)
+    assert second == first | {"score": 99.0, "steps_in_all": 2 * SMALL.steps}
+    (tmp_path / "tuned.json").write_text(json.dumps({"Bidding": {"FixedBid": first | {"score": 0.5}}}), encoding="utf-8")
+    third = study(tmp_path, again=True)
+    assert third["score"] > 0.5
+    assert third["steps_in_all"] == 2 * SMALL.steps
+    assert default_budget("Bidding", None, 1_000_000).steps == learner_steps("Bidding") - 1_000_000
+    with pytest.raises(ValueError, match="the rule was tuned with 6000000 steps on Bidding"):
+        default_budget("Bidding", None, 6_000_000)
+
+
+def test_a_rule_that_is_another_here_keeps_a_study_of_its_own(tmp_path):
+    other = study(tmp_path, rule="PID")
+    same = study(tmp_path, rule="UniformCoupon")
+    kept = json.loads((tmp_path / "tuned.json").read_text(encoding="utf-8"))["Bidding"]
+    assert same["same_as"] == "PID"
+    assert same["score"] >= other["score"]          # it starts at what the other found, on the same merchants
+    assert kept["PID"] == other
+
+
 def test_the_search_looks_only_where_a_parameter_matters():
     bidding = search_space("MCKPCoupon", select_levers("bidding"), False)
     assert not [name for name in bidding if name.startswith(("response_", "room_", "cap_", "tier_"))]
@@ -94,11 +122,11 @@ def test_starts_are_what_related_studies_found():
 
 
 def test_the_table_in_the_docs_is_of_the_committed_studies():
-    """docs/rules.md: defaults -> tuned (violations; ticks of the latest study)."""
+    """docs/rules.md: defaults -> tuned (violations; ticks of all studies)."""
     text = (FILE.parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
     studies = json.loads(FILE.read_text(encoding="utf-8"))
     tasks = ("Bidding", "Allocation", "Coupon", "SuperPlan", "WholeShop")
     for rule in studies["Bidding"]:
-        cells = [f"{s['score_default']:.3f} → {s['score']:.3f} ({100 * s['violation_rate']:.0f} %; {s['steps'] // 1_000_000} M)"
+        cells = [f"{s['score_default']:.3f} → {s['score']:.3f} ({100 * s['violation_rate']:.0f} %; {spent(s) // 1_000_000} M)"
                  for s in (studies[task][rule] for task in tasks)]
         assert f"| {rule} | {' | '.join(cells)} |" in text, rule
