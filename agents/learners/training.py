@@ -128,8 +128,10 @@ def _train_members(settings: PPOSettings, scenario: Scenario, levers: tuple[str,
         try:
             policies.append(train(alone, scenario, levers, days, member_seed(seed, member), own, told, origin, threads))
         except KeyboardInterrupt:
-            policies.append(load_policy(own))
-            save()
+            if (own / "policy.json").is_file():         # not if it was stopped before its first decision
+                policies.append(load_policy(own))
+            if policies:
+                save()
             raise
     return save()
 

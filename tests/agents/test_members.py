@@ -70,6 +70,16 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
     assert load_policy(tmp_path / "cut").description["steps"] == load_policy(tmp_path / "whole").description["steps"]
 
 
+def test_stopped_before_anything_was_learned_it_is_stopped_and_leaves_nothing(tmp_path, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "make_env", stop)
+    with pytest.raises(KeyboardInterrupt):
+        learn(PPO, tmp_path)
+    assert not list(tmp_path.rglob("policy.*"))
+
+
 def test_progress_is_of_the_whole(tmp_path, monkeypatch):
     seen = []
     learn(PPO, tmp_path, report=seen.append)
