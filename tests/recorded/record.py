@@ -1,0 +1,151 @@
+"""Record what the engine, the rules and the committed policies do, so that a later change cannot move them unnoticed.
+
+`python tests/recorded/record.py` writes `trajectories.json` (SHA-256 digests, bit for bit) and `actions.npz` (actions, compared
+within float32 rounding). Run it only with a change that is meant to change numbers, and say so in CHANGELOG.md.
+"""
+
+import hashlib
+import itertools
+import json
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+from chengfang.agents import RULES, make_rule, plan_spec
+from chengfang.agents.learners import load_policy
+from chengfang.agents.rules.tuned import tuned_parameters
+from chengfang.envs import TASKS, PromotionVectorEnv, find_task, load_scenario, select_levers, short_name
+from chengfang.envs.sb3_vec_env import PromotionVecEnv
+
+FOLDER = Path(__file__).parent
+BEST = FOLDER.parent.parent / "results" / "benchmark" / "best"
+ENVS, SEED = 3, 11
+DAYS = {"SuperPlan": 2, "WholeShop": 2}          # enough for everything that lasts, short enough for a test
+TICKS = 36                                       # of which actions are kept
+TASK_NAMES = tuple(short_name(task) for task in TASKS)
+
+
+def arguments(name, **more):
+    """Keyword arguments of the environments of a task."""
+    task = find_task(name)
+    return {"scenario": task.scenario, "levers": task.levers, "days": DAYS.get(name, task.days), "split": "test", **more}
+
+
+def random_actions(name, ticks, envs=ENVS):
+    """(ticks, envs, levers) float32, a few of them beyond the Box."""
+    rng = np.random.default_rng(5)
+    return rng.uniform(-1.05, 1.05, (ticks, envs, len(select_levers(find_task(name).levers)))).astype(np.float32)
+
+
+class Digest:
+    """A running SHA-256 over arrays."""
+
+    def __init__(self):
+        self.hash = hashlib.sha256()
+
+    def add(self, *arrays):
+        """Take in arrays, bit for bit."""
+        for array in arrays:
+            self.hash.update(np.ascontiguousarray(array).tobytes())
+
+    def text(self):
+        """The first 16 hex digits."""
+        return self.hash.hexdigest()[:16]
+
+
+def single(name, sampled, reward):
+    """Digest of one episode of `gym.Env`, its dashboard included."""
+    env = gym.make(find_task(name).id, **arguments(name, sampled=sampled, reward=reward))
+    digest, (observation, _) = Digest(), env.reset(seed=SEED)
+    digest.add(observation)
+    for tick in itertools.count():
+        actions = random_actions(name, env.unwrapped.market.ticks, 1)
+        observation, value, done, _, info = env.step(actions[tick, 0])
+        digest.add(observation, np.float32(value), *(np.float32(cost) for cost in info["costs"].values()))
+        if done:
+            digest.add(*(np.float64(figure) for figure in info["plan"].values()))
+            return digest.text()
+
+
+def vector(name, sampled):
+    """Digest of one episode and a few ticks of the native vector environment."""
+    env = PromotionVectorEnv(ENVS, **arguments(name, sampled=sampled))
+    digest, (observations, _) = Digest(), env.reset(seed=SEED)
+    digest.add(observations)
+    for actions in random_actions(name, env.market.ticks + 5):
+        observations, rewards, dones, _, infos = env.step(actions)
+        digest.add(observations, rewards, dones, infos["cost"])
+    return digest.text()
+
+
+def vec_env(name, sampled):
+    """Digest of one episode and a few ticks of the stable-baselines3 environment."""
+    env = PromotionVecEnv(ENVS, seed=SEED, **arguments(name, sampled=sampled))
+    digest = Digest()
+    digest.add(env.reset())
+    for actions in random_actions(name, env.market.ticks + 5):
+        observations, rewards, dones, infos = env.step(actions)
+        digest.add(observations, rewards, dones, env.costs)
+        digest.add(*(info["terminal_observation"] for info in infos if "terminal_observation" in info))
+    return digest.text()
+
+
+def trajectories():
+    """Every digest by name."""
+    found = {}
+    for name, sampled in itertools.product(TASK_NAMES, (True, False)):
+        mode = "sampled" if sampled else "expected"
+        for reward in ("settled_gmv", "incremental", "profit", "score", "platform"):
+            found[f"single/{name}/{mode}/{reward}"] = single(name, sampled, reward)
+        found[f"vector/{name}/{mode}"] = vector(name, sampled)
+        found[f"vec_env/{name}/{mode}"] = vec_env(name, sampled)
+    for scenario in ("apparel_live", "beauty_contested", "mall_search_staples", "dual_track"):
+        env = PromotionVectorEnv(ENVS, **{**arguments("SuperPlan"), "scenario": scenario, "levers": "all"})
+        digest, (observations, _) = Digest(), env.reset(seed=SEED)
+        digest.add(observations)
+        rng = np.random.default_rng(5)
+        for _ in range(env.market.ticks):
+            digest.add(*env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))[:2])
+        found[f"scenario/{scenario}"] = digest.text()
+    return found
+
+
+def policies(name):
+    """The policies of a task by name: every rule, by itself and as tuned, and the committed learner."""
+    task = find_task(name)
+    spec = plan_spec(load_scenario(task.scenario), select_levers(task.levers), task.days)
+    found = {}
+    for rule in RULES:
+        found[rule] = make_rule(rule, spec)
+        if values := tuned_parameters(rule, name):
+            found[f"{rule}-tuned"] = make_rule(rule, spec, **values)
+    return found | {"best": load_policy(BEST / name)}
+
+
+def actions():
+    """What every policy does on the observations of given trajectories: {task/policy: (TICKS, ENVS, levers)}.
+
+    Policies do not move the market here, so that a difference in the last bit stays one.
+    """
+    found = {}
+    for name in TASK_NAMES:
+        env = PromotionVectorEnv(ENVS, **(arguments(name) | {"days": find_task(name).days}))
+        observations, _ = env.reset(seed=SEED)
+        given = 0.5 * random_actions(name, TICKS)
+        seen = []
+        for action in given[:env.market.ticks]:
+            seen.append(observations)
+            observations = env.step(action)[0]
+        for policy_name, policy in policies(name).items():
+            state, start, made = None, np.ones(ENVS, bool), []
+            for observation in seen:
+                action, state = policy.predict(observation.copy(), state, start)
+                start = np.zeros(ENVS, bool)
+                made.append(np.asarray(action, np.float32))
+            found[f"{name}/{policy_name}"] = np.stack(made)
+    return found
+
+
+if __name__ == "__main__":
+    (FOLDER / "trajectories.json").write_text(json.dumps(trajectories(), indent=1) + "\n", encoding="utf-8")
+    np.savez_compressed(FOLDER / "actions.npz", **actions())
