@@ -1,13 +1,14 @@
 """The one protocol of everything that acts, and what a policy may know of its task (design 5).
 
-A policy sees observations and the plan's public description; it is never handed the market, so it cannot reach latent truth.
+A policy sees observations and the plan's public description; it is never handed the market, so it
+cannot reach latent truth.
 """
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..envs import FEATURE_NAMES, Lever, Scenario, lever_table
+from ..envs import FEATURE_NAMES, Lever, Setting, lever_table
 
 State = Any
 
@@ -16,14 +17,20 @@ State = Any
 class Policy(Protocol):
     """Anything that acts on a batch: rules, planners, and stable-baselines3 models alike."""
 
-    def predict(self, observation: np.ndarray, state: State = None, episode_start: np.ndarray | None = None,
-                deterministic: bool = True) -> tuple[np.ndarray, State]:
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: State = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, State]:
         """Choose actions.
 
         Args:
             observation: (n, 81) float32, or (81,) for one env.
             state: what this policy returned last time, or None at the very start.
-            episode_start: (n,) bool, true where an episode has just begun; None means as `state is None` says.
+            episode_start: (n,) bool, true where an episode has just begun; None means as `state is
+                None` says.
             deterministic: whether a stochastic policy should act by its mean.
 
         Returns:
@@ -36,15 +43,17 @@ class PlanSpec(NamedTuple):
     """The public facts of a task: what a merchant's own settings page shows."""
 
     levers: tuple[str, ...]
-    table: tuple[Lever, ...]        # of every lever, in the engine's order
-    ticks: int                      # per episode
+    table: tuple[Lever, ...]  # of every lever, in the engine's order
+    ticks: int  # per episode
     ticks_per_day: int
 
 
-def plan_spec(scenario: Scenario, levers: tuple[str, ...], days: int) -> PlanSpec:
+def plan_spec(setting: Setting) -> PlanSpec:
     """The description of a task that policies are built from."""
-    per_day = scenario.clock.ticks_per_day
-    return PlanSpec(tuple(levers), tuple(lever_table(scenario)), days * per_day, per_day)
+    per_day = setting.scenario.clock.ticks_per_day
+    return PlanSpec(
+        tuple(setting.levers), tuple(lever_table(setting.scenario)), setting.ticks, per_day
+    )
 
 
 class Reading:

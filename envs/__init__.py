@@ -1,14 +1,43 @@
 """The world: markets under Gymnasium. Knows nothing of agents or experiments."""
 
-from .dashboard import dashboard
-from .features import FEATURE_NAMES, FEATURES
-from .levers import LEVER_NAMES, LEVER_SETS, Lever, lever_table, lever_value, select_levers
-from .market.batch import Market, MarketState
+from .api.gymnasium_env import SuperPlanEnv
+from .api.vector_env import PromotionVectorEnv
+from .interface.features import FEATURE_NAMES, FEATURES
+from .interface.levers import (
+    LEVER_NAMES,
+    LEVER_SETS,
+    Lever,
+    lever_table,
+    lever_value,
+    select_levers,
+)
+from .interface.setting import Setting, task_setting
+from .interface.tasks import TASKS, Task, find_task, short_name
+from .market.engine import Market, MarketState
 from .scenario import Scenario, ScenarioError, load_scenario, save_scenario, scenario_names
-from .super_plan import SuperPlanEnv
-from .tasks import TASKS, Task, find_task, short_name
-from .vector import PromotionVectorEnv
 
-__all__ = ["FEATURES", "FEATURE_NAMES", "LEVER_NAMES", "LEVER_SETS", "TASKS", "Lever", "Market", "MarketState",
-           "PromotionVectorEnv", "Scenario", "ScenarioError", "SuperPlanEnv", "Task", "dashboard", "find_task",
-           "lever_table", "lever_value", "load_scenario", "save_scenario", "scenario_names", "select_levers", "short_name"]
+__all__ = [
+    "FEATURES",
+    "FEATURE_NAMES",
+    "LEVER_NAMES",
+    "LEVER_SETS",
+    "TASKS",
+    "Lever",
+    "Market",
+    "MarketState",
+    "PromotionVectorEnv",
+    "Scenario",
+    "Setting",
+    "ScenarioError",
+    "SuperPlanEnv",
+    "Task",
+    "find_task",
+    "lever_table",
+    "lever_value",
+    "load_scenario",
+    "save_scenario",
+    "scenario_names",
+    "select_levers",
+    "short_name",
+    "task_setting",
+]

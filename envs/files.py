@@ -7,10 +7,12 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def whole_file(path: "str | Path") -> Iterator[Path]:
-    """Give a draft to write to; it takes the place of `path` at the end, or is gone if anything went wrong.
+    """Give a draft to write to; it takes the place of `path` at the end, or is gone if anything
+    went wrong.
 
     Raises:
-        OSError: as the writing raised it, naming `path` and not the draft (disk full, no such folder, no permission).
+        OSError: as the writing raised it, naming `path` and not the draft (disk full, no such
+            folder, no permission).
     """
     target = Path(path)
     draft = target.with_name(target.name + ".part")

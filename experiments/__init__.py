@@ -1,1 +1,3 @@
-"""What is run: comparisons, training, evaluation, calibration, and the command line. Imports agents and environments."""
+"""What is run: comparisons, training, evaluation, calibration, and the command line. Imports agents
+and environments.
+"""

@@ -1,6 +1,8 @@
-"""How fast the code is here: CPU time per process, median of repeats, as a table or JSON (design 8).
+"""How fast the code is here: CPU time per process, median of repeats, as a table or JSON (design
+8).
 
-Rates count environment steps per CPU second of the measuring process; wall time is used only where threads are compared.
+Rates count environment steps per CPU second of the measuring process; wall time is used only where
+threads are compared.
 """
 
 import subprocess
@@ -11,48 +13,85 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..envs import Market, SuperPlanEnv, load_scenario
+from ..envs import Market, Setting, SuperPlanEnv, load_scenario
 from ..envs.market import layout as rows
 
 SUPER_PLAN_DAYS = 7
 
 
 class Figure(NamedTuple):
-    """One measured figure, with the floor and goal that the project sets itself (None where there is none)."""
+    """One measured figure, with the floor and goal that the project sets itself (None where there
+    is none).
+    """
 
     name: str
     value: float
     unit: str
     floor: float | None = None
     goal: float | None = None
-    at_most: bool = False       # floor and goal are upper limits
+    at_most: bool = False  # floor and goal are upper limits
 
 
-def bench(envs: int = 1024, repeats: int = 7, quick: bool = False, learner: bool = True,
-          told: Callable[[str], None] = lambda name: None) -> list[Figure]:
+def bench(
+    envs: int = 1024,
+    repeats: int = 7,
+    quick: bool = False,
+    learner: bool = True,
+    told: Callable[[str], None] = lambda name: None,
+) -> list[Figure]:
     """Measure everything; `told` hears what is being measured."""
     repeats = 3 if quick else repeats
     figures = []
     for name, unit, floor, goal, measure in (
-            (f"batch of {envs:,}, sampled", "env-steps/CPU s", 250e3, 500e3, lambda: batch_rate(envs, True, repeats)),
-            (f"batch of {envs:,}, expectation mode", "env-steps/CPU s", None, 1.5e6, lambda: batch_rate(envs, False, repeats)),
-            ("single env, unwrapped", "steps/CPU s", 100e3, 200e3, lambda: single_rate(repeats)),
-            ("2 threads over 1", "x", 1.6, 1.85, lambda: thread_ratio(8192, repeats)),
-            ("reset, drawing a merchant", "us/env", None, None, lambda: reset_rate(envs, repeats)),
-            ("memory per env", "bytes", None, None, memory_per_env),
-            ("import to first step, cached", "s", 1.2, 0.7, lambda: start_time(repeats))):
+        (
+            f"batch of {envs:,}, sampled",
+            "env-steps/CPU s",
+            250e3,
+            500e3,
+            lambda: batch_rate(envs, True, repeats),
+        ),
+        (
+            f"batch of {envs:,}, expectation mode",
+            "env-steps/CPU s",
+            None,
+            1.5e6,
+            lambda: batch_rate(envs, False, repeats),
+        ),
+        ("single env, unwrapped", "steps/CPU s", 100e3, 200e3, lambda: single_rate(repeats)),
+        ("2 threads over 1", "x", 1.6, 1.85, lambda: thread_ratio(8192, repeats)),
+        ("reset, drawing a merchant", "us/env", None, None, lambda: reset_rate(envs, repeats)),
+        ("memory per env", "bytes", None, None, memory_per_env),
+        ("import to first step, cached", "s", 1.2, 0.7, lambda: start_time(repeats)),
+    ):
         told(name)
         figures.append(Figure(name, measure(), unit, floor, goal, at_most=unit == "s"))
     if learner:
         told("PPO end to end")
-        figures.append(Figure("PPO end to end, 1,024 envs", ppo_rate(400_000 if quick else 1_200_000), "steps/s", 40e3, 65e3))
+        figures.append(
+            Figure(
+                "PPO end to end, 1,024 envs",
+                ppo_rate(400_000 if quick else 1_200_000),
+                "steps/s",
+                40e3,
+                65e3,
+            )
+        )
     return figures
 
 
 def _market(envs: int, sampled: bool = True, threads: int = 1) -> tuple[Market, np.ndarray]:
-    market = Market(load_scenario("default"), envs, days=SUPER_PLAN_DAYS, levers="super_plan", sampled=sampled, threads=threads)
+    market = Market(
+        load_scenario("default"),
+        envs,
+        days=SUPER_PLAN_DAYS,
+        levers="super_plan",
+        sampled=sampled,
+        threads=threads,
+    )
     market.reset(seeds=np.arange(envs))
-    actions = np.random.default_rng(0).uniform(-0.5, 0.5, (envs, len(market.levers))).astype(np.float32)
+    actions = (
+        np.random.default_rng(0).uniform(-0.5, 0.5, (envs, len(market.levers))).astype(np.float32)
+    )
     market.step(actions)
     return market, actions
 
@@ -85,7 +124,8 @@ def single_rate(repeats: int) -> float:
     action = np.zeros(len(env.levers), np.float32)
 
     def once() -> float:
-        begin, steps = time.process_time(), 0
+        begin = time.process_time()
+        steps = 0
         for _ in range(30):
             env.reset()
             done = False
@@ -99,7 +139,8 @@ def single_rate(repeats: int) -> float:
 
 def thread_ratio(envs: int, repeats: int) -> float:
     """Wall time of one thread over that of two on the same work, taken in turn."""
-    one, two = _market(envs, threads=1), _market(envs, threads=2)
+    one = _market(envs, threads=1)
+    two = _market(envs, threads=2)
 
     def wall(pair: tuple[Market, np.ndarray]) -> float:
         begin = time.perf_counter()
@@ -128,19 +169,35 @@ def reset_rate(envs: int, repeats: int) -> float:
 def memory_per_env() -> float:
     """Bytes of arrays a market keeps per env: state, merchant, cells, observation, reward, costs."""
     market, _ = _market(16)
-    arrays = (market.states, market.merchants, market.cells, market.observations, market.rewards, market.dones, market.costs)
+    arrays = (
+        market.states,
+        market.merchants,
+        market.cells,
+        market.observations,
+        market.rewards,
+        market.dones,
+        market.costs,
+    )
     assert market.cells.shape[1:] == (rows.CELL_ROWS, rows.CELLS)
     return sum(a.nbytes for a in arrays) / market.num_envs
 
 
 def start_time(repeats: int) -> float:
-    """Seconds from an empty interpreter to the first step, compiled code cached; wall time of a new process."""
-    code = ("import time; t = time.perf_counter(); import gymnasium, chengfang; "
-            "env = gymnasium.make('chengfang/SuperPlan-v0'); env.reset(seed=0); env.step(env.action_space.sample()); "
-            "print(time.perf_counter() - t)")
+    """Seconds from an empty interpreter to the first step, compiled code cached; wall time of a new
+    process.
+    """
+    code = (
+        "import time; t = time.perf_counter(); import gymnasium, chengfang; "
+        "env = gymnasium.make('chengfang/SuperPlan-v0'); env.reset(seed=0); env.step(env.action_space.sample()); "
+        "print(time.perf_counter() - t)"
+    )
 
     def once() -> float:
-        return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        return float(
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True
+            ).stdout
+        )
 
     once()
     return _median(once, max(repeats, 3))
@@ -159,6 +216,12 @@ def ppo_rate(steps: int) -> float:
     task = find_task("SuperPlan")
     settings = PPOSettings(num_envs=1024, steps=steps, n_steps=24, batch_size=8192)
     with tempfile.TemporaryDirectory() as folder:
-        train(settings, load_scenario(task.scenario), select_levers(task.levers), task.days, 0, Path(folder), seen.append)
+        train(
+            settings,
+            Setting(load_scenario(task.scenario), select_levers(task.levers), task.days),
+            0,
+            Path(folder),
+            seen.append,
+        )
     later = [p.steps_per_second for p in seen[1:-1]] or [p.steps_per_second for p in seen]
     return float(np.median(later))

@@ -10,15 +10,16 @@ from rich.table import Table
 from ..agents import Policy, make_rule, plan_spec
 from ..agents.learners import ArtefactError, load_policy
 from ..agents.rules.tuned import tuned_parameters
-from ..envs import Market, dashboard
-from ..envs.dashboard import single
+from ..envs import Market, Setting
+from ..envs.api.rendering import plan_figure, snapshot
 from ..envs.files import whole_file
-from ..envs.rendering import plan_figure, snapshot
+from ..envs.market.dashboard import single
 from ..envs.scenario import POOLS, SCENES
-from .evaluate import Setting
 
 
-def find_policy(name: str, setting: Setting, task: str | None = None, caution: float | None = None) -> Policy:
+def find_policy(
+    name: str, setting: Setting, task: str | None = None, caution: float | None = None
+) -> Policy:
     """A rule by name, or a saved policy by its folder.
 
     Args:
@@ -34,40 +35,63 @@ def find_policy(name: str, setting: Setting, task: str | None = None, caution: f
     if Path(name).exists():
         policy = load_policy(name, caution)
         if policy.levers != setting.levers:
-            raise ArtefactError(f"{name} acts on the levers {', '.join(policy.levers)}; this task has {', '.join(setting.levers)}")
+            raise ArtefactError(
+                f"{name} acts on the levers {', '.join(policy.levers)}; this task has {', '.join(setting.levers)}"
+            )
         return policy
     if caution is not None:
-        raise ValueError(f"--caution is {caution:g}; only saved policies trained to take a margin have one, {name} is a rule")
+        raise ValueError(
+            f"--caution is {caution:g}; only saved policies trained to take a margin have one, {name} is a rule"
+        )
     try:
         values = tuned_parameters(name, task) if task else {}
-        return make_rule(name, plan_spec(setting.scenario, setting.levers, setting.days), **values)
+        return make_rule(name, plan_spec(setting), **values)
     except ValueError as error:
         raise ValueError(f"{error}; or the folder of a saved policy") from None
 
 
-def simulate(policy: Policy, setting: Setting, seed: int) -> tuple[Market, list[dict[str, Any]], dict[str, float]]:
+def simulate(
+    policy: Policy, setting: Setting, seed: int
+) -> tuple[Market, list[dict[str, Any]], dict[str, float]]:
     """Play one episode; returns the market at its end, a snapshot per tick, and the dashboard."""
-    market = Market(setting.scenario, 1, days=setting.days, levers=setting.levers, split=setting.split)
+    market = Market.of(setting, 1)
     observation = market.reset(seeds=np.array([seed]))
-    frames, state, start = [snapshot(market, 0)], None, np.ones(1, bool)
+    frames = [snapshot(market, 0)]
+    state = None
+    start = np.ones(1, bool)
     for _ in range(market.ticks):
         action, state = policy.predict(observation.copy(), state, start)
-        observation, start = market.step(action), np.zeros(1, bool)
+        observation = market.step(action)
+        start = np.zeros(1, bool)
         frames.append(snapshot(market, 0))
-    return market, frames, single(dashboard(market.states, market.merchants, market.world.constants[0]))
+    return (
+        market,
+        frames,
+        single(market.dashboard()),
+    )
 
 
 def plan_table(plan: dict[str, float], title: str) -> Table:
     """The dashboard: a line per scene, per pool, and for the plan; money in CNY."""
-    metrics = {"impressions": "shown", "clicks": "clicks", "orders": "orders", "gmv": "GMV", "settled_gmv": "settled",
-               "coupon_cost": "coupons", "spend": "spend"}
+    metrics = {
+        "impressions": "shown",
+        "clicks": "clicks",
+        "orders": "orders",
+        "gmv": "GMV",
+        "settled_gmv": "settled",
+        "coupon_cost": "coupons",
+        "spend": "spend",
+    }
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for heading in metrics.values():
         table.add_column(heading, justify="right", no_wrap=True)
     for part in (SCENES, POOLS):
         for name in part:
-            table.add_row(name, *(f"{plan[f'{m}_{name}']:,.0f}" if f"{m}_{name}" in plan else "" for m in metrics))
+            table.add_row(
+                name,
+                *(f"{plan[f'{m}_{name}']:,.0f}" if f"{m}_{name}" in plan else "" for m in metrics),
+            )
         table.add_section()
     table.add_row("plan", *(f"{plan[m]:,.0f}" for m in metrics), style="bold")
     return table
@@ -76,8 +100,23 @@ def plan_table(plan: dict[str, float], title: str) -> Table:
 def totals_table(plan: dict[str, float]) -> Table:
     """What the plan cost and earned, CNY."""
     table = Table(show_header=False, box=box.SIMPLE)
-    for name in ("budget", "spend", "coupon_budget", "coupon_cost", "commission", "service_fee", "creative_cost", "service_cost",
-                 "overall_cost", "gmv", "user_paid", "refunded_gmv", "settled_gmv", "profit", "score"):
+    for name in (
+        "budget",
+        "spend",
+        "coupon_budget",
+        "coupon_cost",
+        "commission",
+        "service_fee",
+        "creative_cost",
+        "service_cost",
+        "overall_cost",
+        "gmv",
+        "user_paid",
+        "refunded_gmv",
+        "settled_gmv",
+        "profit",
+        "score",
+    ):
         table.add_row(name, f"{plan[name]:,.2f} CNY")
     for name in ("roi_target", "overall_roi", "net_roi", "pay_roi"):
         table.add_row(name, f"{plan[name]:.3f}")

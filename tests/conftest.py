@@ -1,4 +1,6 @@
-"""Shared by all tests: the plain reference of a tick and the rig that drives the compiled engine directly."""
+"""Shared by all tests: the plain reference of a tick and the rig that drives the compiled engine
+directly.
+"""
 
 import importlib.util
 import sys

@@ -10,8 +10,12 @@ import chengfang
 import pytest
 
 ROOT = Path(chengfang.__file__).parent
-FLOORS = ("envs", "agents", "experiments")              # each may import those before it
-FILES = [*sorted(p for floor in FLOORS for p in (ROOT / floor).rglob("*.py")), ROOT / "__init__.py", ROOT / "__main__.py"]
+FLOORS = ("envs", "agents", "experiments")  # each may import those before it
+FILES = [
+    *sorted(p for floor in FLOORS for p in (ROOT / floor).rglob("*.py")),
+    ROOT / "__init__.py",
+    ROOT / "__main__.py",
+]
 HEAVY = ("torch", "stable_baselines3", "matplotlib", "wandb", "polars", "typer")
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -21,24 +25,38 @@ def tree(path):
 
 
 def imported(path):
-    """Absolute dotted names of everything a file imports, relative imports resolved, with whether each is relative."""
+    """Absolute dotted names of everything a file imports, relative imports resolved, with whether
+    each is relative.
+    """
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, False, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
-            base = ("chengfang", *package)[:len(package) + 2 - node.level]
-            yield ".".join((*base, node.module)) if node.module else ".".join(base), True, node.lineno
+            base = ("chengfang", *package)[: len(package) + 2 - node.level]
+            yield (
+                ".".join((*base, node.module)) if node.module else ".".join(base),
+                True,
+                node.lineno,
+            )
         elif isinstance(node, ast.ImportFrom):
             yield node.module, False, node.lineno
 
 
 @each
 def test_imports_inside_the_package_are_relative(path):
-    wrong = [(name, line) for name, relative, line in imported(path) if name.split(".")[0] == "chengfang" and not relative]
+    wrong = [
+        (name, line)
+        for name, relative, line in imported(path)
+        if name.split(".")[0] == "chengfang" and not relative
+    ]
     assert not wrong
     # and nothing reaches for a top-level `envs` or `agents`
-    assert not [(name, line) for name, relative, line in imported(path) if name.split(".")[0] in FLOORS and not relative]
+    assert not [
+        (name, line)
+        for name, relative, line in imported(path)
+        if name.split(".")[0] in FLOORS and not relative
+    ]
 
 
 @each
@@ -47,9 +65,14 @@ def test_floors_hold(path):
     parts = path.relative_to(ROOT).parts
     if parts[0] not in FLOORS:
         return
-    below = FLOORS[:FLOORS.index(parts[0]) + 1]
-    wrong = [(name, line) for name, _, line in imported(path)
-             if name.startswith("chengfang.") and name.split(".")[1] in FLOORS and name.split(".")[1] not in below]
+    below = FLOORS[: FLOORS.index(parts[0]) + 1]
+    wrong = [
+        (name, line)
+        for name, _, line in imported(path)
+        if name.startswith("chengfang.")
+        and name.split(".")[1] in FLOORS
+        and name.split(".")[1] not in below
+    ]
     assert not wrong
 
 
@@ -77,7 +100,9 @@ def test_public_names_are_documented(path):
                 walk(child, f"{prefix}{child.name}.")
 
     def overload(node):
-        return any(getattr(d, "id", getattr(d, "attr", "")) == "overload" for d in node.decorator_list)
+        return any(
+            getattr(d, "id", getattr(d, "attr", "")) == "overload" for d in node.decorator_list
+        )
 
     walk(module, "")
     assert not missing
@@ -90,10 +115,19 @@ def test_public_functions_are_annotated(path):
     for node in ast.walk(tree(path)):
         if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
             continue
-        marks = {getattr(d, "id", getattr(d, "attr", getattr(getattr(d, "func", None), "id", ""))) for d in node.decorator_list}
-        if marks & {"kernel", "scalar", "entry"} or (path.parent.name == "market" and node.name in ("step_batch", "reset_batch")):
+        marks = {
+            getattr(d, "id", getattr(d, "attr", getattr(getattr(d, "func", None), "id", "")))
+            for d in node.decorator_list
+        }
+        if marks & {"kernel", "scalar", "entry"} or (
+            path.parent.name == "market" and node.name in ("step_batch", "reset_batch")
+        ):
             continue
-        arguments = [a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs) if a.arg not in ("self", "cls")]
+        arguments = [
+            a
+            for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            if a.arg not in ("self", "cls")
+        ]
         if node.returns is None or any(a.annotation is None for a in arguments):
             missing.append(f"{node.name} (line {node.lineno})")
     assert not missing
@@ -107,7 +141,9 @@ def test_nothing_is_unpickled_or_evaluated(path):
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
-        assert name not in ("eval", "exec", "os.system", "yaml.unsafe_load", "yaml.full_load"), node.lineno
+        assert name not in ("eval", "exec", "os.system", "yaml.unsafe_load", "yaml.full_load"), (
+            node.lineno
+        )
         keywords = {k.arg: ast.unparse(k.value) for k in node.keywords}
         if name == "yaml.load":
             assert "SafeLoader" in keywords.get("Loader", ""), node.lineno
@@ -124,7 +160,10 @@ def test_no_global_random_state(path):
     """Randomness is keyed or comes from a generator of one's own."""
     allowed = {"default_rng", "SeedSequence", "Generator"}
     for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
+            "np.random",
+            "numpy.random",
+        ):
             assert node.attr in allowed, node.lineno
     assert "random" not in {name for name, relative, _ in imported(path) if not relative}
 
@@ -135,9 +174,14 @@ def test_no_file_of_odds_and_ends(path):
 
 
 def test_packages_are_those_with_an_init():
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    there = {"chengfang"} | {".".join(("chengfang", *p.parent.relative_to(ROOT).parts)) for floor in FLOORS
-                             for p in (ROOT / floor).rglob("__init__.py")}
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "setuptools"
+    ]["packages"]
+    there = {"chengfang"} | {
+        ".".join(("chengfang", *p.parent.relative_to(ROOT).parts))
+        for floor in FLOORS
+        for p in (ROOT / floor).rglob("__init__.py")
+    }
     assert set(listed) == there
     assert len(listed) == len(set(listed))
 
@@ -152,10 +196,20 @@ def test_tests_are_no_package():
 
 
 def test_data_files_are_shipped():
-    data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
-    patterns = {(ROOT.joinpath(*name.split(".")[1:]) / pattern) for name, given in data.items() for pattern in given}
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "setuptools"
+    ]["package-data"]
+    patterns = {
+        (ROOT.joinpath(*name.split(".")[1:]) / pattern)
+        for name, given in data.items()
+        for pattern in given
+    }
     shipped = {p for pattern in patterns for p in pattern.parent.glob(pattern.name)}
-    wanted = {*(ROOT / "envs").rglob("*.yaml"), *(ROOT / "experiments").rglob("*.yaml"), ROOT / "py.typed"}
+    wanted = {
+        *(ROOT / "envs").rglob("*.yaml"),
+        *(ROOT / "experiments").rglob("*.yaml"),
+        ROOT / "py.typed",
+    }
     assert wanted <= shipped
 
 
@@ -166,8 +220,17 @@ def test_version_is_the_same_everywhere():
 
 
 def modules_after(code):
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sorted(m.split('.')[0] for m in sys.modules))"],
-                          capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; print(*sorted(m.split('.')[0] for m in sys.modules))",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
@@ -176,9 +239,14 @@ def test_importing_chengfang_is_light():
     assert not modules_after("import chengfang") & set(HEAVY)
 
 
-@pytest.mark.parametrize("code", [
-    "import chengfang, gymnasium as gym; e = gym.make('chengfang/Bidding-v0'); e.reset(seed=0); e.step(e.action_space.sample())",
-    "from chengfang.agents import make_rule", "from chengfang.agents.learners import load_policy"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import chengfang, gymnasium as gym; e = gym.make('chengfang/Bidding-v0'); e.reset(seed=0); e.step(e.action_space.sample())",
+        "from chengfang.agents import make_rule",
+        "from chengfang.agents.learners import load_policy",
+    ],
+)
 def test_playing_needs_no_learner_and_no_picture(code):
     assert not modules_after(code) & {"torch", "stable_baselines3", "matplotlib", "wandb"}
 
@@ -187,7 +255,14 @@ def test_public_face_is_what_it_says():
     import chengfang.agents.learners
     import chengfang.agents.rules
     import chengfang.envs.scenario
-    for module in (chengfang.envs, chengfang.agents, chengfang.envs.scenario, chengfang.agents.rules, chengfang.agents.learners):
+
+    for module in (
+        chengfang.envs,
+        chengfang.agents,
+        chengfang.envs.scenario,
+        chengfang.agents.rules,
+        chengfang.agents.learners,
+    ):
         assert len(set(module.__all__)) == len(module.__all__)
         for name in module.__all__:
             assert hasattr(module, name), f"{module.__name__}.{name}"

@@ -9,16 +9,29 @@ import pytest
 from chengfang.agents import make_rule, plan_spec
 from chengfang.agents.learners import load_policy
 from chengfang.agents.rules.tuned import tuned_parameters
-from chengfang.envs import TASKS, find_task, load_scenario, select_levers, short_name
-from chengfang.experiments.benchmark_config import load_benchmark
-from chengfang.experiments.evaluate import Setting, do_nothing, evaluate
-from chengfang.experiments.statistics import iqm
+from chengfang.envs import TASKS, Setting, find_task, load_scenario, select_levers, short_name
+from chengfang.experiments.analysis.statistics import iqm
+from chengfang.experiments.benchmark.config import load_benchmark
+from chengfang.experiments.runs.evaluate import do_nothing, evaluate
 
 ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "results" / "benchmark"
 NAMES = [short_name(task) for task in TASKS]
-COLUMNS = {"task", "agent", "kind", "seeds", "episodes", "iqm", "ci_low", "ci_high", "violation_rate", "mean_shortfall",
-           "budget_use", "share_of_clairvoyant", "share_of_bound"}
+COLUMNS = {
+    "task",
+    "agent",
+    "kind",
+    "seeds",
+    "episodes",
+    "iqm",
+    "ci_low",
+    "ci_high",
+    "violation_rate",
+    "mean_shortfall",
+    "budget_use",
+    "share_of_clairvoyant",
+    "share_of_bound",
+}
 
 
 def _rows() -> list[dict]:
@@ -56,18 +69,22 @@ def test_the_evidence_is_complete_and_of_the_shipped_markets() -> None:
     assert not manifest["failed"]
     assert not manifest["code"].endswith("+changes")
     assert {task: facts["hash"] for task, facts in manifest["scenarios"].items()} == {
-        name: load_scenario(find_task(name).scenario).hash for name in NAMES}
-    played, shipped = load_benchmark(EVIDENCE / "config.yaml").model_dump(), load_benchmark().model_dump()
+        name: load_scenario(find_task(name).scenario).hash for name in NAMES
+    }
+    played = load_benchmark(EVIDENCE / "config.yaml").model_dump()
+    shipped = load_benchmark().model_dump()
     for config in (played, shipped):
         for task in config["tasks"].values():
-            task.pop("scenario")          # named in the one, the task's own in the other; compared above
+            task.pop("scenario")  # named in the one, the task's own in the other; compared above
     assert played == shipped
 
 
 def test_the_summary_has_every_agent_of_the_configuration() -> None:
-    rows, config = _rows(), load_benchmark()
+    rows = _rows()
+    config = load_benchmark()
     assert {(row["task"], row["agent"], row["kind"]) for row in rows} == {
-        (task, agent, kind) for task in NAMES for agent, kind in config.agents(task).items()}
+        (task, agent, kind) for task in NAMES for agent, kind in config.agents(task).items()
+    }
     assert all(set(row) >= COLUMNS for row in rows)
     assert all(row["seeds"] == 5 for row in rows if row["kind"] == "learner")
     assert all(row["episodes"] >= 256 for row in rows if row["kind"] != "reference")
@@ -80,11 +97,18 @@ def test_no_committed_agent_exceeds_the_bound() -> None:
 
 @pytest.mark.parametrize("agent", ["OnlineLP", "DoNothing"])
 def test_a_committed_row_is_made_again(agent: str) -> None:
-    """One rule of the table, on the same merchants: the same figures to the last digit that matters."""
-    config, task = load_benchmark(EVIDENCE / "config.yaml"), find_task("Bidding")
+    """One rule of the table, on the same merchants: the same figures to the last digit that
+    matters.
+    """
+    config = load_benchmark(EVIDENCE / "config.yaml")
+    task = find_task("Bidding")
     setting = Setting(load_scenario(task.scenario), select_levers(task.levers), task.days, "test")
     count = config.held_out("Bidding")
-    rule = make_rule(agent, plan_spec(setting.scenario, setting.levers, setting.days), **tuned_parameters(agent, "Bidding"))
+    rule = make_rule(
+        agent,
+        plan_spec(setting),
+        **tuned_parameters(agent, "Bidding"),
+    )
     plans = evaluate(rule, setting, count, config.test_seed, nothing={}).plans
     nothing = do_nothing(setting, np.arange(config.test_seed, config.test_seed + count))["score"]
     committed = next(row for row in _rows() if row["task"] == "Bidding" and row["agent"] == agent)
@@ -95,12 +119,20 @@ def test_a_committed_row_is_made_again(agent: str) -> None:
 
 @pytest.mark.parametrize("name", ["Bidding", "Coupon"])
 def test_the_saved_learners_score_as_committed(name: str) -> None:
-    """The median run of the best learner, from its folder alone, scores about what all five runs did."""
-    config, task = load_benchmark(EVIDENCE / "config.yaml"), find_task(name)
+    """The median run of the best learner, from its folder alone, scores about what all five runs
+    did.
+    """
+    config = load_benchmark(EVIDENCE / "config.yaml")
+    task = find_task(name)
     setting = Setting(load_scenario(task.scenario), select_levers(task.levers), task.days, "test")
-    policy, count = load_policy(EVIDENCE / "best" / name), 2048
+    policy = load_policy(EVIDENCE / "best" / name)
+    count = 2048
     plans = evaluate(policy, setting, count, config.test_seed, nothing={}).plans
-    rule = make_rule("OnlineLP", plan_spec(setting.scenario, setting.levers, setting.days), **tuned_parameters("OnlineLP", name))
+    rule = make_rule(
+        "OnlineLP",
+        plan_spec(setting),
+        **tuned_parameters("OnlineLP", name),
+    )
     ruled = evaluate(rule, setting, count, config.test_seed, nothing={}).plans
     rows = {row["agent"]: row["iqm"] for row in _rows() if row["task"] == name}
     best = max(row["iqm"] for row in _rows() if row["task"] == name and row["kind"] == "learner")

@@ -1,9 +1,10 @@
 """Learners: PPO and SAC from stable-baselines3, and saved policies that load without running code.
 
-`training` imports torch; it is imported where it is used, so that rules and the environments stay light.
+`training` imports torch; it is imported where it is used, so that rules and the environments stay
+light.
 """
 
-from .artefact import ArtefactError, SavedPolicy, load_policy
+from .saved_policy import ArtefactError, SavedPolicy, load_policy
 from .settings import PPOSettings, SACSettings
 
 __all__ = ["ArtefactError", "PPOSettings", "SACSettings", "SavedPolicy", "load_policy"]

@@ -1,4 +1,6 @@
-"""An actor that sees what a merchant sees, and a critic that sees more: for stable-baselines3's PPO."""
+"""An actor that sees what a merchant sees, and a critic that sees more: for stable-baselines3's
+PPO.
+"""
 
 from typing import Any
 
@@ -9,10 +11,11 @@ from torch import nn
 
 
 class SplitExtractor(nn.Module):
-    """Two towers: the policy's on the first `public` entries of an observation, the value's on all of them.
+    """Two towers: the policy's on the first `public` entries of an observation, the value's on all
+    of them.
 
-    Both see (entry - mean) * factor; `set_scale` fixes these constants. They are no part of the state: whoever builds the towers
-    again measures them again.
+    Both see (entry - mean) * factor; `set_scale` fixes these constants. They are no part of the
+    state: whoever builds the towers again measures them again.
     """
 
     mean: torch.Tensor
@@ -37,7 +40,7 @@ class SplitExtractor(nn.Module):
 
     def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
         """Latent of the policy, from public entries only."""
-        return self.policy_net(((features - self.mean) * self.factor)[:, :self.public])
+        return self.policy_net(((features - self.mean) * self.factor)[:, : self.public])
 
     def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
         """Latent of the value, from everything."""
@@ -45,15 +48,20 @@ class SplitExtractor(nn.Module):
 
 
 class AsymmetricPolicy(ActorCriticPolicy):
-    """Asymmetric actor-critic (Pinto et al. 2017, 1710.06542): the critic may see latent truth, as it is thrown away afterwards."""
+    """Asymmetric actor-critic (Pinto et al. 2017, 1710.06542): the critic may see latent truth, as
+    it is thrown away afterwards.
+    """
 
     def __init__(self, *args: Any, public: int, critic_hidden: list[int], **kwargs: Any):
-        self.public, self.critic_hidden = public, critic_hidden
+        self.public = public
+        self.critic_hidden = critic_hidden
         super().__init__(*args, **kwargs)
 
     def _build_mlp_extractor(self) -> None:
         hidden = list(self.net_arch) if isinstance(self.net_arch, list) else [64, 64]
-        self.mlp_extractor = SplitExtractor(self.features_dim, self.public, hidden, self.critic_hidden)
+        self.mlp_extractor = SplitExtractor(
+            self.features_dim, self.public, hidden, self.critic_hidden
+        )
 
 
 def _tower(width: int, hidden: list[int]) -> tuple[nn.Sequential, int]:

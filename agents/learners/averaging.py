@@ -1,7 +1,8 @@
 """The mean of a policy's weights over the last part of its training.
 
-Late in training the weights wander about a good policy, moved by the luck of each batch; their mean is nearer to it than where they
-happen to stop (Polyak & Juditsky 1992; for networks Izmailov et al. 2018, 1803.05407). What goes on learning is left alone.
+Late in training the weights wander about a good policy, moved by the luck of each batch; their mean
+is nearer to it than where they happen to stop (Polyak & Juditsky 1992; for networks Izmailov et al.
+2018, 1803.05407). What goes on learning is left alone.
 """
 
 import contextlib
@@ -21,14 +22,15 @@ class WeightAverage(BaseCallback):
 
     def __init__(self, begin: int):
         super().__init__()
-        self.begin, self.count = begin, 0
+        self.begin = begin
+        self.count = 0
         self.sums: dict[str, torch.Tensor] = {}
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
-        self._note()                            # what the latest update left
+        self._note()  # what the latest update left
 
     def _on_training_end(self) -> None:
         self._note()
@@ -38,7 +40,9 @@ class WeightAverage(BaseCallback):
             return
         self.count += 1
         for name, value in self.model.policy.state_dict().items():
-            self.sums[name] = self.sums[name] + value.double() if name in self.sums else value.double()
+            self.sums[name] = (
+                self.sums[name] + value.double() if name in self.sums else value.double()
+            )
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint: tensors and numbers alone."""
@@ -46,14 +50,22 @@ class WeightAverage(BaseCallback):
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from `state`."""
-        self.count, self.sums = int(saved["count"]), dict(saved["sums"])
+        self.count = int(saved["count"])
+        self.sums = dict(saved["sums"])
 
     @contextlib.contextmanager
     def shown(self, policy: Any) -> Iterator[None]:
-        """Within, the policy has the mean weights; afterwards its own again. Before `begin` they are the same."""
+        """Within, the policy has the mean weights; afterwards its own again. Before `begin` they
+        are the same.
+        """
         own = {name: value.clone() for name, value in policy.state_dict().items()}
         if self.count:
-            policy.load_state_dict({name: (self.sums[name] / self.count).to(value.dtype) for name, value in own.items()})
+            policy.load_state_dict(
+                {
+                    name: (self.sums[name] / self.count).to(value.dtype)
+                    for name, value in own.items()
+                }
+            )
         try:
             yield
         finally:

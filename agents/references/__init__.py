@@ -3,4 +3,13 @@
 from .clairvoyant import Clairvoyant, Search, best_constant, clairvoyant, default_starts, replay
 from .upper_bound import Bound, upper_bound
 
-__all__ = ["Bound", "Clairvoyant", "Search", "best_constant", "clairvoyant", "default_starts", "replay", "upper_bound"]
+__all__ = [
+    "Bound",
+    "Clairvoyant",
+    "Search",
+    "best_constant",
+    "clairvoyant",
+    "default_starts",
+    "replay",
+    "upper_bound",
+]

@@ -1,10 +1,14 @@
-"""What a plan could have earned that knew the day beforehand: open-loop search on the realised random numbers (design 5).
+"""What a plan could have earned that knew the day beforehand: open-loop search on the realised
+random numbers (design 5).
 
-The same seed gives a market the same merchant, shocks and luck whatever is done in it, so a plan found by trying many on one seed
-is a plan in hindsight for exactly that day, and replaying it gives exactly the value claimed. It is achievable, not optimal.
+The same seed gives a market the same merchant, shocks and luck whatever is done in it, so a plan
+found by trying many on one seed is a plan in hindsight for exactly that day, and replaying it gives
+exactly the value claimed. It is achievable, not optimal.
 
-How finely a plan may vary in time decides what it can exploit: with a level per hour it is fitted to the luck of single orders.
-One level per lever and day is the default; docs/references.md has the measurements behind that choice.
+How finely a plan may vary in time decides what it can exploit: with a level per hour it is fitted
+    to the luck of single orders.
+One level per lever and day is the default; docs/references.md has the measurements behind that
+choice.
 """
 
 from collections.abc import Sequence
@@ -12,26 +16,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...envs import Market, Scenario, dashboard, select_levers
+from ...envs import Market, Setting
 from ..policy import Policy, plan_spec
+from ..rollout import rollout
 from ..rules import make_rule
 
-SWEEP = np.geomspace(0.15, 2.4, 12)          # constant bids to start from
+SWEEP = np.geomspace(0.15, 2.4, 12)  # constant bids to start from
 START_RULES = ("DoNothing", "PID", "DualMirrorDescent", "UniformCoupon")
 
 
 class Search(NamedTuple):
     """Settings of the cross-entropy search (Rubinstein 1999), one independent search per episode."""
 
-    per_day: float = 1.0         # levels per lever and day, as coefficients of cosines over the episode; always at least one
+    # levels per lever and day, as coefficients of cosines over the episode; always at least one
+    per_day: float = 1.0
     population: int = 48
     iterations: int = 60
     elite_share: float = 0.2
-    spread: float = 0.3          # standard deviation of the first shift of a lever, in action units
+    spread: float = 0.3  # standard deviation of the first shift of a lever, in action units
     least_spread: float = 0.01
-    memory: float = 0.7          # share of the old spread kept
+    memory: float = 0.7  # share of the old spread kept
     seed: int = 0
-    batch: int = 3072            # markets stepped together
+    batch: int = 3072  # markets stepped together
 
 
 USUAL = Search()
@@ -40,22 +46,27 @@ USUAL = Search()
 class Clairvoyant(NamedTuple):
     """The best plan found for each of n episodes."""
 
-    actions: np.ndarray                 # (n, ticks, levers) float32 in [-1, 1]
-    plans: dict[str, np.ndarray]        # dashboard of its replay, each (n,), money in CNY
-    start: np.ndarray                   # (n,) score of the best plan the search started from, CNY
+    actions: np.ndarray  # (n, ticks, levers) float32 in [-1, 1]
+    plans: dict[str, np.ndarray]  # dashboard of its replay, each (n,), money in CNY
+    start: np.ndarray  # (n,) score of the best plan the search started from, CNY
 
 
-def clairvoyant(scenario: Scenario, levers: "str | Sequence[str]", days: int, seeds: "np.ndarray | Sequence[int]",
-                split: str = "test", search: Search = USUAL, threads: int = 1, starts: Sequence[Policy] | None = None
-                ) -> Clairvoyant:
+def clairvoyant(
+    setting: Setting,
+    seeds: "np.ndarray | Sequence[int]",
+    search: Search = USUAL,
+    threads: int = 1,
+    starts: Sequence[Policy] | None = None,
+) -> Clairvoyant:
     """Search a plan for the first episode of every seed, knowing everything that will happen.
 
     Args:
-        scenario, levers, days, split: the task.
+        setting: what is played.
         seeds: (n,) streams; the result for a seed does not depend on the others.
         search: how hard to search.
         threads: simulator threads.
-        starts: policies whose own runs are the first candidates; default: a sweep of constant bids and four rules. The result is
+        starts: policies whose own runs are the first candidates; default: a sweep of constant bids
+            and four rules. The result is
         never
             worse than the best of them.
 
@@ -63,60 +74,80 @@ def clairvoyant(scenario: Scenario, levers: "str | Sequence[str]", days: int, se
         ValueError: if a setting of the search is out of range.
     """
     _check(search)
-    names, seeds = select_levers(levers if isinstance(levers, str) else tuple(levers)), np.asarray(seeds)
-    policies = default_starts(scenario, names, days) if starts is None else list(starts)
+    seeds = np.asarray(seeds)
+    policies = default_starts(setting) if starts is None else list(starts)
     size = max(search.batch // search.population, 1)
     parts = []
     for first in range(0, len(seeds), size):
-        some = seeds[first:first + size]
-        tape, score = _best_tape(scenario, names, days, some, split, threads, policies)
-        parts.append((_refine(scenario, names, days, some, split, threads, search, tape, score), score))
+        some = seeds[first : first + size]
+        tape, score = _best_tape(setting, some, threads, policies)
+        parts.append((_refine(setting, some, threads, search, tape, score), score))
     actions = np.concatenate([plan for plan, _ in parts])
-    plans = replay(scenario, names, days, seeds, actions, split, threads)
+    plans = replay(setting, seeds, actions, threads)
     return Clairvoyant(actions, plans, np.concatenate([score for _, score in parts]))
 
 
-def best_constant(scenario: Scenario, levers: "str | Sequence[str]", days: int, seeds: "np.ndarray | Sequence[int]",
-                  split: str = "test", search: Search = USUAL, threads: int = 1) -> Clairvoyant:
-    """The best plan in hindsight that never moves a lever: the same search with one level per lever and episode.
+def best_constant(
+    setting: Setting,
+    seeds: "np.ndarray | Sequence[int]",
+    search: Search = USUAL,
+    threads: int = 1,
+) -> Clairvoyant:
+    """The best plan in hindsight that never moves a lever: the same search with one level per lever
+    and episode.
 
-    What it lacks to the clairvoyant is what moving levers over time is worth; a policy may still beat it by reacting to luck.
+    What it lacks to the clairvoyant is what moving levers over time is worth; a policy may still
+    beat it by reacting to luck.
     """
-    names = select_levers(levers if isinstance(levers, str) else tuple(levers))
-    spec = plan_spec(scenario, names, days)
+    spec = plan_spec(setting)
     sweep = [make_rule("FixedBid", spec, multiplier=float(m)) for m in SWEEP]
-    return clairvoyant(scenario, names, days, seeds, split, search._replace(per_day=1 / (2 * days)), threads, sweep)
+    return clairvoyant(
+        setting, seeds, search._replace(per_day=1 / (2 * setting.days)), threads, sweep
+    )
 
 
-def default_starts(scenario: Scenario, levers: tuple[str, ...], days: int) -> list[Policy]:
+def default_starts(setting: Setting) -> list[Policy]:
     """A sweep of constant bids, and four rules."""
-    spec = plan_spec(scenario, levers, days)
-    return [*(make_rule("FixedBid", spec, multiplier=float(m)) for m in SWEEP), *(make_rule(name, spec) for name in START_RULES)]
+    spec = plan_spec(setting)
+    return [
+        *(make_rule("FixedBid", spec, multiplier=float(m)) for m in SWEEP),
+        *(make_rule(name, spec) for name in START_RULES),
+    ]
 
 
-def replay(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.ndarray, actions: np.ndarray, split: str = "test",
-           threads: int = 1) -> dict[str, np.ndarray]:
-    """Dashboard figures, each (n,), of given action sequences (n, ticks, levers) on the first episode of each seed."""
-    market = Market(scenario, len(seeds), days=days, levers=levers, split=split, threads=threads)
+def replay(
+    setting: Setting,
+    seeds: np.ndarray,
+    actions: np.ndarray,
+    threads: int = 1,
+) -> dict[str, np.ndarray]:
+    """Dashboard figures, each (n,), of given action sequences (n, ticks, levers) on the first
+    episode of each seed.
+    """
+    market = Market.of(setting, len(seeds), threads=threads)
     market.reset(seeds=seeds)
     for tick in range(market.ticks):
         market.step(actions[:, tick])
     return _finish(market)
 
 
-def _best_tape(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.ndarray, split: str, threads: int,
-               policies: Sequence[Policy]) -> tuple[np.ndarray, np.ndarray]:
+def _best_tape(
+    setting: Setting,
+    seeds: np.ndarray,
+    threads: int,
+    policies: Sequence[Policy],
+) -> tuple[np.ndarray, np.ndarray]:
     """What the best of the policies did in each episode, (n, ticks, levers), and its score, (n,)."""
-    best, most = None, np.full(len(seeds), -np.inf)
+    best = None
+    most = np.full(len(seeds), -np.inf)
     for policy in policies:
-        market = Market(scenario, len(seeds), days=days, levers=levers, split=split, threads=threads)
-        observation, memory, fresh = market.reset(seeds=seeds), None, np.ones(len(seeds), bool)
-        tape = np.zeros((len(seeds), market.ticks, len(levers)), np.float32)
-        for tick in range(market.ticks):
-            action, memory = policy.predict(observation.copy(), memory, fresh)
-            tape[:, tick] = np.clip(action, -1, 1)
-            observation, fresh = market.step(tape[:, tick]), np.zeros(len(seeds), bool)
-        score = _finish(market)["score"]
+        market = Market.of(setting, len(seeds), threads=threads)
+        played: list[np.ndarray] = []
+        score = rollout(
+            policy, market, seeds, on_action=lambda seen, action: played.append(action)
+        )["score"]
+        market.close()
+        tape = np.clip(np.stack(played, 1), -1, 1).astype(np.float32)
         better = score > most
         best = tape if best is None else np.where(better[:, None, None], tape, best)
         most = np.maximum(most, score)
@@ -124,38 +155,56 @@ def _best_tape(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np
     return best, most
 
 
-def _refine(scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.ndarray, split: str, threads: int, search: Search,
-            tape: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Cross-entropy search of cosine shifts of the tape, a search per episode; returns the best plans, (n, ticks, levers)."""
+def _refine(
+    setting: Setting,
+    seeds: np.ndarray,
+    threads: int,
+    search: Search,
+    tape: np.ndarray,
+    score: np.ndarray,
+) -> np.ndarray:
+    """Cross-entropy search of cosine shifts of the tape, a search per episode; returns the best
+    plans, (n, ticks, levers).
+    """
     n, ticks, count = tape.shape
     many = search.population
-    waves = max(round(search.per_day * days), 1)
-    basis = np.cos(np.pi * np.arange(waves)[:, None] * (np.arange(ticks) + 0.5) / ticks).astype(np.float32)
-    market = Market(scenario, n * many, days=days, levers=levers, split=split, threads=threads)
+    waves = max(round(search.per_day * setting.days), 1)
+    basis = np.cos(np.pi * np.arange(waves)[:, None] * (np.arange(ticks) + 0.5) / ticks).astype(
+        np.float32
+    )
+    market = Market.of(setting, n * many, threads=threads)
     market.reset(seeds=np.repeat(seeds, many))
     start = market.get_state()
     centre = np.zeros((n, count, waves), np.float32)
-    spread = np.broadcast_to(search.spread / (1 + 0.5 * np.arange(waves, dtype=np.float32)), centre.shape).copy()
+    spread = np.broadcast_to(
+        search.spread / (1 + 0.5 * np.arange(waves, dtype=np.float32)), centre.shape
+    ).copy()
     streams = [np.random.default_rng([search.seed, int(seed)]) for seed in seeds]
-    best, most = centre.copy(), score.copy()
+    best = centre.copy()
+    most = score.copy()
     weights = _elite_weights(max(round(search.elite_share * many), 2))
     for _ in range(search.iterations):
-        noise = np.stack([stream.standard_normal((many, count, waves), np.float32) for stream in streams])
-        noise[:, 0] = 0.0                                          # the centre itself is a candidate
+        noise = np.stack(
+            [stream.standard_normal((many, count, waves), np.float32) for stream in streams]
+        )
+        noise[:, 0] = 0.0  # the centre itself is a candidate
         tried = centre[:, None] + spread[:, None] * noise
         market.set_state(start)
         flat = tried.reshape(n * many * count, waves)
         for tick in range(ticks):
             shift = (flat @ basis[:, tick]).reshape(n, many, count)
             market.step(np.clip(tape[:, None, tick] + shift, -1, 1).reshape(n * many, count))
-        scores = dashboard(market.states, market.merchants, market.world.constants[0])["score"].reshape(n, many)
+        scores = market.dashboard()["score"].reshape(n, many)
         order = np.argsort(-scores, axis=1, kind="stable")
-        elite = np.take_along_axis(tried, order[:, :len(weights), None, None], 1)
+        elite = np.take_along_axis(tried, order[:, : len(weights), None, None], 1)
         top = np.take_along_axis(scores, order[:, :1], 1)[:, 0]
-        best, most = np.where((top > most)[:, None, None], elite[:, 0], best), np.maximum(top, most)
+        best = np.where((top > most)[:, None, None], elite[:, 0], best)
+        most = np.maximum(top, most)
         moved = np.einsum("e,nelw->nlw", weights, elite)
         width = np.sqrt(np.einsum("e,nelw->nlw", weights, (elite - centre[:, None]) ** 2))
-        spread = np.maximum(search.memory * spread + (1 - search.memory) * width, search.least_spread).astype(np.float32)
+        spread = np.maximum(
+            search.memory * spread + (1 - search.memory) * width, search.least_spread
+        ).astype(np.float32)
         centre = moved.astype(np.float32)
     market.close()
     return np.clip(tape + np.einsum("nlw,wt->ntl", best, basis), -1, 1).astype(np.float32)
@@ -168,14 +217,21 @@ def _elite_weights(count: int) -> np.ndarray:
 
 
 def _finish(market: Market) -> dict[str, np.ndarray]:
-    plans = dashboard(market.states, market.merchants, market.world.constants[0])
+    plans = market.dashboard()
     market.close()
     return plans
 
 
 def _check(search: Search) -> None:
-    ranges = {"per_day": (0.0, 24.0), "population": (4, 4096), "iterations": (0, 100_000), "elite_share": (0.01, 1.0),
-              "spread": (1e-4, 2.0), "least_spread": (0.0, 1.0), "memory": (0.0, 0.99)}
+    ranges = {
+        "per_day": (0.0, 24.0),
+        "population": (4, 4096),
+        "iterations": (0, 100_000),
+        "elite_share": (0.01, 1.0),
+        "spread": (1e-4, 2.0),
+        "least_spread": (0.0, 1.0),
+        "memory": (0.0, 0.99),
+    }
     for name, (low, high) in ranges.items():
         value = getattr(search, name)
         if not low <= value <= high:

@@ -12,9 +12,25 @@ from .mpc import MPC
 from .online_lp import OnlineLP
 from .pacing import PID, EvenPacing, ManualOperator, MinPacing
 
-RULES: dict[str, type[Rule]] = {rule.__name__: rule for rule in (
-    DoNothing, FixedBid, EvenPacing, ManualOperator, PID, DualMirrorDescent, UniformCoupon, FourPlans, CrossScenePID, MinPacing,
-    MarginalROI, OnlineLP, MPC, MCKPCoupon)}
+RULES: dict[str, type[Rule]] = {
+    rule.__name__: rule
+    for rule in (
+        DoNothing,
+        FixedBid,
+        EvenPacing,
+        ManualOperator,
+        PID,
+        DualMirrorDescent,
+        UniformCoupon,
+        FourPlans,
+        CrossScenePID,
+        MinPacing,
+        MarginalROI,
+        OnlineLP,
+        MPC,
+        MCKPCoupon,
+    )
+}
 
 
 def make_rule(name: str, spec: PlanSpec, **parameters: float) -> Rule:
@@ -25,6 +41,23 @@ def make_rule(name: str, spec: PlanSpec, **parameters: float) -> Rule:
     raise ValueError(f"rule is {name!r}; allowed are {', '.join(RULES)}")
 
 
-__all__ = ["MPC", "PID", "RULES", "CrossScenePID", "DoNothing", "DualMirrorDescent", "EvenPacing", "FixedBid", "FourPlans",
-           "MCKPCoupon", "ManualOperator", "MarginalROI", "MinPacing", "OnlineLP", "Rule", "UniformCoupon", "lever_action",
-           "make_rule"]
+__all__ = [
+    "MPC",
+    "PID",
+    "RULES",
+    "CrossScenePID",
+    "DoNothing",
+    "DualMirrorDescent",
+    "EvenPacing",
+    "FixedBid",
+    "FourPlans",
+    "MCKPCoupon",
+    "ManualOperator",
+    "MarginalROI",
+    "MinPacing",
+    "OnlineLP",
+    "Rule",
+    "UniformCoupon",
+    "lever_action",
+    "make_rule",
+]

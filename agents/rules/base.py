@@ -1,4 +1,6 @@
-"""What the rules share: state per env, writing controls by name, and the parts of a plan that are not the bid."""
+"""What the rules share: state per env, writing controls by name, and the parts of a plan that are
+not the bid.
+"""
 
 from typing import Any
 
@@ -7,16 +9,23 @@ import numpy as np
 from ...envs import LEVER_NAMES
 from ...envs.scenario import POOLS, SCENES
 from ..policy import PlanSpec, Reading
-from .reported import expected_roi, start_clock, tell_time
+from .estimates.reported import Memory, expected_roi, start_clock, tell_time
 
-Memory = dict[str, np.ndarray]
 LEAST = 1e-6
-# What the dashboard shows at the start, about its mean over merchants, as the linear start term sees it.
-OPENING = {"roi_target": 0.39, "budget_size": 0.55, "order_value": 0.0, "margin": 0.535, "coupon_budget": 0.07}
+# What the dashboard shows at the start, about its mean over merchants, as the linear start term
+# sees it.
+OPENING = {
+    "roi_target": 0.39,
+    "budget_size": 0.55,
+    "order_value": 0.0,
+    "margin": 0.535,
+    "coupon_budget": 0.07,
+}
 
 
 class Rule:
-    """A rule written for a batch of plans. Subclasses say how they `start` an episode and what they `decide` each tick.
+    """A rule written for a batch of plans. Subclasses say how they `start` an episode and what they
+    `decide` each tick.
 
     Args:
         spec: the public facts of the task.
@@ -24,36 +33,92 @@ class Rule:
     """
 
     defaults: dict[str, float] = {}
-    # The part of a rule that is not the bid: coupons paced to their budget, and where it holds the shop's levers (as actions).
-    # The latter were found by a coordinate search with PID on training merchants of the default market; see docs/decisions.md.
+    # The part of a rule that is not the bid: coupons paced to their budget, and where it holds the
+    # shop's levers (as actions). The latter were found by a coordinate search with PID on training
+    # merchants of the default market; see docs/decisions.md.
     common: dict[str, float] = {
-        "depth": 0.04, "coupon_gain": 0.06, "coupon_now": 0.5,
-        "creative": 0.9, "commission_natural": 0.8, "commission_ad": 0.3, "insurance": 0.9, "interest_free": 0.9, "service": 0.9,
-        "boost": 0.6, "tilt_new": 0.6, "tilt_price_sensitive": 0.6, "tilt_regular": 0.0, "tilt_loyal": -0.5,
+        "depth": 0.04,
+        "coupon_gain": 0.06,
+        "coupon_now": 0.5,
+        "creative": 0.9,
+        "commission_natural": 0.8,
+        "commission_ad": 0.3,
+        "insurance": 0.9,
+        "interest_free": 0.9,
+        "service": 0.9,
+        "boost": 0.6,
+        "tilt_new": 0.6,
+        "tilt_price_sensitive": 0.6,
+        "tilt_regular": 0.0,
+        "tilt_loyal": -0.5,
         # Below: off unless tuned. Where budget shares and tiers are held, as actions.
-        "cap_feed": 0.0, "cap_live": 0.0, "cap_mall": 0.0, "cap_search": 0.0,
-        "tier_hot": 0.0, "tier_trending": 0.0, "tier_potential": 0.0,
+        "cap_feed": 0.0,
+        "cap_live": 0.0,
+        "cap_mall": 0.0,
+        "cap_search": 0.0,
+        "tier_hot": 0.0,
+        "tier_trending": 0.0,
+        "tier_potential": 0.0,
         # Added to the first bid, ln per unit of what the dashboard shows at the start (`OPENING`).
-        "start_target": 0.0, "start_budget": 0.0, "start_value": 0.0, "start_margin": 0.0, "start_coupon": 0.0,
+        "start_target": 0.0,
+        "start_budget": 0.0,
+        "start_value": 0.0,
+        "start_margin": 0.0,
+        "start_coupon": 0.0,
         # The bid's shape, ln: scenes, hour of the day, event days (per ln traffic factor).
-        "scene_feed": 0.0, "scene_live": 0.0, "scene_mall": 0.0, "scene_search": 0.0, "hour_sin": 0.0, "hour_cos": 0.0,
+        "scene_feed": 0.0,
+        "scene_live": 0.0,
+        "scene_mall": 0.0,
+        "scene_search": 0.0,
+        "hour_sin": 0.0,
+        "hour_cos": 0.0,
         "event": 0.0,
-        # How ROI is read: orders on their way, refunds to come per refund reported, distance kept from the target.
-        "delay": 0.0, "refund": 0.0, "caution": 0.0,
-        # What ROI room is used for besides bids: actions per unit of ln(ROI / target), within plus or minus one.
-        "room_coupon": 0.0, "room_creative": 0.0, "room_natural": 0.0, "room_ad": 0.0, "room_boost": 0.0,
+        # How ROI is read: orders on their way, refunds to come per refund reported, distance kept
+        # from the target.
+        "delay": 0.0,
+        "refund": 0.0,
+        "caution": 0.0,
+        # What ROI room is used for besides bids: actions per unit of ln(ROI / target), within plus
+        # or minus one.
+        "room_coupon": 0.0,
+        "room_creative": 0.0,
+        "room_natural": 0.0,
+        "room_ad": 0.0,
+        "room_boost": 0.0,
         # Actions added by the end of the episode, growing evenly with time.
-        "late_creative": 0.0, "late_natural": 0.0, "late_ad": 0.0}
+        "late_creative": 0.0,
+        "late_natural": 0.0,
+        "late_ad": 0.0,
+    }
 
-    shop_levers = ("creative", "commission_natural", "commission_ad", "insurance", "interest_free", "service", "boost",
-                   "tilt_new", "tilt_price_sensitive", "tilt_regular", "tilt_loyal", "share_feed", "share_live", "share_mall",
-                   "share_search", "tier_hot", "tier_trending", "tier_potential")
+    shop_levers = (
+        "creative",
+        "commission_natural",
+        "commission_ad",
+        "insurance",
+        "interest_free",
+        "service",
+        "boost",
+        "tilt_new",
+        "tilt_price_sensitive",
+        "tilt_regular",
+        "tilt_loyal",
+        "share_feed",
+        "share_live",
+        "share_mall",
+        "share_search",
+        "tier_hot",
+        "tier_trending",
+        "tier_potential",
+    )
 
     def __init__(self, spec: PlanSpec, **parameters: float):
         known = self.common | self.defaults
         unknown = [name for name in parameters if name not in known]
         if unknown:
-            raise ValueError(f"{type(self).__name__} has no parameter {', '.join(unknown)}; allowed are {', '.join(known)}")
+            raise ValueError(
+                f"{type(self).__name__} has no parameter {', '.join(unknown)}; allowed are {', '.join(known)}"
+            )
         self.spec = spec
         self.parameters = known | parameters
         self._column = {name: i for i, name in enumerate(spec.levers)}
@@ -64,17 +129,31 @@ class Rule:
         except KeyError:
             raise AttributeError(name) from None
 
-    def predict(self, observation: np.ndarray, state: Memory | None = None, episode_start: np.ndarray | None = None,
-                deterministic: bool = True) -> tuple[np.ndarray, Memory]:
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: Memory | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, Memory]:
         """Act on a batch; see `Policy.predict`. Rules are deterministic."""
         reading = Reading(observation)
         if state is None:
-            state, fresh = {}, np.ones(len(reading), bool)
+            state = {}
+            fresh = np.ones(len(reading), bool)
         else:
-            fresh = np.zeros(len(reading), bool) if episode_start is None else np.asarray(episode_start, bool)
-            state = {name: values.copy() for name, values in state.items()}      # the caller may plan from the old one
+            fresh = (
+                np.zeros(len(reading), bool)
+                if episode_start is None
+                else np.asarray(episode_start, bool)
+            )
+            state = {
+                name: values.copy() for name, values in state.items()
+            }  # the caller may plan from the old one
         if fresh.any():
-            for name, values in (start_clock(reading) | self.start(reading) | self.start_coupons(reading)).items():
+            for name, values in (
+                start_clock(reading) | self.start(reading) | self.start_coupons(reading)
+            ).items():
                 old = state.setdefault(name, values.copy())
                 old[fresh] = values[fresh]
         tell_time(reading, state, 24.0 / self.spec.ticks_per_day)
@@ -105,7 +184,9 @@ class Rule:
         return np.clip(lean, -2, 2)
 
     def roi_error(self, reading: Reading, memory: Memory) -> np.ndarray:
-        """ln(ROI / target), (n,), as this rule reads it: reported, or with what is on its way; less the distance to keep."""
+        """ln(ROI / target), (n,), as this rule reads it: reported, or with what is on its way; less
+        the distance to keep.
+        """
         if not (self.delay or self.refund):
             return roi_error(reading) - self.caution
         return expected_roi(reading, memory["arrived"], self.delay, self.refund) - self.caution
@@ -115,12 +196,17 @@ class Rule:
         return reading.each(BIDS) + np.log(self.spec.table[LEVER_NAMES.index("bid")].default)
 
     def room(self, reading: Reading, memory: Memory) -> np.ndarray:
-        """ROI room for costs other than bids, (n,) within plus or minus one; none before anything is known."""
+        """ROI room for costs other than bids, (n,) within plus or minus one; none before anything
+        is known.
+        """
         return np.where(memory["seen"] > 0, np.clip(self.roi_error(reading, memory), -1, 1), 0.0)
 
     def run_coupons(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
-        """Pace coupon depth to the coupon budget: proportional and slow integral feedback on what is left against traffic left."""
-        left, ahead = reading["coupon_budget_left"], reading["traffic_left"]
+        """Pace coupon depth to the coupon budget: proportional and slow integral feedback on what
+        is left against traffic left.
+        """
+        left = reading["coupon_budget_left"]
+        ahead = reading["traffic_left"]
         lead = np.clip(np.log(np.maximum(left, LEAST) / np.maximum(ahead, 1e-2)), -2, 1)
         depth = np.clip(memory["coupon_depth"] * np.exp(self.coupon_gain * lead), 0.002, 0.25)
         memory["coupon_depth"] = depth
@@ -137,23 +223,29 @@ class Rule:
             if name in self._column:
                 action[:, self._column[name]] = self.parameters[name.replace("share_", "cap_")]
         for lever, room, late in _MOVED:
-            gain, drift = self.parameters[room], self.parameters[late] if late else 0.0
+            gain = self.parameters[room]
+            drift = self.parameters[late] if late else 0.0
             if lever in self._column and lever in self.shop_levers and (gain or drift):
                 moved = gain * self.room(reading, memory) + drift * (1 - reading["time_left"])
                 column = action[:, self._column[lever]]
                 action[:, self._column[lever]] = np.clip(column + moved, -1, 1)
 
     def control(self, action: np.ndarray, lever: str, value: "np.ndarray | float") -> None:
-        """Set a lever to a value in its own unit, for all envs; levers the task does not control are left alone."""
+        """Set a lever to a value in its own unit, for all envs; levers the task does not control
+        are left alone.
+        """
         if lever in self._column:
             action[:, self._column[lever]] = lever_action(self.spec, lever, value)
 
     def bid(self, reading: Reading, action: np.ndarray, multiplier: np.ndarray) -> None:
-        """Bid a multiplier of the reference: (n,) for all scenes, or (n, 4) per scene, times the rule's fixed shape.
+        """Bid a multiplier of the reference: (n,) for all scenes, or (n, 4) per scene, times the
+        rule's fixed shape.
 
         With only a plan-wide bid lever, per-scene multipliers are averaged geometrically.
         """
-        scenes = multiplier if multiplier.ndim == 2 else np.repeat(multiplier[:, None], len(SCENES), 1)
+        scenes = (
+            multiplier if multiplier.ndim == 2 else np.repeat(multiplier[:, None], len(SCENES), 1)
+        )
         shape = self.shape(reading)
         if shape is not None:
             scenes = scenes * np.exp(shape)
@@ -165,22 +257,37 @@ class Rule:
             self.control(action, "bid", np.exp(np.log(np.maximum(scenes, LEAST)).mean(1)))
 
     def shape(self, reading: Reading) -> np.ndarray | None:
-        """ln of the bid's fixed shape over scenes, hours and event days, (n, 4); None if it has none."""
+        """ln of the bid's fixed shape over scenes, hours and event days, (n, 4); None if it has
+        none.
+        """
         scenes = np.array([self.parameters[f"scene_{scene}"] for scene in SCENES])
         in_time = [name for name in ("hour_sin", "hour_cos", "event") if self.parameters[name]]
         if not in_time and not scenes.any():
             return None
         shape = np.repeat(scenes[None], len(reading), 0)
         for name in in_time:
-            shape = shape + self.parameters[name] * reading["event_today" if name == "event" else name][:, None]
+            shape = (
+                shape
+                + self.parameters[name]
+                * reading["event_today" if name == "event" else name][:, None]
+            )
         return np.clip(shape, -3, 3)
 
 
 BIDS = [f"bid_{scene}" for scene in SCENES]
-_START = (("start_target", "roi_target"), ("start_budget", "budget_size"), ("start_value", "order_value"),
-          ("start_margin", "margin"), ("start_coupon", "coupon_budget"))
-_MOVED = (("creative", "room_creative", "late_creative"), ("commission_natural", "room_natural", "late_natural"),
-          ("commission_ad", "room_ad", "late_ad"), ("boost", "room_boost", None))
+_START = (
+    ("start_target", "roi_target"),
+    ("start_budget", "budget_size"),
+    ("start_value", "order_value"),
+    ("start_margin", "margin"),
+    ("start_coupon", "coupon_budget"),
+)
+_MOVED = (
+    ("creative", "room_creative", "late_creative"),
+    ("commission_natural", "room_natural", "late_natural"),
+    ("commission_ad", "room_ad", "late_ad"),
+    ("boost", "room_boost", None),
+)
 
 
 def lever_action(spec: PlanSpec, lever: str, value: Any) -> np.ndarray:
@@ -191,14 +298,17 @@ def lever_action(spec: PlanSpec, lever: str, value: Any) -> np.ndarray:
         inner = x / entry.default * (1 - 1 / entry.span) + 1 / entry.span
         action = np.log(np.maximum(inner, 1 / entry.span)) / np.log(entry.span)
     else:
-        up, down = max(entry.high - entry.default, LEAST), max(entry.default - entry.low, LEAST)
+        up = max(entry.high - entry.default, LEAST)
+        down = max(entry.default - entry.low, LEAST)
         action = np.where(x >= entry.default, (x - entry.default) / up, (x - entry.default) / down)
     return np.clip(action, -1.0, 1.0).astype(np.float32)
 
 
 def pace_error(reading: Reading) -> np.ndarray:
     """ln(budget left / traffic left), (n,): positive when the plan is behind an even spend."""
-    return np.log(np.maximum(reading["budget_left"], 1e-3) / np.maximum(reading["traffic_left"], 1e-3))
+    return np.log(
+        np.maximum(reading["budget_left"], 1e-3) / np.maximum(reading["traffic_left"], 1e-3)
+    )
 
 
 def roi_error(reading: Reading) -> np.ndarray:

@@ -8,7 +8,7 @@ from ...envs import LEVER_NAMES
 from ...envs.scenario import POOLS, SEGMENTS
 from ..policy import Reading
 from .base import LEAST, Memory
-from .knapsack import Menu, best_rows, price_menu
+from .estimates.knapsack import Menu, best_rows, price_menu
 from .online_lp import OnlineLP
 from .pacing import PID
 
@@ -18,7 +18,8 @@ DEPTHS = np.linspace(0.0, 0.25, 16)
 class UniformCoupon(PID):
     """One coupon depth for every pool and segment, as deep as the coupon budget lasts; bids by PID.
 
-    The uniform policy that personalised allocation is measured against (BCORLE(lambda), NeurIPS 2021).
+    The uniform policy that personalised allocation is measured against (BCORLE(lambda), NeurIPS
+    2021).
     """
 
     common = PID.common | {"depth": 0.08, "coupon_gain": 0.12}
@@ -32,20 +33,36 @@ class UniformCoupon(PID):
 
 
 class MCKPCoupon(OnlineLP):
-    """Give each segment the coupon with the best uplift - lambda * cost; lambda is what spends the coupon budget evenly.
+    """Give each segment the coupon with the best uplift - lambda * cost; lambda is what spends the
+    coupon budget evenly.
 
-    Coupon allocation as a multiple-choice knapsack, solved by its Lagrangian with bisection on lambda (BCORLE(lambda), NeurIPS
-    2021; 2406.05987). A segment of response r gains e^(r (1 - e^(-d / scale))) - 1 orders per order at depth d, and the share
-    `use` (1 - e^(-d / use_scale)) of its buyers redeem: parameters, since no dashboard shows uplift. How much all that costs is
-    learned from the coupon budget's own course. lambda is at least `least_price` * ROI target, as coupons count in the
-    comprehensive cost. Bids by `OnlineLP`.
+    Coupon allocation as a multiple-choice knapsack, solved by its Lagrangian with bisection on
+    lambda (BCORLE(lambda), NeurIPS 2021; 2406.05987). A segment of response r gains e^(r (1 - e^(-d
+    / scale))) - 1 orders per order at depth d, and the share `use` (1 - e^(-d / use_scale)) of its
+    buyers redeem: parameters, since no dashboard shows uplift. How much all that costs is learned
+    from the coupon budget's own course. lambda is at least `least_price` * ROI target, as coupons
+    count in the comprehensive cost. Bids by `OnlineLP`.
     """
 
     defaults = OnlineLP.defaults | {
-        "response_new": 0.55, "response_price_sensitive": 0.85, "response_regular": 0.3, "response_loyal": 0.1, "scale": 0.1,
-        "use_new": 0.35, "use_price_sensitive": 0.65, "use_regular": 0.45, "use_loyal": 0.4, "use_scale": 0.06,
-        "sales_start": 1.5, "sales_weight": 0.1, "least_price": 0.8, "urgency": 0.3, "pool_natural": 1.0, "pool_transaction": 1.0,
-        "pool_ad": 1.0}
+        "response_new": 0.55,
+        "response_price_sensitive": 0.85,
+        "response_regular": 0.3,
+        "response_loyal": 0.1,
+        "scale": 0.1,
+        "use_new": 0.35,
+        "use_price_sensitive": 0.65,
+        "use_regular": 0.45,
+        "use_loyal": 0.4,
+        "use_scale": 0.06,
+        "sales_start": 1.5,
+        "sales_weight": 0.1,
+        "least_price": 0.8,
+        "urgency": 0.3,
+        "pool_natural": 1.0,
+        "pool_transaction": 1.0,
+        "pool_ad": 1.0,
+    }
 
     def start_coupons(self, reading: Reading) -> Memory:
         """Coupon money committed, and what was predicted for it."""
@@ -59,31 +76,53 @@ class MCKPCoupon(OnlineLP):
         menu = self._menu()
         volume = np.maximum(reading.each([f"clicks_{k}" for k in SEGMENTS]), 0.0)
         volume = np.where(volume.sum(1, keepdims=True) > 0.1, volume, 1 / len(SEGMENTS))
-        left, ahead = np.clip(reading["coupon_budget_left"], 0, 1), np.clip(reading["traffic_left"], 0, 1)
-        memory["predicted"] = np.clip(memory["predicted"] + memory["traffic"] * memory["rate"], 0, 1e3)
+        left = np.clip(reading["coupon_budget_left"], 0, 1)
+        ahead = np.clip(reading["traffic_left"], 0, 1)
+        memory["predicted"] = np.clip(
+            memory["predicted"] + memory["traffic"] * memory["rate"], 0, 1e3
+        )
         memory["committed"] = 1 - left
-        first = self.sales_start * np.exp(2 * np.clip(reading["roi_target"], -2, 2)) / np.maximum(reading["coupon_budget"], 1e-2)
+        first = (
+            self.sales_start
+            * np.exp(2 * np.clip(reading["roi_target"], -2, 2))
+            / np.maximum(reading["coupon_budget"], 1e-2)
+        )
         belief = max(self.sales_weight, 1e-3) / np.maximum(first, 1e-3)
         level = (memory["committed"] + belief * first) / (memory["predicted"] + belief)
         pace = left / np.maximum(ahead, 1e-2)
-        allowed = np.where(reading["coupon_budget"] > 0, pace * np.clip(pace, 0.1, 3) ** self.urgency, 0.0)
-        price = self.least_price * np.exp(2 * np.clip(reading["roi_target"], -2, 2) - self.room_coupon * self.room(reading, memory))
+        allowed = np.where(
+            reading["coupon_budget"] > 0, pace * np.clip(pace, 0.1, 3) ** self.urgency, 0.0
+        )
+        price = self.least_price * np.exp(
+            2 * np.clip(reading["roi_target"], -2, 2)
+            - self.room_coupon * self.room(reading, memory)
+        )
         row = best_rows(menu, volume, allowed / np.maximum(level, LEAST), price)
         memory["rate"] = (volume * menu.cost[row]).sum(1)
         self._show(DEPTHS[menu.choice[row]], volume, action)
 
     def _menu(self) -> Menu:
         """What every segment is given at every price."""
-        return coupon_menu(tuple(self.parameters[f"response_{k}"] for k in SEGMENTS), self.scale,
-                           tuple(self.parameters[f"use_{k}"] for k in SEGMENTS), self.use_scale)
+        return coupon_menu(
+            tuple(self.parameters[f"response_{k}"] for k in SEGMENTS),
+            self.scale,
+            tuple(self.parameters[f"use_{k}"] for k in SEGMENTS),
+            self.use_scale,
+        )
 
     def _show(self, depth: np.ndarray, volume: np.ndarray, action: np.ndarray) -> None:
-        """Write depths (n, 4) as pool depth times segment tilt; without tilts, every segment gets the mean depth."""
+        """Write depths (n, 4) as pool depth times segment tilt; without tilts, every segment gets
+        the mean depth.
+        """
         if "tilt_new" in self._column:
             most = self.spec.table[LEVER_NAMES.index("tilt_new")].high
             base = depth.max(1) / most
             for k, segment in enumerate(SEGMENTS):
-                self.control(action, f"tilt_{segment}", np.where(base > 0, depth[:, k] / np.maximum(base, LEAST), 1.0))
+                self.control(
+                    action,
+                    f"tilt_{segment}",
+                    np.where(base > 0, depth[:, k] / np.maximum(base, LEAST), 1.0),
+                )
         else:
             base = (depth * volume).sum(1) / volume.sum(1)
         for pool in POOLS:
@@ -91,7 +130,12 @@ class MCKPCoupon(OnlineLP):
 
 
 @cache
-def coupon_menu(response: tuple[float, ...], scale: float, use: tuple[float, ...], use_scale: float) -> Menu:
+def coupon_menu(
+    response: tuple[float, ...], scale: float, use: tuple[float, ...], use_scale: float
+) -> Menu:
     """The menu of `DEPTHS`: uplift and cost per order of every segment, both in order values."""
     orders = np.exp(np.array(response)[:, None] * (1 - np.exp(-DEPTHS / max(scale, 1e-3))))
-    return price_menu(orders - 1, orders * np.array(use)[:, None] * (1 - np.exp(-DEPTHS / max(use_scale, 1e-3))) * DEPTHS)
+    return price_menu(
+        orders - 1,
+        orders * np.array(use)[:, None] * (1 - np.exp(-DEPTHS / max(use_scale, 1e-3))) * DEPTHS,
+    )

@@ -4,37 +4,59 @@ import numpy as np
 
 from ..policy import Reading
 from .base import Memory, Rule
-from .reported import expected_parts
+from .estimates.reported import expected_parts
 
 
 class DualMirrorDescent(Rule):
     """Bid (1 + mu) v / (lambda + mu rho) with multiplicative dual updates on spend and ROI slack.
 
-    Feng, Padmanabhan & Wang 2022 (2208.13713) and Balseiro & Gur (2019): lambda prices the budget, mu the ROI constraint value
-    >= rho * cost. In units of the reference bid v / rho the multiplier is (1 + mu) / (lambda / rho + mu); we keep lambda / rho.
-    Both papers assume second price; `shade` scales the bid for first price and for the costs beside ad spend.
-    The gradient of mu uses the reported ROI slack, whose conversions arrive late, hence its smaller step.
+    Feng, Padmanabhan & Wang 2022 (2208.13713) and Balseiro & Gur (2019): lambda prices the budget,
+    mu the ROI constraint value >= rho * cost. In units of the reference bid v / rho the multiplier
+    is (1 + mu) / (lambda / rho + mu); we keep lambda / rho. Both papers assume second price;
+    `shade` scales the bid for first price and for the costs beside ad spend. The gradient of mu
+    uses the reported ROI slack, whose conversions arrive late, hence its smaller step.
     """
 
-    defaults = {"lambda_start": 0.9, "mu_start": 0.5, "shade": 0.35, "lambda_step": 0.12, "mu_step": 3.0, "low": 0.05, "high": 3.0}
+    defaults = {
+        "lambda_start": 0.9,
+        "mu_start": 0.5,
+        "shade": 0.35,
+        "lambda_step": 0.12,
+        "mu_step": 3.0,
+        "low": 0.05,
+        "high": 3.0,
+    }
 
     def start(self, reading: Reading) -> Memory:
         """Both duals."""
         n = len(reading)
-        return {"lambda": np.full(n, self.lambda_start), "mu": np.full(n, self.mu_start), "slack": np.zeros(n)}
+        return {
+            "lambda": np.full(n, self.lambda_start),
+            "mu": np.full(n, self.mu_start),
+            "slack": np.zeros(n),
+        }
 
     def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
         """Mirror step on both duals, then bid."""
         started = reading["time_left"] < 1.0
-        wanted = np.maximum(reading["budget_left"], 1e-3) / np.maximum(reading["traffic_left"], 1e-3)
+        wanted = np.maximum(reading["budget_left"], 1e-3) / np.maximum(
+            reading["traffic_left"], 1e-3
+        )
         spend = np.expm1(reading["spend_pace"])
         usual = np.maximum(self.spec.ticks * _traffic_of_last_tick(reading, memory), 1e-3)
         slack = self.roi_slack(reading, memory)
         gain = (slack - memory["slack"]) * self.spec.ticks
-        memory["lambda"] = np.where(started, memory["lambda"] * np.exp(
-            self.lambda_step * np.clip(spend / usual - wanted, -1, 1)), memory["lambda"])
-        memory["mu"] = np.where(started, memory["mu"] * np.exp(
-            -self.mu_step * np.clip(0.5 * gain / self.spec.ticks + slack, -1, 1)), memory["mu"])
+        memory["lambda"] = np.where(
+            started,
+            memory["lambda"] * np.exp(self.lambda_step * np.clip(spend / usual - wanted, -1, 1)),
+            memory["lambda"],
+        )
+        memory["mu"] = np.where(
+            started,
+            memory["mu"]
+            * np.exp(-self.mu_step * np.clip(0.5 * gain / self.spec.ticks + slack, -1, 1)),
+            memory["mu"],
+        )
         memory["lambda"] = np.clip(memory["lambda"], 0.02, 20.0)
         memory["mu"] = np.clip(memory["mu"], 0.02, 20.0)
         memory["slack"] = slack

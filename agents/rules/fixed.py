@@ -7,7 +7,9 @@ from .base import Memory, Rule
 
 
 class DoNothing(Rule):
-    """No ads and no coupons: what the shop sells by itself. The zero of every share above doing nothing (design 6)."""
+    """No ads and no coupons: what the shop sells by itself. The zero of every share above doing
+    nothing (design 6).
+    """
 
     shop_levers = ()
 
@@ -19,9 +21,11 @@ class DoNothing(Rule):
 
 
 class FixedBid(Rule):
-    """One multiplier of the platform's value-based bid, all episode long; coupons paced to their budget.
+    """One multiplier of the platform's value-based bid, all episode long; coupons paced to their
+    budget.
 
-    The truthful, unpaced bidder of the auto-bidding literature (Aggarwal et al. 2024, 2408.07685, survey).
+    The truthful, unpaced bidder of the auto-bidding literature (Aggarwal et al. 2024, 2408.07685,
+    survey).
     """
 
     defaults = {"multiplier": 0.5}

@@ -8,26 +8,42 @@ from .base import Memory, Rule
 
 
 class FourPlans(Rule):
-    """Each scene is its own plan: a fixed share of the budget, its own ROI target, its own PID; nobody sees the whole.
+    """Each scene is its own plan: a fixed share of the budget, its own ROI target, its own PID;
+    nobody sees the whole.
 
-    This is standard promotion before omni-domain promotion (design 5). A scene's ROI counts its ad sales only, so its target is the
-    plan's target times `ad_part`: the ad share of GMV over the ad share of cost.
+    This is standard promotion before omni-domain promotion (design 5). A scene's ROI counts its ad
+    sales only, so its target is the plan's target times `ad_part`: the ad share of GMV over the ad
+    share of cost.
     """
 
-    defaults = {"start_at": 0.8, "proportional": 0.4, "integral": 0.06, "ad_part": 1.6,
-                "share_feed": 0.26, "share_live": 0.37, "share_mall": 0.18, "share_search": 0.19, "low": 0.05, "high": 3.0}
+    defaults = {
+        "start_at": 0.8,
+        "proportional": 0.4,
+        "integral": 0.06,
+        "ad_part": 1.6,
+        "share_feed": 0.26,
+        "share_live": 0.37,
+        "share_mall": 0.18,
+        "share_search": 0.19,
+        "low": 0.05,
+        "high": 3.0,
+    }
 
     def start(self, reading: Reading) -> Memory:
         """One integral per scene."""
         return {"integral_sum": np.zeros((len(reading), len(SCENES)))}
 
     def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
-        """Control each scene on min(its pace error, its ROI error) within its own share of the budget."""
+        """Control each scene on min(its pace error, its ROI error) within its own share of the
+        budget.
+        """
         share = np.array([self.parameters[f"share_{scene}"] for scene in SCENES])
         spent = reading.each([f"spent_{scene}" for scene in SCENES])
         left = np.maximum(1 - spent / share, 1e-3)
         pace = np.log(left / np.maximum(reading["traffic_left"], 1e-3)[:, None])
-        roi = reading.each([f"roi_{scene}" for scene in SCENES]) - np.log(self.ad_part) - self.caution
+        roi = (
+            reading.each([f"roi_{scene}" for scene in SCENES]) - np.log(self.ad_part) - self.caution
+        )
         roi = roi - self.delay * np.log(memory["arrived"])[:, None]
         roi = np.where(spent > 0, roi, 0.0)
         error = np.minimum(np.clip(pace, -1, 1), np.clip(roi, -1, 1))

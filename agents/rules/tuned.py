@@ -1,4 +1,6 @@
-"""Tuned parameters of the rules, with the studies that found them (`chengfang tune`); see docs/rules.md."""
+"""Tuned parameters of the rules, with the studies that found them (`chengfang tune`); see
+docs/rules.md.
+"""
 
 import json
 import math
@@ -26,11 +28,15 @@ def tuned_parameters(rule: str, task: str) -> dict[str, float]:
 
 
 def tuned_study(rule: str, task: str) -> dict[str, Any]:
-    """Everything kept of a study: parameters, value, value of the defaults, budget, seeds; empty if there was none."""
+    """Everything kept of a study: parameters, value, value of the defaults, budget, seeds; empty if
+    there was none.
+    """
     name = next((known for known in RULES if known.lower() == rule.lower()), None)
     if name is None:
         raise ValueError(f"rule is {rule!r}; allowed are {', '.join(RULES)}")
-    studies = next((rules for known, rules in load_tuned().items() if known.lower() == task.lower()), {})
+    studies = next(
+        (rules for known, rules in load_tuned().items() if known.lower() == task.lower()), {}
+    )
     return studies.get(name, {})
 
 
@@ -58,6 +64,12 @@ def _check(where: str, name: str, study: dict[str, Any]) -> None:
     known = RULES[name].common | RULES[name].defaults
     for key, value in study["parameters"].items():
         if key not in known:
-            raise ValueError(f"{where}: {name} has no parameter {key!r}; allowed are {', '.join(known)}")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(
+                f"{where}: {name} has no parameter {key!r}; allowed are {', '.join(known)}"
+            )
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not math.isfinite(value)
+        ):
             raise ValueError(f"{where}: parameter {key} is {value!r}; allowed are finite numbers")

@@ -1,1 +1,3 @@
-"""The compiled aggregate engine: one file per idea of the world's equations, and the batched core over them."""
+"""The compiled aggregate engine: one file per idea of the world's equations, and the batched core
+over them.
+"""

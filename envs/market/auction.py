@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .compiled import kernel, scalar
+from ..kernels.compiled import kernel, scalar
+from ..kernels.numerics import HALF, ONE, ZERO, exp32, log32, normal_cdf
 from .layout import (
     AD,
     BLOCK,
@@ -31,12 +32,11 @@ from .layout import (
     TRAFFIC,
     WIN,
 )
-from .numerics import HALF, ONE, ZERO, exp32, log32, normal_cdf
 
 F = np.float32
-PER_IMPRESSION = 0.1           # CNY per thousand impressions -> fen per impression
-LEAST_BID = F(1e-6)            # CNY per thousand; below it nothing is bid
-CENT_MILLE = F(10)             # fen per impression -> CNY per thousand
+PER_IMPRESSION = 0.1  # CNY per thousand impressions -> fen per impression
+LEAST_BID = F(1e-6)  # CNY per thousand; below it nothing is bid
+CENT_MILLE = F(10)  # fen per impression -> CNY per thousand
 
 
 @scalar
@@ -47,7 +47,9 @@ def win_probability(log_bid, mean, sigma):
 
 @scalar
 def second_price_payment(log_bid, mean, sigma):
-    """E[Z; Z < b] = e^(m + sigma^2/2) Phi((ln b - m - sigma^2) / sigma), per opportunity, unit of Z."""
+    """E[Z; Z < b] = e^(m + sigma^2/2) Phi((ln b - m - sigma^2) / sigma), per opportunity, unit of
+    Z.
+    """
     return exp32(mean + HALF * sigma * sigma) * normal_cdf((log_bid - mean) / sigma - sigma)
 
 
@@ -55,11 +57,14 @@ def second_price_payment(log_bid, mean, sigma):
 def run_auctions(world, state, cells, lane, scene, control, roi_target, price_shift, boost):
     """Expected ad impressions (MEAN_SEEN) and price per won thousand (PAY) of the ad lanes.
 
-    bid = lever * prediction * CTR * CVR * price / roi_target per impression (design 2.3). Under incremental ads only the
-    share 1 - f of the auctions that free traffic would not reach anyway is entered (design 2.4).
+    bid = lever * prediction * CTR * CVR * price / roi_target per impression (design 2.3). Under
+    incremental ads only the share 1 - f of the auctions that free traffic would not reach anyway is
+    entered (design 2.4).
     """
     for s in range(SCENES):
-        scene.rows[S_BID, s] = control[LEVER_BID] * control[LEVER_SCENE_BID + s] / roi_target * CENT_MILLE
+        scene.rows[S_BID, s] = (
+            control[LEVER_BID] * control[LEVER_SCENE_BID + s] / roi_target * CENT_MILLE
+        )
         increment = ONE - world.cannibalisation[s] if world.incremental else ONE
         scene.rows[S_AUCTIONS, s] = increment * (ONE + world.boost_reach * boost)
     added = price_shift + world.boost_premium * boost
@@ -71,14 +76,21 @@ def run_auctions(world, state, cells, lane, scene, control, roi_target, price_sh
             lane.rows[MEAN_SEEN, c] = scene.rows[S_AUCTIONS, s]
     first = F(world.first_price)
     for c in range(AD, AD + BLOCK):
-        value = cells.rows[PREDICTION, c] * lane.rows[CTR, c] * lane.rows[CVR, c] * lane.rows[PRICE, c]
+        value = (
+            cells.rows[PREDICTION, c] * lane.rows[CTR, c] * lane.rows[CVR, c] * lane.rows[PRICE, c]
+        )
         bid = max(lane.rows[WIN, c] * value, LEAST_BID)
-        log_bid, mean, sigma = log32(bid), cells.rows[PRICE_MU, c] + lane.rows[PAY, c], cells.rows[PRICE_SIGMA, c]
+        log_bid = log32(bid)
+        mean = cells.rows[PRICE_MU, c] + lane.rows[PAY, c]
+        sigma = cells.rows[PRICE_SIGMA, c]
         lane.rows[OFFER, c] = bid
         lane.rows[WIN, c] = win_probability(log_bid, mean, sigma)
         lane.rows[PAY, c] = second_price_payment(log_bid, mean, sigma)
-    for c in range(AD, AD + BLOCK):          # a second plain loop: LLVM vectorises two simple ones, not one with selects
-        won, bid = lane.rows[WIN, c], lane.rows[OFFER, c]
+    for c in range(
+        AD, AD + BLOCK
+    ):  # a second plain loop: LLVM vectorises two simple ones, not one with selects
+        won = lane.rows[WIN, c]
+        bid = lane.rows[OFFER, c]
         payment = min(lane.rows[PAY, c] / max(won, F(1e-20)), bid)
         lane.rows[PAY, c] = first * bid + (ONE - first) * payment
         lane.rows[WIN, c] = won if bid > LEAST_BID else ZERO
@@ -94,9 +106,11 @@ def run_auctions(world, state, cells, lane, scene, control, roi_target, price_sh
 
 @kernel
 def throttle(lane, scene, limit, caps):
-    """Scale expected ad impressions so that the tick's expected cost meets the scene caps and the limit (fen).
+    """Scale expected ad impressions so that the tick's expected cost meets the scene caps and the
+    limit (fen).
 
-    This is the pro-rata cut of design 2.10 in expectation: the plan enters a share of the tick's auctions.
+    This is the pro-rata cut of design 2.10 in expectation: the plan enters a share of the tick's
+    auctions.
     """
     total = 0.0
     for s in range(SCENES):
@@ -119,14 +133,21 @@ def cost_of_scene(lane, s):
     cost = 0.0
     for k in range(SEGMENTS):
         c = AD + k * SCENES + s
-        shown = lane.rows[SEEN, c] + lane.rows[CLICKED, c] + lane.rows[ORDERED, c] + lane.rows[REDEEMED, c]
+        shown = (
+            lane.rows[SEEN, c]
+            + lane.rows[CLICKED, c]
+            + lane.rows[ORDERED, c]
+            + lane.rows[REDEEMED, c]
+        )
         cost += shown * lane.rows[PAY, c] * PER_IMPRESSION
     return cost
 
 
 @kernel
 def cut_scene(lane, s, keep, whole):
-    """Keep a share of the scene's ad counts, all outcomes alike; whole counts by carrying the fraction on."""
+    """Keep a share of the scene's ad counts, all outcomes alike; whole counts by carrying the
+    fraction on.
+    """
     for row in range(SEEN, REDEEMED + 1):
         carried, taken = 0.0, 0.0
         for k in range(SEGMENTS):
@@ -140,15 +161,18 @@ def cut_scene(lane, s, keep, whole):
 
 @kernel
 def charge(lane, scene, limit, caps, whole):
-    """Cut sampled ad counts to the limits and leave in caps the whole fen charged per scene; returns the total.
+    """Cut sampled ad counts to the limits and leave in caps the whole fen charged per scene;
+    returns the total.
 
-    What rounding still leaves above a limit (a fraction of an impression) is delivered but not charged.
+    What rounding still leaves above a limit (a fraction of an impression) is delivered but not
+    charged.
     """
     wanted = 0.0
     for s in range(SCENES):
         wanted += min(cost_of_scene(lane, s), caps[s])
     common = min(1.0, limit / max(wanted, 1e-9))
-    left, total = limit, 0.0
+    left = limit
+    total = 0.0
     for s in range(SCENES):
         cost = cost_of_scene(lane, s)
         allowed = min(left, min(cost, caps[s]) * common)
@@ -162,6 +186,11 @@ def charge(lane, scene, limit, caps, whole):
         shown = ZERO
         for k in range(SEGMENTS):
             c = AD + k * SCENES + s
-            shown += lane.rows[SEEN, c] + lane.rows[CLICKED, c] + lane.rows[ORDERED, c] + lane.rows[REDEEMED, c]
+            shown += (
+                lane.rows[SEEN, c]
+                + lane.rows[CLICKED, c]
+                + lane.rows[ORDERED, c]
+                + lane.rows[REDEEMED, c]
+            )
         scene.rows[S_SHOWN, s] = shown
     return total

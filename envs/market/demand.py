@@ -1,8 +1,11 @@
-"""From a user's visit to an order: free exposure, clicks, coupons and orders (design 2.1, 2.2, 2.5, 2.6)."""
+"""From a user's visit to an order: free exposure, clicks, coupons and orders (design 2.1, 2.2, 2.5,
+2.6).
+"""
 
 import numpy as np
 
-from .compiled import kernel
+from ..kernels.compiled import kernel
+from ..kernels.numerics import HALF, ONE, ZERO, exp32, log32, logistic
 from .layout import (
     AD,
     APPEAL,
@@ -46,27 +49,31 @@ from .layout import (
     USE,
     VALUE,
 )
-from .numerics import HALF, ONE, ZERO, exp32, log32, logistic
 
 F = np.float32
 LN2 = F(0.6931472)
-LEAST_COMMISSION = F(0.002)      # a commission of nothing still has a logarithm
+LEAST_COMMISSION = F(0.002)  # a commission of nothing still has a logarithm
 
 
 @kernel
 def traffic_of_scene(world, state, hours, calendar, day, scene):
-    """Opportunity factor per scene: hour * weekday * event * e^(shock - var/2), 1 on average (design 2.1)."""
+    """Opportunity factor per scene: hour * weekday * event * e^(shock - var/2), 1 on average
+    (design 2.1).
+    """
     tick_of_day = state.tick % world.ticks_per_day
     common = world.weekday[(state.weekday + day) % 7] * calendar[0, state.calendar + day]
     for s in range(SCENES):
-        scene.rows[S_TRAFFIC, s] = common * hours[s, tick_of_day] * exp32(state.demand_shock[s] - world.demand_correction)
+        scene.rows[S_TRAFFIC, s] = (
+            common * hours[s, tick_of_day] * exp32(state.demand_shock[s] - world.demand_correction)
+        )
 
 
 @kernel
 def tier_terms(world, state, control):
     """Order logit, value factor and refund logit of the exposure mix over tiers (design 2.6, 2.8).
 
-    The mix is a softmax of the scenario's mix shifted by the levers; a tier shown more than its heat warrants sells less.
+    The mix is a softmax of the scenario's mix shifted by the levers; a tier shown more than its
+    heat warrants sells less.
     """
     total = ZERO
     for j in range(TIERS):
@@ -75,7 +82,9 @@ def tier_terms(world, state, control):
     for j in range(TIERS):
         mix = exp32(world.log_mix[j] + control[LEVER_TIER + j]) / total
         warmth = min(max(state.heat[j] / max(mix, F(1e-3)), F(0.05)), F(20))
-        appeal += mix * (world.tier_appeal[j] + world.heat_elasticity * (log32(warmth) - world.log_warmth[j]))
+        appeal += mix * (
+            world.tier_appeal[j] + world.heat_elasticity * (log32(warmth) - world.log_warmth[j])
+        )
         value += mix * world.tier_value[j]
         refund += mix * world.tier_refund[j]
     return appeal, value, refund
@@ -83,7 +92,9 @@ def tier_terms(world, state, control):
 
 @kernel
 def creative_appeal(world, state, scene):
-    """gain * q * 2^(-E / half-life) per scene: the appeal of the creative mix fades with exposure (design 2.5)."""
+    """gain * q * 2^(-E / half-life) per scene: the appeal of the creative mix fades with exposure
+    (design 2.5).
+    """
     for s in range(SCENES):
         faded = exp32(-LN2 * state.exposure[s] * world.fatigue_rate)
         scene.rows[S_APPEAL, s] = world.creative_gain * state.creative_quality * faded
@@ -96,13 +107,22 @@ def spread(world, state, control, scene, lane):
     ad_lift = world.influencer_ad_lift * log32(offered / world.commission_ad_neutral)
     for p in range(POOLS):
         lift = ad_lift if p == PAID else ZERO
-        free = world.quality_lift[p] * state.quality[p] + world.influencer_lift[p] * state.supply if p < PAID else ZERO
+        free = (
+            world.quality_lift[p] * state.quality[p] + world.influencer_lift[p] * state.supply
+            if p < PAID
+            else ZERO
+        )
         for k in range(SEGMENTS):
-            depth = min(control[LEVER_COUPON + p] * control[LEVER_TILT + k], world.depth_max) * world.coupon_pool[p]
+            depth = (
+                min(control[LEVER_COUPON + p] * control[LEVER_TILT + k], world.depth_max)
+                * world.coupon_pool[p]
+            )
             worn = lift - world.pressure * state.pressure[k]
             for s in range(SCENES):
                 c = p * BLOCK + k * SCENES + s
-                lane.rows[FACTOR, c] = scene.rows[S_TRAFFIC, s] * scene.rows[S_DISPERSION, p * SCENES + s]
+                lane.rows[FACTOR, c] = (
+                    scene.rows[S_TRAFFIC, s] * scene.rows[S_DISPERSION, p * SCENES + s]
+                )
                 lane.rows[APPEAL, c] = scene.rows[S_APPEAL, s] + worn
                 lane.rows[DEPTH, c] = depth
                 lane.rows[LIFT, c] = free
@@ -111,7 +131,9 @@ def spread(world, state, control, scene, lane):
 @kernel
 def rates(world, cells, lane, order_shift, refund_shift, value_factor):
     """CTR, CVR, redemption, refund risk and price of every lane (design 2.5 to 2.7)."""
-    scale, use_scale, slope = world.coupon_rate, world.redemption_rate, world.refund_depth
+    scale = world.coupon_rate
+    use_scale = world.redemption_rate
+    slope = world.refund_depth
     for c in range(CELLS):
         depth = lane.rows[DEPTH, c]
         gain = cells.rows[RESPONSE, c] * (ONE - exp32(-depth * scale))
@@ -124,7 +146,9 @@ def rates(world, cells, lane, order_shift, refund_shift, value_factor):
 
 @kernel
 def free_impressions(cells, lane):
-    """Expected free impressions: opportunities * logistic(eta + eta_Q Q + eta_kappa supply) (design 2.2)."""
+    """Expected free impressions: opportunities * logistic(eta + eta_Q Q + eta_kappa supply) (design
+    2.2).
+    """
     for c in range(AD):
         reach = logistic(cells.rows[EXPOSURE, c] + lane.rows[LIFT, c])
         lane.rows[MEAN_SEEN, c] = cells.rows[TRAFFIC, c] * lane.rows[FACTOR, c] * reach
@@ -132,11 +156,14 @@ def free_impressions(cells, lane):
 
 @kernel
 def displace(world, lane):
-    """Dual track: a paid impression displaces a free one of its scene and segment with probability f (design 2.4)."""
+    """Dual track: a paid impression displaces a free one of its scene and segment with probability
+    f (design 2.4).
+    """
     for k in range(SEGMENTS):
         for s in range(SCENES):
             j = k * SCENES + s
-            natural, transaction = NATURAL * BLOCK + j, TRANSACTION * BLOCK + j
+            natural = NATURAL * BLOCK + j
+            transaction = TRANSACTION * BLOCK + j
             free = lane.rows[MEAN_SEEN, natural] + lane.rows[MEAN_SEEN, transaction]
             lost = world.cannibalisation[s] * lane.rows[MEAN_SEEN, AD + j]
             stay = ONE - min(lost / max(free, F(1e-20)), ONE)
@@ -149,14 +176,18 @@ def expected_coupon_cost(lane):
     """Fen of coupons the tick is expected to issue, both funders together."""
     total = ZERO
     for c in range(CELLS):
-        coupons = lane.rows[MEAN_SEEN, c] * lane.rows[CTR, c] * lane.rows[CVR, c] * lane.rows[USE, c]
+        coupons = (
+            lane.rows[MEAN_SEEN, c] * lane.rows[CTR, c] * lane.rows[CVR, c] * lane.rows[USE, c]
+        )
         total += coupons * np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF)
     return total
 
 
 @kernel
 def ration_coupons(cells, lane, order_shift, keep):
-    """Issue coupons to a share `keep` of the tick only: the rest of the users decide without one (design 2.10)."""
+    """Issue coupons to a share `keep` of the tick only: the rest of the users decide without one
+    (design 2.10).
+    """
     for c in range(CELLS):
         plain = logistic(cells.rows[ORDER, c] + order_shift)
         mixed = keep * lane.rows[CVR, c] + (ONE - keep) * plain
@@ -181,11 +212,19 @@ def thin(lane):
 @kernel
 def order_shift(world, control, tier_appeal, event_shift):
     """What tiers, services and the calendar add to every order logit (design 2.6)."""
-    return (tier_appeal + event_shift + world.insurance_lift * control[LEVER_INSURANCE]
-            + world.interest_lift * control[LEVER_INTEREST])
+    return (
+        tier_appeal
+        + event_shift
+        + world.insurance_lift * control[LEVER_INSURANCE]
+        + world.interest_lift * control[LEVER_INTEREST]
+    )
 
 
 @kernel
 def refund_shift(world, control, tier_refund):
     """What tiers and services add to every refund logit (design 2.7)."""
-    return tier_refund + world.refund_insurance * control[LEVER_INSURANCE] - world.refund_service * control[LEVER_SERVICE]
+    return (
+        tier_refund
+        + world.refund_insurance * control[LEVER_INSURANCE]
+        - world.refund_service * control[LEVER_SERVICE]
+    )

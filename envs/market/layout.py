@@ -1,42 +1,80 @@
 """Names of everything the compiled engine keeps: lanes, rows, lines and the records of a market.
 
-A *lane* is one cell (pool, segment, scene), ordered so that the scene runs fastest: c = pool * 16 + segment * 4 + scene.
-A *group* is (pool, scene): g = pool * 4 + scene. With this order sums over segments and spreads from scenes are
-contiguous vector loops, and the ad lanes are the last sixteen.
+A *lane* is one cell (pool, segment, scene), ordered so that the scene runs fastest: c = pool * 16 +
+segment * 4 + scene. A *group* is (pool, scene): g = pool * 4 + scene. With this order sums over
+segments and spreads from scenes are contiguous vector loops, and the ad lanes are the last sixteen.
 """
 
 import numpy as np
 
-POOLS, SEGMENTS, SCENES, TIERS, WINDOWS = 3, 4, 4, 3, 4
+POOLS = 3
+SEGMENTS = 4
+SCENES = 4
+TIERS = 3
+WINDOWS = 4
 BLOCK = SEGMENTS * SCENES
 CELLS = POOLS * BLOCK
 GROUPS = POOLS * SCENES
-AD = 2 * BLOCK                       # first ad lane
-AD_GROUP = 2 * SCENES                # first ad group
+AD = 2 * BLOCK  # first ad lane
+AD_GROUP = 2 * SCENES  # first ad group
 NATURAL, TRANSACTION, PAID = range(3)
 
 # Rows of `cells`, (ROWS, 48) float32: a merchant's own constants.
-(TRAFFIC,        # opportunities per tick on an average hour of an average day
- EXPOSURE,       # exposure logit of free lanes at quality 0 and supply 0
- CLICK,          # click logit without creative appeal and pressure
- ORDER,          # order logit without coupon, tier and service terms
- RESPONSE,       # coupon response beta
- REDEMPTION,     # share of buyers who redeem a very deep coupon
- REFUND,         # refund logit before depth, tier and services
- VALUE,          # fen per order before the tier factor
- PRICE_MU,       # ad lanes: mean of ln Z, Z in CNY per thousand
- PRICE_SIGMA,    # ad lanes: standard deviation of ln Z
- PREDICTION,     # ad lanes: predicted over true value, a factor
- ) = range(11)
+(
+    TRAFFIC,  # opportunities per tick on an average hour of an average day
+    EXPOSURE,  # exposure logit of free lanes at quality 0 and supply 0
+    CLICK,  # click logit without creative appeal and pressure
+    ORDER,  # order logit without coupon, tier and service terms
+    RESPONSE,  # coupon response beta
+    REDEMPTION,  # share of buyers who redeem a very deep coupon
+    REFUND,  # refund logit before depth, tier and services
+    VALUE,  # fen per order before the tier factor
+    PRICE_MU,  # ad lanes: mean of ln Z, Z in CNY per thousand
+    PRICE_SIGMA,  # ad lanes: standard deviation of ln Z
+    PREDICTION,  # ad lanes: predicted over true value, a factor
+) = range(11)
 CELL_ROWS = 11
 
 # Rows of `lane`, (LANE_ROWS, 48) float32: work space of one tick.
-(MEAN_SEEN, MEAN_CLICKED, MEAN_ORDERED, MEAN_REDEEMED,     # means of the thinned counts
- SEEN, CLICKED, ORDERED, REDEEMED,                         # their draws: {no click, no order, plain order, coupon order}
- UNIFORM, UNIFORM_2, UNIFORM_3, UNIFORM_4,
- FACTOR, APPEAL, DEPTH, CTR, CVR, RISK, USE, PRICE, WIN, PAY, OFFER, LIFT,
- TERM, TERM_2, TERM_3, TERM_4, REST, REST_2, REST_3, REST_4, SMALL, SMALL_COUNT,
- SHOWN, CLICKS, SOLD) = range(37)                          # impressions, clicks and orders, sums of the draws
+(
+    MEAN_SEEN,
+    MEAN_CLICKED,
+    MEAN_ORDERED,
+    MEAN_REDEEMED,  # means of the thinned counts
+    SEEN,
+    CLICKED,
+    ORDERED,
+    REDEEMED,  # their draws: {no click, no order, plain order, coupon order}
+    UNIFORM,
+    UNIFORM_2,
+    UNIFORM_3,
+    UNIFORM_4,
+    FACTOR,
+    APPEAL,
+    DEPTH,
+    CTR,
+    CVR,
+    RISK,
+    USE,
+    PRICE,
+    WIN,
+    PAY,
+    OFFER,
+    LIFT,
+    TERM,
+    TERM_2,
+    TERM_3,
+    TERM_4,
+    REST,
+    REST_2,
+    REST_3,
+    REST_4,
+    SMALL,
+    SMALL_COUNT,
+    SHOWN,
+    CLICKS,
+    SOLD,
+) = range(37)  # impressions, clicks and orders, sums of the draws
 LANE_ROWS = 37
 OUTCOMES = 4
 
@@ -49,87 +87,199 @@ R_GMV, R_COUPON, R_COUPON_MERCHANT, R_COMMISSION, R_FEE, R_GOODS = range(6)
 REFUND_LINES = 6
 
 # Lines of the ledger, cumulative over the episode, whole fen.
-(L_SPEND, L_GMV, L_COUPON_MERCHANT, L_COUPON_PLATFORM, L_USER_PAID, L_COMMISSION, L_FEE, L_GOODS, L_EXTRAS,
- L_SERVICE, L_CREATIVE, L_REBATE, L_PROTECTION,
- L_REFUND_GMV, L_REFUND_COUPON_MERCHANT, L_REFUND_COUPON_PLATFORM, L_REFUND_USER_PAID, L_REFUND_COMMISSION,
- L_REFUND_FEE, L_REFUND_GOODS,
- L_SETTLED_REFUND_GMV, L_SETTLED_REFUND_COUPON, L_SETTLED_REFUND_COMMISSION) = range(23)
+(
+    L_SPEND,
+    L_GMV,
+    L_COUPON_MERCHANT,
+    L_COUPON_PLATFORM,
+    L_USER_PAID,
+    L_COMMISSION,
+    L_FEE,
+    L_GOODS,
+    L_EXTRAS,
+    L_SERVICE,
+    L_CREATIVE,
+    L_REBATE,
+    L_PROTECTION,
+    L_REFUND_GMV,
+    L_REFUND_COUPON_MERCHANT,
+    L_REFUND_COUPON_PLATFORM,
+    L_REFUND_USER_PAID,
+    L_REFUND_COMMISSION,
+    L_REFUND_FEE,
+    L_REFUND_GOODS,
+    L_SETTLED_REFUND_GMV,
+    L_SETTLED_REFUND_COUPON,
+    L_SETTLED_REFUND_COMMISSION,
+) = range(23)
 LEDGER_LINES = 23
 LEDGER_NAMES = (
-    "spend", "gmv", "coupon_merchant", "coupon_platform", "user_paid", "commission", "fee", "goods", "extras",
-    "service", "creative", "rebate", "protection",
-    "refund_gmv", "refund_coupon_merchant", "refund_coupon_platform", "refund_user_paid", "refund_commission",
-    "refund_fee", "refund_goods",
-    "settled_refund_gmv", "settled_refund_coupon", "settled_refund_commission")
+    "spend",
+    "gmv",
+    "coupon_merchant",
+    "coupon_platform",
+    "user_paid",
+    "commission",
+    "fee",
+    "goods",
+    "extras",
+    "service",
+    "creative",
+    "rebate",
+    "protection",
+    "refund_gmv",
+    "refund_coupon_merchant",
+    "refund_coupon_platform",
+    "refund_user_paid",
+    "refund_commission",
+    "refund_fee",
+    "refund_goods",
+    "settled_refund_gmv",
+    "settled_refund_coupon",
+    "settled_refund_commission",
+)
 
 # What has been earned so far when everything on its way is counted at its expected value, fen.
 A_SETTLED, A_GMV, A_COST, A_PROFIT, A_PLATFORM = range(5)
 ACCRUED = 5
 
-# Levers, in the order of the environment's actions when all are controlled; each name is the first of its run.
-LEVER_BID, LEVER_SCENE_BID, LEVER_SHARE, LEVER_COUPON, LEVER_TILT, LEVER_CREATIVE = 0, 1, 5, 9, 12, 16
-LEVER_COMMISSION_NATURAL, LEVER_COMMISSION_AD, LEVER_INSURANCE, LEVER_INTEREST = 17, 18, 19, 20
-LEVER_SERVICE, LEVER_BOOST, LEVER_TIER = 21, 22, 23
+# Levers, in the order of the environment's actions when all are controlled; each name is the first
+# of its run.
+LEVER_BID = 0
+LEVER_SCENE_BID = 1
+LEVER_SHARE = 5
+LEVER_COUPON = 9
+LEVER_TILT = 12
+LEVER_CREATIVE = 16
+LEVER_COMMISSION_NATURAL = 17
+LEVER_COMMISSION_AD = 18
+LEVER_INSURANCE = 19
+LEVER_INTEREST = 20
+LEVER_SERVICE = 21
+LEVER_BOOST = 22
+LEVER_TIER = 23
 LEVERS = 26
-LINEAR, LOGARITHMIC = range(2)       # how a lever maps [-1, 1] to its unit
+LINEAR, LOGARITHMIC = range(2)  # how a lever maps [-1, 1] to its unit
 
-# Rows of `scene`, (SCENE_ROWS, 16) float32: work space per scene (first 4 entries) or for noise (all 16).
+# Rows of `scene`, (SCENE_ROWS, 16) float32: work space per scene (first 4 entries) or for noise
+# (all 16).
 (S_TRAFFIC, S_APPEAL, S_BID, S_AUCTIONS, S_KEEP, S_SHOWN, S_NOISE, S_DISPERSION) = range(8)
 SCENE_ROWS = 8
 
-# Rows of `group`, (GROUP_ROWS, 24) float64: work space per group (first 12 entries) or delay and group (all 24).
-(G_IMPRESSIONS, G_CLICKS, G_ORDERS, G_GMV, G_COUPON, G_COMMISSION, G_EXTRAS, G_AT_RISK,
- G_IN_ORDERS, G_IN_GMV, G_IN_COUPON, G_IN_COMMISSION, G_IN_EXTRAS, G_IN_AT_RISK, G_SENT_BACK,
- G_SPEND, G_MATURED,
- G_RETURNS,                                                 # arrivals that will be sent back
- G_CELL_GMV, G_CELL_GMV_2, G_CELL_COUPON, G_CELL_COUPON_2, G_CELL_AT_RISK, G_CELL_AT_RISK_2,    # 48 lanes in two rows
- ) = range(24)
+# Rows of `group`, (GROUP_ROWS, 24) float64: work space per group (first 12 entries) or delay and
+# group (all 24).
+(
+    G_IMPRESSIONS,
+    G_CLICKS,
+    G_ORDERS,
+    G_GMV,
+    G_COUPON,
+    G_COMMISSION,
+    G_EXTRAS,
+    G_AT_RISK,
+    G_IN_ORDERS,
+    G_IN_GMV,
+    G_IN_COUPON,
+    G_IN_COMMISSION,
+    G_IN_EXTRAS,
+    G_IN_AT_RISK,
+    G_SENT_BACK,
+    G_SPEND,
+    G_MATURED,
+    G_RETURNS,  # arrivals that will be sent back
+    G_CELL_GMV,
+    G_CELL_GMV_2,
+    G_CELL_COUPON,
+    G_CELL_COUPON_2,
+    G_CELL_AT_RISK,
+    G_CELL_AT_RISK_2,  # 48 lanes in two rows
+) = range(24)
 GROUP_ROWS = 24
 
-# A merchant's cells and the work arrays as the engine reads them, lane.rows[SEEN, c]; see `step.block`.
+# A merchant's cells and the work arrays as the engine reads them, lane.rows[SEEN, c]; see
+# `step.block`.
 CELL = np.dtype([("rows", "f4", (CELL_ROWS, CELLS))])
 LANE = np.dtype([("rows", "f4", (LANE_ROWS, CELLS))])
 SCENE = np.dtype([("rows", "f4", (SCENE_ROWS, 16))])
 GROUP = np.dtype([("rows", "f8", (GROUP_ROWS, 24))])
 
-STATE = np.dtype([
-    ("key", "u8"),                       # stream of the episode
-    ("seed", "u8"), ("episode", "i8"),   # what the key was made of
-    ("tick", "i4"), ("weekday", "i4"), ("calendar", "i4"), ("done", "i4"),
-    ("ledger", "f8", LEDGER_LINES),
-    ("last_ledger", "f8", LEDGER_LINES),           # before the latest tick
-    ("pending", "f8", (PENDING_LINES, DELAYS * GROUPS)),
-    ("refunds", "f8", (WINDOWS, REFUND_LINES)),
-    ("accrued", "f8", ACCRUED),
-    ("scene_spend", "f8", SCENES),
-    ("day_spend", "f8"), ("boost_spend", "f8"), ("coupon_committed", "f8"),
-    ("impressions", "f8", GROUPS), ("clicks", "f8", GROUPS), ("orders", "f8", GROUPS),
-    ("gmv", "f8", GROUPS), ("coupon", "f8", GROUPS), ("refunded", "f8", GROUPS),
-    ("placed", "f8"), ("refunded_orders", "f8"),
-    ("demand_shock", "f4", SCENES), ("price_shock", "f4", SCENES), ("voice", "f4", SCENES),
-    ("exposure", "f4", SCENES), ("pressure", "f4", SEGMENTS),
-    ("quality", "f4", 2), ("supply", "f4"), ("heat", "f4", TIERS),
-    ("creative_quality", "f4"), ("creative_progress", "f4"), ("creative_wait", "f4"),
-    # what the dashboard shows of the last tick and, smoothed, of the last hours
-    ("tick_spend", "f4", SCENES), ("tick_gmv", "f4", GROUPS), ("tick_impressions", "f4", GROUPS),
-    ("tick_clicks", "f4", GROUPS), ("tick_auctions", "f4", SCENES),
-    ("tick_segment_clicks", "f4", SEGMENTS), ("tick_segment_claims", "f4", SEGMENTS),
-    ("smooth_spend", "f4", SCENES), ("smooth_gmv", "f4", GROUPS), ("smooth_coupon", "f4"),
-    ("smooth_gpm", "f4", (2, 2)), ("smooth_ctr", "f4", (2, 2)), ("smooth_risk", "f4", 2),
-    ("smooth_segment_clicks", "f4", SEGMENTS), ("smooth_segment_claims", "f4", SEGMENTS),
-    ("control", "f4", LEVERS),           # levers in force in the last tick, in their own units
-], align=True)
+STATE = np.dtype(
+    [
+        ("key", "u8"),  # stream of the episode
+        ("seed", "u8"),
+        ("episode", "i8"),  # what the key was made of
+        ("tick", "i4"),
+        ("weekday", "i4"),
+        ("calendar", "i4"),
+        ("done", "i4"),
+        ("ledger", "f8", LEDGER_LINES),
+        ("last_ledger", "f8", LEDGER_LINES),  # before the latest tick
+        ("pending", "f8", (PENDING_LINES, DELAYS * GROUPS)),
+        ("refunds", "f8", (WINDOWS, REFUND_LINES)),
+        ("accrued", "f8", ACCRUED),
+        ("scene_spend", "f8", SCENES),
+        ("day_spend", "f8"),
+        ("boost_spend", "f8"),
+        ("coupon_committed", "f8"),
+        ("impressions", "f8", GROUPS),
+        ("clicks", "f8", GROUPS),
+        ("orders", "f8", GROUPS),
+        ("gmv", "f8", GROUPS),
+        ("coupon", "f8", GROUPS),
+        ("refunded", "f8", GROUPS),
+        ("placed", "f8"),
+        ("refunded_orders", "f8"),
+        ("demand_shock", "f4", SCENES),
+        ("price_shock", "f4", SCENES),
+        ("voice", "f4", SCENES),
+        ("exposure", "f4", SCENES),
+        ("pressure", "f4", SEGMENTS),
+        ("quality", "f4", 2),
+        ("supply", "f4"),
+        ("heat", "f4", TIERS),
+        ("creative_quality", "f4"),
+        ("creative_progress", "f4"),
+        ("creative_wait", "f4"),
+        # what the dashboard shows of the last tick and, smoothed, of the last hours
+        ("tick_spend", "f4", SCENES),
+        ("tick_gmv", "f4", GROUPS),
+        ("tick_impressions", "f4", GROUPS),
+        ("tick_clicks", "f4", GROUPS),
+        ("tick_auctions", "f4", SCENES),
+        ("tick_segment_clicks", "f4", SEGMENTS),
+        ("tick_segment_claims", "f4", SEGMENTS),
+        ("smooth_spend", "f4", SCENES),
+        ("smooth_gmv", "f4", GROUPS),
+        ("smooth_coupon", "f4"),
+        ("smooth_gpm", "f4", (2, 2)),
+        ("smooth_ctr", "f4", (2, 2)),
+        ("smooth_risk", "f4", 2),
+        ("smooth_segment_clicks", "f4", SEGMENTS),
+        ("smooth_segment_claims", "f4", SEGMENTS),
+        ("control", "f4", LEVERS),  # levers in force in the last tick, in their own units
+    ],
+    align=True,
+)
 
-MERCHANT = np.dtype([
-    ("budget", "f8"), ("coupon_budget", "f8"),     # fen
-    ("roi_target", "f4"),
-    ("order_value", "f4"), ("margin", "f4"),       # CNY, share of price
-    ("category", "i4"),
-    ("size", "f4"),
-    ("audience_scene", "f4", SCENES), ("audience_segment", "f4", SEGMENTS),   # people
-    ("gpm_reference", "f4"), ("ctr_reference", "f4"), ("risk_reference", "f4"),
-    ("ad_orders_reference", "f4"),                 # ad orders per day at the spend where the target binds
-    ("binding_multiplier", "f4"),                  # bid over the predicted value at that spend
-    ("binding_spend", "f8"),                       # fen per day at that multiplier
-    ("start_quality", "f4", 2), ("start_creative", "f4"),
-], align=True)
+MERCHANT = np.dtype(
+    [
+        ("budget", "f8"),
+        ("coupon_budget", "f8"),  # fen
+        ("roi_target", "f4"),
+        ("order_value", "f4"),
+        ("margin", "f4"),  # CNY, share of price
+        ("category", "i4"),
+        ("size", "f4"),
+        ("audience_scene", "f4", SCENES),
+        ("audience_segment", "f4", SEGMENTS),  # people
+        ("gpm_reference", "f4"),
+        ("ctr_reference", "f4"),
+        ("risk_reference", "f4"),
+        ("ad_orders_reference", "f4"),  # ad orders per day at the spend where the target binds
+        ("binding_multiplier", "f4"),  # bid over the predicted value at that spend
+        ("binding_spend", "f8"),  # fen per day at that multiplier
+        ("start_quality", "f4", 2),
+        ("start_creative", "f4"),
+    ],
+    align=True,
+)

@@ -1,12 +1,13 @@
 """The books: every fen that moves, and what the plan has earned so far (design 2.9, 2.10).
 
-All lines are cumulative whole fen. Buyers, merchant, platform, influencers and suppliers are the only accounts, so what
-one pays another receives; tests/properties/test_invariants.py states the balances and holds every tick to them.
+All lines are cumulative whole fen. Buyers, merchant, platform, influencers and suppliers are the
+only accounts, so what one pays another receives; tests/properties/test_invariants.py states the
+balances and holds every tick to them.
 """
 
 import numpy as np
 
-from .compiled import kernel
+from ..kernels.compiled import kernel
 from .layout import (
     A_COST,
     A_GMV,
@@ -59,7 +60,9 @@ OVERALL, NET, PAY_ROI = range(3)
 
 @kernel
 def book_arrivals(state, gmv, coupon, merchant, commission, fee, goods, extras):
-    """Enter the orders that arrived in this tick: gmv = user paid + merchant's coupon + platform's coupon."""
+    """Enter the orders that arrived in this tick: gmv = user paid + merchant's coupon + platform's
+    coupon.
+    """
     book = state.ledger
     book[L_GMV] += gmv
     book[L_COUPON_MERCHANT] += merchant
@@ -73,11 +76,15 @@ def book_arrivals(state, gmv, coupon, merchant, commission, fee, goods, extras):
 
 @kernel
 def book_refunds(world, state, i, group):
-    """Enter what matured in compartment i: every reversible line goes back; within the window it counts as settled."""
+    """Enter what matured in compartment i: every reversible line goes back; within the window it
+    counts as settled.
+    """
     book = state.ledger
     book[L_REFUND_GMV] += group.rows[G_MATURED, R_GMV]
     book[L_REFUND_COUPON_MERCHANT] += group.rows[G_MATURED, R_COUPON_MERCHANT]
-    book[L_REFUND_COUPON_PLATFORM] += group.rows[G_MATURED, R_COUPON] - group.rows[G_MATURED, R_COUPON_MERCHANT]
+    book[L_REFUND_COUPON_PLATFORM] += (
+        group.rows[G_MATURED, R_COUPON] - group.rows[G_MATURED, R_COUPON_MERCHANT]
+    )
     book[L_REFUND_USER_PAID] += group.rows[G_MATURED, R_GMV] - group.rows[G_MATURED, R_COUPON]
     book[L_REFUND_COMMISSION] += group.rows[G_MATURED, R_COMMISSION]
     book[L_REFUND_FEE] += group.rows[G_MATURED, R_FEE]
@@ -90,7 +97,9 @@ def book_refunds(world, state, i, group):
 
 @kernel
 def overall_cost(world, spend, commission, coupon, creative, service):
-    """spend + commission + merchant-funded coupon + creative + service costs, each part switchable (design 1)."""
+    """spend + commission + merchant-funded coupon + creative + service costs, each part switchable
+    (design 1).
+    """
     cost = spend
     if world.cost_commission:
         cost += commission
@@ -105,26 +114,45 @@ def overall_cost(world, spend, commission, coupon, creative, service):
 
 @kernel
 def reported_cost(world, book):
-    """Overall cost as the dashboard shows it: refunds reversed only once they have matured within the window, fen."""
-    return overall_cost(world, book[L_SPEND], book[L_COMMISSION] - book[L_SETTLED_REFUND_COMMISSION],
-                        book[L_COUPON_MERCHANT] - book[L_SETTLED_REFUND_COUPON], book[L_CREATIVE],
-                        book[L_SERVICE] + book[L_EXTRAS])
+    """Overall cost as the dashboard shows it: refunds reversed only once they have matured within
+    the window, fen.
+    """
+    return overall_cost(
+        world,
+        book[L_SPEND],
+        book[L_COMMISSION] - book[L_SETTLED_REFUND_COMMISSION],
+        book[L_COUPON_MERCHANT] - book[L_SETTLED_REFUND_COUPON],
+        book[L_CREATIVE],
+        book[L_SERVICE] + book[L_EXTRAS],
+    )
 
 
 @kernel
 def accrue(world, state, goods_rate):
-    """Value of the plan so far, counting what is on its way at its expected value (fen, into state.accrued).
+    """Value of the plan so far, counting what is on its way at its expected value (fen, into
+    state.accrued).
 
-    Settled GMV, GMV, overall cost, merchant's profit, platform's take. After the last tick nothing is on its way and
-    these are the ledger's own figures, so rewards that are differences of them sum to the episode's result exactly.
+    Settled GMV, GMV, overall cost, merchant's profit, platform's take. After the last tick nothing
+    is on its way and these are the ledger's own figures, so rewards that are differences of them
+    sum to the episode's result exactly.
     """
     book = state.ledger
-    gmv, commission, coupon = book[L_GMV], book[L_COMMISSION], book[L_COUPON_MERCHANT]
-    platform_coupon, fee, goods, extras = book[L_COUPON_PLATFORM], book[L_FEE], book[L_GOODS], book[L_EXTRAS]
-    back, back_commission, back_coupon = book[L_REFUND_GMV], book[L_REFUND_COMMISSION], book[L_REFUND_COUPON_MERCHANT]
-    back_platform, back_fee, back_goods = book[L_REFUND_COUPON_PLATFORM], book[L_REFUND_FEE], book[L_REFUND_GOODS]
+    gmv = book[L_GMV]
+    commission = book[L_COMMISSION]
+    coupon = book[L_COUPON_MERCHANT]
+    platform_coupon = book[L_COUPON_PLATFORM]
+    fee = book[L_FEE]
+    goods = book[L_GOODS]
+    extras = book[L_EXTRAS]
+    back = book[L_REFUND_GMV]
+    back_commission = book[L_REFUND_COMMISSION]
+    back_coupon = book[L_REFUND_COUPON_MERCHANT]
+    back_platform = book[L_REFUND_COUPON_PLATFORM]
+    back_fee = book[L_REFUND_FEE]
+    back_goods = book[L_REFUND_GOODS]
     counted = book[L_SETTLED_REFUND_GMV]
-    counted_commission, counted_coupon = book[L_SETTLED_REFUND_COMMISSION], book[L_SETTLED_REFUND_COUPON]
+    counted_commission = book[L_SETTLED_REFUND_COMMISSION]
+    counted_coupon = book[L_SETTLED_REFUND_COUPON]
     for i in range(WINDOWS):
         waiting = state.refunds[i]
         back += waiting[R_GMV]
@@ -138,8 +166,13 @@ def accrue(world, state, goods_rate):
             counted_commission += waiting[R_COMMISSION]
             counted_coupon += waiting[R_COUPON_MERCHANT]
     pending = state.pending
-    p_gmv, p_coupon, p_commission, r_gmv, r_coupon, r_commission = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for j in range(DELAYS * GROUPS):         # every line is linear in these sums; without orders all are 0
+    p_gmv = 0.0
+    p_coupon = 0.0
+    p_commission = 0.0
+    r_gmv = 0.0
+    r_coupon = 0.0
+    r_commission = 0.0
+    for j in range(DELAYS * GROUPS):  # every line is linear in these sums; without orders all are 0
         risk = pending[AT_RISK, j] / max(pending[ORDERS, j], 1e-30)
         p_gmv += pending[GMV, j]
         p_coupon += pending[COUPON, j]
@@ -164,16 +197,34 @@ def accrue(world, state, goods_rate):
     counted += r_gmv * world.counted_share
     counted_commission += r_commission * world.counted_share
     counted_coupon += r_coupon * merchant * world.counted_share
-    spend, creative, service = book[L_SPEND], book[L_CREATIVE], book[L_SERVICE]
+    spend = book[L_SPEND]
+    creative = book[L_CREATIVE]
+    service = book[L_SERVICE]
     income = (gmv - coupon) - (back - back_coupon)
-    costs = (commission - back_commission) + (fee - back_fee) + (goods - back_goods) + extras + spend + creative + service
+    costs = (
+        (commission - back_commission)
+        + (fee - back_fee)
+        + (goods - back_goods)
+        + extras
+        + spend
+        + creative
+        + service
+    )
     support = book[L_REBATE] + book[L_PROTECTION]
     state.accrued[A_SETTLED] = gmv - counted
     state.accrued[A_GMV] = gmv
-    state.accrued[A_COST] = overall_cost(world, spend, commission - counted_commission, coupon - counted_coupon,
-                                         creative, service + extras)
+    state.accrued[A_COST] = overall_cost(
+        world,
+        spend,
+        commission - counted_commission,
+        coupon - counted_coupon,
+        creative,
+        service + extras,
+    )
     state.accrued[A_PROFIT] = income - costs + support
-    state.accrued[A_PLATFORM] = spend + (fee - back_fee) - (platform_coupon - back_platform) - support
+    state.accrued[A_PLATFORM] = (
+        spend + (fee - back_fee) - (platform_coupon - back_platform) - support
+    )
 
 
 @kernel
@@ -190,15 +241,28 @@ def roi_parts(world, settled, gmv, cost, spend):
 def score(world, state, roi_target):
     """settled_gmv * min(1, (ROI / target)^2), fen (design 6); without any cost the target is met."""
     earned = state.accrued
-    value, cost = roi_parts(world, earned[A_SETTLED], earned[A_GMV], earned[A_COST], state.ledger[L_SPEND])
+    value, cost = roi_parts(
+        world, earned[A_SETTLED], earned[A_GMV], earned[A_COST], state.ledger[L_SPEND]
+    )
     met = value / max(roi_target * cost, 1e-9)
     return earned[A_SETTLED] * min(1.0, met * met)
 
 
 @kernel
 def protect(world, state, roi_target):
-    """Cost protection: below the threshold share of the target the platform repays the spend beyond value / target."""
-    value, cost = roi_parts(world, state.accrued[A_SETTLED], state.accrued[A_GMV], state.accrued[A_COST], state.ledger[L_SPEND])
-    if state.placed >= world.protection_min_orders and value < world.protection_threshold * roi_target * cost:
+    """Cost protection: below the threshold share of the target the platform repays the spend beyond
+    value / target.
+    """
+    value, cost = roi_parts(
+        world,
+        state.accrued[A_SETTLED],
+        state.accrued[A_GMV],
+        state.accrued[A_COST],
+        state.ledger[L_SPEND],
+    )
+    if (
+        state.placed >= world.protection_min_orders
+        and value < world.protection_threshold * roi_target * cost
+    ):
         excess = cost - value / roi_target
         state.ledger[L_PROTECTION] = np.floor(min(max(excess, 0.0), state.ledger[L_SPEND]))

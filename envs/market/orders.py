@@ -1,12 +1,16 @@
-"""From this tick's draws to orders on their way, and from there to arrivals and refunds (design 2.6, 2.7).
+"""From this tick's draws to orders on their way, and from there to arrivals and refunds (design
+2.6, 2.7).
 
-Money is whole fen in float64: exact up to 9e15. The terms of an order (coupon, commission, refund risk, services) are fixed
+Money is whole fen in float64: exact up to 9e15. The terms of an order (coupon, commission, refund
+    risk, services) are fixed
 when the buyer decides, so nothing done afterwards can change what an order on its way will cost.
 """
 
 import numpy as np
 
-from .compiled import kernel, scalar
+from ..kernels.compiled import kernel, scalar
+from ..kernels.numerics import HALF, ZERO
+from .counts import CHANCE, DRAW, DRAWN, NUMBER, binomial
 from .layout import (
     AT_RISK,
     BLOCK,
@@ -64,27 +68,32 @@ from .layout import (
     WINDOWS,
 )
 from .ledger import book_arrivals
-from .numerics import HALF, ZERO
-from .sampling import CHANCE, DRAW, DRAWN, NUMBER, binomial
 
 F = np.float32
 HALF_CELLS = CELLS // 2
 TINY = 1e-30
-TRACE = 1e-9         # fewer orders than this are no order: in expectation mode a compartment would never be empty
+# fewer orders than this are no order: in expectation mode a compartment would never be empty
+TRACE = 1e-9
 
 
 @kernel
 def fit_coupons(lane, limit, merchant_share, whole):
-    """Withdraw coupons beyond the coupon budget's remainder (fen, merchant's part): those orders go on without one.
+    """Withdraw coupons beyond the coupon budget's remainder (fen, merchant's part): those orders go
+    on without one.
 
     Pro rata over lanes, whole coupons by carrying the fraction on; never more than `limit` in sum.
     """
     cost = 0.0
     for c in range(CELLS):
-        cost += np.float64(lane.rows[REDEEMED, c]) * np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF)
+        cost += np.float64(lane.rows[REDEEMED, c]) * np.floor(
+            lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF
+        )
     cost *= merchant_share
     if cost > limit:
-        keep, carried, taken, left = limit / cost, 0.0, 0.0, limit
+        keep = limit / cost
+        carried = 0.0
+        taken = 0.0
+        left = limit
         for c in range(CELLS):
             unit = np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF) * merchant_share
             number = np.float64(lane.rows[REDEEMED, c])
@@ -100,11 +109,17 @@ def fit_coupons(lane, limit, merchant_share, whole):
 
 @kernel
 def count_lanes(lane, group):
-    """Impressions, clicks and orders of every lane, and in float64 its GMV, coupons and expected refunds."""
+    """Impressions, clicks and orders of every lane, and in float64 its GMV, coupons and expected
+    refunds.
+    """
     for c in range(CELLS):
         sold = lane.rows[ORDERED, c] + lane.rows[REDEEMED, c]
         clicks = sold + lane.rows[CLICKED, c]
-        lane.rows[SOLD, c], lane.rows[CLICKS, c], lane.rows[SHOWN, c] = sold, clicks, clicks + lane.rows[SEEN, c]
+        lane.rows[SOLD, c], lane.rows[CLICKS, c], lane.rows[SHOWN, c] = (
+            sold,
+            clicks,
+            clicks + lane.rows[SEEN, c],
+        )
     for half in range(2):
         for j in range(HALF_CELLS):
             c = half * HALF_CELLS + j
@@ -121,10 +136,16 @@ def count_groups(world, lane, control, group):
     count_lanes(lane, group)
     for p in range(POOLS):
         for s in range(SCENES):
-            shown, clicked, ordered, gmv, coupon, at_risk = ZERO, ZERO, ZERO, 0.0, 0.0, 0.0
+            shown = ZERO
+            clicked = ZERO
+            ordered = ZERO
+            gmv = 0.0
+            coupon = 0.0
+            at_risk = 0.0
             for k in range(SEGMENTS):
                 c = p * BLOCK + k * SCENES + s
-                half, j = c // HALF_CELLS, c % HALF_CELLS
+                half = c // HALF_CELLS
+                j = c % HALF_CELLS
                 shown += lane.rows[SHOWN, c]
                 clicked += lane.rows[CLICKS, c]
                 ordered += lane.rows[SOLD, c]
@@ -132,8 +153,11 @@ def count_groups(world, lane, control, group):
                 coupon += group.rows[G_CELL_COUPON + half, j]
                 at_risk += group.rows[G_CELL_AT_RISK + half, j]
             g = p * SCENES + s
-            group.rows[G_IMPRESSIONS, g], group.rows[G_CLICKS, g], group.rows[G_ORDERS, g] = shown, clicked, ordered
-            group.rows[G_GMV, g], group.rows[G_COUPON, g] = np.floor(gmv + 0.5), np.floor(coupon + 0.5)
+            group.rows[G_IMPRESSIONS, g] = shown
+            group.rows[G_CLICKS, g] = clicked
+            group.rows[G_ORDERS, g] = ordered
+            group.rows[G_GMV, g] = np.floor(gmv + 0.5)
+            group.rows[G_COUPON, g] = np.floor(coupon + 0.5)
             group.rows[G_AT_RISK, g] = at_risk
     fix_terms(world, control, group)
 
@@ -152,14 +176,18 @@ def fix_terms(world, control, group):
         for g in range(p * SCENES, (p + 1) * SCENES):
             paid = group.rows[G_GMV, g] - group.rows[G_COUPON, g]
             group.rows[G_COMMISSION, g] = np.floor(rate * paid + 0.5)
-            group.rows[G_EXTRAS, g] = np.floor(insurance * group.rows[G_ORDERS, g] + interest * paid + 0.5)
+            group.rows[G_EXTRAS, g] = np.floor(
+                insurance * group.rows[G_ORDERS, g] + interest * paid + 0.5
+            )
 
 
 @kernel
 def deliver(world, state, lane, group, last, whole):
-    """Let orders arrive: a share of this tick's at once, and a share of each delay compartment (design 2.6).
+    """Let orders arrive: a share of this tick's at once, and a share of each delay compartment
+    (design 2.6).
 
-    Whole orders by stochastic rounding, floor(x + u); on the last tick everything arrives. One pass per group, in
+    Whole orders by stochastic rounding, floor(x + u); on the last tick everything arrives. One pass
+    per group, in
     registers: what goes through memory between two short loops waits for it.
     """
     pending = state.pending
@@ -170,18 +198,33 @@ def deliver(world, state, lane, group, last, whole):
         rest = placed - once
         quick = rest * world.fast_share
         quick = min(np.floor(quick + lane.rows[UNIFORM, GROUPS + g]), rest) if whole else quick
-        fast, slow = pending[ORDERS, g] + quick, pending[ORDERS, GROUPS + g] + rest - quick
-        fast_due = due_orders(fast, world.fast_release, lane.rows[UNIFORM, 2 * GROUPS + g], last, whole)
-        slow_due = due_orders(slow, world.slow_release, lane.rows[UNIFORM, 3 * GROUPS + g], last, whole)
-        pending[ORDERS, g], pending[ORDERS, GROUPS + g] = fast - fast_due, slow - slow_due
+        fast = pending[ORDERS, g] + quick
+        slow = pending[ORDERS, GROUPS + g] + rest - quick
+        fast_due = due_orders(
+            fast, world.fast_release, lane.rows[UNIFORM, 2 * GROUPS + g], last, whole
+        )
+        slow_due = due_orders(
+            slow, world.slow_release, lane.rows[UNIFORM, 3 * GROUPS + g], last, whole
+        )
+        pending[ORDERS, g] = fast - fast_due
+        pending[ORDERS, GROUPS + g] = slow - slow_due
         group.rows[G_IN_ORDERS, g] = once + fast_due + slow_due
-        deliver_money(pending, group, g, once / max(placed, TINY), quick / max(rest, TINY),
-                      fast_due / max(fast, TINY), slow_due / max(slow, TINY))
+        deliver_money(
+            pending,
+            group,
+            g,
+            once / max(placed, TINY),
+            quick / max(rest, TINY),
+            fast_due / max(fast, TINY),
+            slow_due / max(slow, TINY),
+        )
 
 
 @scalar
 def due_orders(waiting, rate, uniform, last, whole):
-    """Orders of a compartment that arrive in this tick; the last trace of one (expectation mode) arrives at once."""
+    """Orders of a compartment that arrive in this tick; the last trace of one (expectation mode)
+    arrives at once.
+    """
     due = waiting * rate
     due = min(np.floor(due + uniform), waiting) if whole else due
     return waiting if last or waiting < TRACE else due
@@ -197,16 +240,22 @@ def deliver_money(pending, group, g, once, quick, fast_due, slow_due):
         amount = group.rows[G_ORDERS + j, g]
         now = np.floor(amount * once)
         soon = np.floor((amount - now) * quick)
-        fast, slow = pending[j, g] + soon, pending[j, GROUPS + g] + (amount - now - soon)
-        fast_now, slow_now = np.floor(fast * fast_due), np.floor(slow * slow_due)
-        pending[j, g], pending[j, GROUPS + g] = fast - fast_now, slow - slow_now
+        fast = pending[j, g] + soon
+        slow = pending[j, GROUPS + g] + (amount - now - soon)
+        fast_now = np.floor(fast * fast_due)
+        slow_now = np.floor(slow * slow_due)
+        pending[j, g] = fast - fast_now
+        pending[j, GROUPS + g] = slow - slow_now
         group.rows[G_IN_ORDERS + j, g] = now + fast_now + slow_now
     amount = group.rows[G_AT_RISK, g]
     now = amount * once
     soon = (amount - now) * quick
-    fast, slow = pending[AT_RISK, g] + soon, pending[AT_RISK, GROUPS + g] + (amount - now - soon)
-    fast_now, slow_now = fast * fast_due, slow * slow_due
-    pending[AT_RISK, g], pending[AT_RISK, GROUPS + g] = fast - fast_now, slow - slow_now
+    fast = pending[AT_RISK, g] + soon
+    slow = pending[AT_RISK, GROUPS + g] + (amount - now - soon)
+    fast_now = fast * fast_due
+    slow_now = slow * slow_due
+    pending[AT_RISK, g] = fast - fast_now
+    pending[AT_RISK, GROUPS + g] = slow - slow_now
     group.rows[G_IN_AT_RISK, g] = now + fast_now + slow_now
 
 
@@ -216,28 +265,49 @@ def count_returns(lane, group, whole):
     if whole:
         for g in range(GROUPS):
             lane.rows[NUMBER, g] = F(group.rows[G_IN_ORDERS, g])
-            lane.rows[CHANCE, g] = F(group.rows[G_IN_AT_RISK, g] / max(group.rows[G_IN_ORDERS, g], 1e-9))
+            lane.rows[CHANCE, g] = F(
+                group.rows[G_IN_AT_RISK, g] / max(group.rows[G_IN_ORDERS, g], 1e-9)
+            )
         for g in range(GROUPS, DRAWN):
             lane.rows[NUMBER, g], lane.rows[CHANCE, g] = ZERO, ZERO
         binomial(lane)
     for g in range(GROUPS):
-        group.rows[G_RETURNS, g] = np.float64(lane.rows[DRAW, g]) if whole else group.rows[G_IN_AT_RISK, g]
+        group.rows[G_RETURNS, g] = (
+            np.float64(lane.rows[DRAW, g]) if whole else group.rows[G_IN_AT_RISK, g]
+        )
 
 
 @kernel
 def settle_arrivals(world, state, lane, group, goods_rate, whole):
-    """Book what arrived, decide what of it will be sent back, and put that into the refund compartments (design 2.7).
+    """Book what arrived, decide what of it will be sent back, and put that into the refund
+    compartments (design 2.7).
 
-    gmv = user paid + merchant's coupon + platform's coupon. Returns the orders that will be refunded; per group their
-    GMV is left in G_SENT_BACK. Reversible are GMV, coupon, the merchant's part of it, commission, technical fee and goods.
+    gmv = user paid + merchant's coupon + platform's coupon. Returns the orders that will be
+    refunded; per group their GMV is left in G_SENT_BACK. Reversible are GMV, coupon, the merchant's
+    part of it, commission, technical fee and goods.
     """
     count_returns(lane, group, whole)
-    gmv, coupon, merchant, commission, fee, goods, extras = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    orders, back, back_coupon, back_merchant, back_commission, back_fee, back_goods = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    gmv = 0.0
+    coupon = 0.0
+    merchant = 0.0
+    commission = 0.0
+    fee = 0.0
+    goods = 0.0
+    extras = 0.0
+    orders = 0.0
+    back = 0.0
+    back_coupon = 0.0
+    back_merchant = 0.0
+    back_commission = 0.0
+    back_fee = 0.0
+    back_goods = 0.0
     for g in range(GROUPS):
-        g_gmv, g_coupon, g_commission = group.rows[G_IN_GMV, g], group.rows[G_IN_COUPON, g], group.rows[G_IN_COMMISSION, g]
+        g_gmv = group.rows[G_IN_GMV, g]
+        g_coupon = group.rows[G_IN_COUPON, g]
+        g_commission = group.rows[G_IN_COMMISSION, g]
         g_merchant = np.floor(g_coupon * world.merchant_share)
-        g_fee, g_goods = np.floor(world.fee * (g_gmv - g_coupon)), np.floor(goods_rate * g_gmv)
+        g_fee = np.floor(world.fee * (g_gmv - g_coupon))
+        g_goods = np.floor(goods_rate * g_gmv)
         gmv += g_gmv
         coupon += g_coupon
         merchant += g_merchant
@@ -259,7 +329,9 @@ def settle_arrivals(world, state, lane, group, goods_rate, whole):
     refunds = state.refunds
     for i in range(WINDOWS):
         part = world.refund_share[i]
-        merchant_part = np.floor(back_merchant * part)      # each payer's part alone, so that nobody gets back more than he gave
+        merchant_part = np.floor(
+            back_merchant * part
+        )  # each payer's part alone, so that nobody gets back more than he gave
         coupon_part = merchant_part + np.floor((back_coupon - back_merchant) * part)
         refunds[i, R_GMV] += coupon_part + np.floor((back - back_coupon) * part)
         refunds[i, R_COUPON] += coupon_part
@@ -272,7 +344,9 @@ def settle_arrivals(world, state, lane, group, goods_rate, whole):
 
 @kernel
 def mature_refunds(world, state, i, group, last):
-    """Release compartment i: a share 1 - e^(-dt/tau) of each line, or all on the last tick; whole fen into G_MATURED."""
+    """Release compartment i: a share 1 - e^(-dt/tau) of each line, or all on the last tick; whole
+    fen into G_MATURED.
+    """
     for line in range(REFUND_LINES):
         waiting = state.refunds[i, line]
         released = waiting if last else np.floor(waiting * world.refund_release[i])

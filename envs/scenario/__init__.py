@@ -1,7 +1,6 @@
 """What a market is: a validated, hashed, readable schema and the named markets written in it."""
 
 from .loading import (
-    ScenarioError,
     load_scenario,
     parse_override,
     save_scenario,
@@ -9,6 +8,19 @@ from .loading import (
 )
 from .quantity import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS, WINDOWS
 from .scenario import Scenario
+from .validation import ScenarioError
 
-__all__ = ["FREE_POOLS", "POOLS", "SCENES", "SEGMENTS", "TIERS", "WINDOWS", "Scenario", "ScenarioError",
-           "load_scenario", "parse_override", "save_scenario", "scenario_names"]
+__all__ = [
+    "FREE_POOLS",
+    "POOLS",
+    "SCENES",
+    "SEGMENTS",
+    "TIERS",
+    "WINDOWS",
+    "Scenario",
+    "ScenarioError",
+    "load_scenario",
+    "parse_override",
+    "save_scenario",
+    "scenario_names",
+]

@@ -1,6 +1,7 @@
 """A market as data: every number of the world, validated, hashed and written as YAML (design 2).
 
-A `Scenario` is immutable. `Scenario.updated({...})` and `load_scenario(..., overrides=...)` make changed copies.
+A `Scenario` is immutable. `Scenario.updated({...})` and `load_scenario(..., overrides=...)` make
+changed copies.
 """
 
 import hashlib
@@ -16,12 +17,14 @@ from .money import Constraints, Money, Regime
 from .quantity import Section, switch
 from .shop import Creative, Influencer, Quality, Refund, Services
 from .traffic import Clock, FreeTraffic, Predictor, Traffic
+from .validation import merged, validated
 
 
 class Scenario(Section):
     """One market: the world, its population of merchants, and what may be controlled.
 
-    Sections follow design 2.1 to 2.11; `chengfang scenarios show` prints each field's unit, range and source.
+    Sections follow design 2.1 to 2.11; `chengfang scenarios show` prints each field's unit, range
+    and source.
     """
 
     name: str = switch("default", "name under which results are reported")
@@ -60,33 +63,48 @@ class Scenario(Section):
     @property
     def fee_rate(self) -> float:
         """Technical service fee as a share of what buyers paid (switch 3 of the regime)."""
-        return self.money.fee_unified if self._switch(self.regime.low_fee) else self.money.fee_dual_track
+        return (
+            self.money.fee_unified
+            if self._switch(self.regime.low_fee)
+            else self.money.fee_dual_track
+        )
 
     def _switch(self, value: bool | None) -> bool:
         return self.regime.preset == "unified" if value is None else value
 
     @property
     def hash(self) -> str:
-        """First 12 hex digits of the SHA-256 of every number (name, description and source do not count)."""
+        """First 12 hex digits of the SHA-256 of every number (name, description and source do not
+        count).
+        """
         data = self.model_dump(mode="json", exclude={"name", "description", "source"})
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
     def updated(self, changes: dict[str, Any]) -> "Scenario":
-        """A validated copy with nested `changes` merged in; raises ScenarioError naming every wrong field."""
-        from .loading import merged, validated
-        return validated(merged(self.model_dump(), changes))
+        """A validated copy with nested `changes` merged in; raises ScenarioError naming every wrong
+        field.
+        """
+        return validated(Scenario, merged(self.model_dump(), changes))
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
         problems = []
         if self.clock.ticks_per_day not in (24, 48, 96):
-            problems.append(f"clock.ticks_per_day is {self.clock.ticks_per_day}; allowed are 24, 48 and 96")
-        for path, values in (("traffic.segments", self.traffic.segments), ("tiers.mix", self.tiers.mix),
-                             ("refund.shares", self.refund.shares)):
+            problems.append(
+                f"clock.ticks_per_day is {self.clock.ticks_per_day}; allowed are 24, 48 and 96"
+            )
+        for path, values in (
+            ("traffic.segments", self.traffic.segments),
+            ("tiers.mix", self.tiers.mix),
+            ("refund.shares", self.refund.shares),
+        ):
             if sum(values.values()) <= 0:
                 problems.append(f"{path} sums to 0; at least one share must be above 0")
-        for path, curve in (("traffic.hourly", self.traffic.hourly), ("traffic.live_hourly", self.traffic.live_hourly),
-                            ("traffic.weekday", self.traffic.weekday)):
+        for path, curve in (
+            ("traffic.hourly", self.traffic.hourly),
+            ("traffic.live_hourly", self.traffic.live_hourly),
+            ("traffic.weekday", self.traffic.weekday),
+        ):
             if sum(curve) <= 0:
                 problems.append(f"{path} sums to 0; at least one entry must be above 0")
         problems += _ordered("coupon", self.coupon, "depth_default", "depth_max")
@@ -97,17 +115,24 @@ class Scenario(Section):
         problems += _ordered("merchants", self.merchants, "budget_low", "budget_high")
         problems += _ordered("merchants", self.merchants, "coupon_budget_low", "coupon_budget_high")
         if not 1 <= len(self.merchants.categories) <= MAX_CATEGORIES:
-            problems.append(f"merchants.categories has {len(self.merchants.categories)} entries; "
-                            f"allowed are 1 to {MAX_CATEGORIES}")
+            problems.append(
+                f"merchants.categories has {len(self.merchants.categories)} entries; "
+                f"allowed are 1 to {MAX_CATEGORIES}"
+            )
         elif sum(c.weight for c in self.merchants.categories) <= 0:
-            problems.append("merchants.categories: the weights sum to 0; at least one must be above 0")
+            problems.append(
+                "merchants.categories: the weights sum to 0; at least one must be above 0"
+            )
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
 
 def _ordered(section: str, values: Section, low: str, high: str) -> list[str]:
-    first, second = getattr(values, low), getattr(values, high)
+    first = getattr(values, low)
+    second = getattr(values, high)
     if first <= second:
         return []
-    return [f"{section}.{low} is {first:g}, above {section}.{high} = {second:g}; it must not be larger"]
+    return [
+        f"{section}.{low} is {first:g}, above {section}.{high} = {second:g}; it must not be larger"
+    ]

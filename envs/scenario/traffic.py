@@ -1,4 +1,6 @@
-"""Clock, calendar and opportunities: when and how often a user could meet the product (design 2.1, 2.2)."""
+"""Clock, calendar and opportunities: when and how often a user could meet the product (design 2.1,
+2.2).
+"""
 
 from typing import Annotated
 
@@ -20,56 +22,152 @@ from .quantity import (
 PRESS = "trade press 2024-25, docs/priors.md: shelf 40-50 % of GMV, live about 60 %"
 AUCTIONNET_HOURS = "AuctionNet (NeurIPS 2024) released page-view curve, shifted to China time"
 
-HOURLY = [3.3, 1.8, 1.1, 0.7, 0.65, 1.0, 1.9, 3.4, 4.3, 5.0, 5.4, 5.5,
-          5.5, 5.5, 5.4, 5.4, 5.5, 5.1, 5.2, 5.9, 6.7, 7.3, 6.4, 2.1]
-LIVE_HOURLY = [3.0, 1.5, 0.8, 0.5, 0.4, 0.5, 1.0, 2.2, 3.0, 3.8, 4.4, 4.6,
-               5.0, 5.0, 4.6, 4.6, 4.8, 5.0, 5.8, 7.6, 9.4, 9.8, 8.0, 4.7]
+HOURLY = [
+    3.3,
+    1.8,
+    1.1,
+    0.7,
+    0.65,
+    1.0,
+    1.9,
+    3.4,
+    4.3,
+    5.0,
+    5.4,
+    5.5,
+    5.5,
+    5.5,
+    5.4,
+    5.4,
+    5.5,
+    5.1,
+    5.2,
+    5.9,
+    6.7,
+    7.3,
+    6.4,
+    2.1,
+]
+LIVE_HOURLY = [
+    3.0,
+    1.5,
+    0.8,
+    0.5,
+    0.4,
+    0.5,
+    1.0,
+    2.2,
+    3.0,
+    3.8,
+    4.4,
+    4.6,
+    5.0,
+    5.0,
+    4.6,
+    4.6,
+    4.8,
+    5.0,
+    5.8,
+    7.6,
+    9.4,
+    9.8,
+    8.0,
+    4.7,
+]
 
 
 class Clock(Section):
     """How time is cut. One tick is one decision."""
 
     ticks_per_day: int = quantity(24, "ticks", 24, 96, "decisions a day: 24, 48 or 96")
-    days: int = quantity(7, "days", 1, 90, "length of an episode where the environment id does not fix it")
-    smoothing_hours: float = quantity(4.0, "hours", 0.1, 200, "mean age of the smoothed metrics on the dashboard")
+    days: int = quantity(
+        7, "days", 1, 90, "length of an episode where the environment id does not fix it"
+    )
+    smoothing_hours: float = quantity(
+        4.0, "hours", 0.1, 200, "mean age of the smoothed metrics on the dashboard"
+    )
 
 
 class Event(Section):
-    """A promotion of the calendar: traffic, prices and conversion rise to a peak and leave a hangover."""
+    """A promotion of the calendar: traffic, prices and conversion rise to a peak and leave a
+    hangover.
+    """
 
     name: str = switch("event", "name of the promotion, for example 618 or double-11")
-    day: int = quantity(0, "day of the episode", -60, 120, "day of the peak, counted from the episode's first day")
+    day: int = quantity(
+        0, "day of the episode", -60, 120, "day of the peak, counted from the episode's first day"
+    )
     length: int = quantity(1, "days", 1, 20, "days at the peak")
-    traffic: float = quantity(1.5, "factor", 0.2, 10, "opportunities at the peak, relative to a plain day")
-    price: float = quantity(1.3, "factor", 0.2, 10, "competing bids at the peak, relative to a plain day")
+    traffic: float = quantity(
+        1.5, "factor", 0.2, 10, "opportunities at the peak, relative to a plain day"
+    )
+    price: float = quantity(
+        1.3, "factor", 0.2, 10, "competing bids at the peak, relative to a plain day"
+    )
     conversion: float = quantity(0.25, "logit", -2, 2, "added to the conversion logit at the peak")
     buildup: int = quantity(3, "days", 0, 30, "days over which the factors rise to the peak")
     hangover: int = quantity(3, "days", 0, 30, "days of weaker conversion after the peak")
-    hangover_conversion: float = quantity(-0.15, "logit", -2, 2, "added to the conversion logit right after the peak")
+    hangover_conversion: float = quantity(
+        -0.15, "logit", -2, 2, "added to the conversion logit right after the peak"
+    )
 
 
 class Traffic(Section):
     """Opportunities per day of a merchant of size one, and how they vary (design 2.1)."""
 
     natural: dict[Scene, Annotated[float, bounded(0, 1e8)]] = table(
-        SCENES, (360e3, 240e3, 40e3, 30e3), "opportunities/day", "natural-pool opportunities", PRESS)
+        SCENES, (360e3, 240e3, 40e3, 30e3), "opportunities/day", "natural-pool opportunities", PRESS
+    )
     transaction: dict[Scene, Annotated[float, bounded(0, 1e8)]] = table(
-        SCENES, (90e3, 80e3, 180e3, 110e3), "opportunities/day", "transaction-pool opportunities", PRESS)
+        SCENES,
+        (90e3, 80e3, 180e3, 110e3),
+        "opportunities/day",
+        "transaction-pool opportunities",
+        PRESS,
+    )
     ad: dict[Scene, Annotated[float, bounded(0, 1e8)]] = table(
-        SCENES, (300e3, 170e3, 90e3, 50e3), "opportunities/day", "ad-pool auctions open to the merchant", PRESS)
+        SCENES,
+        (300e3, 170e3, 90e3, 50e3),
+        "opportunities/day",
+        "ad-pool auctions open to the merchant",
+        PRESS,
+    )
     segments: dict[Segment, Annotated[float, bounded(0, 1)]] = table(
-        SEGMENTS, (0.40, 0.25, 0.25, 0.10), "share", "share of each user segment; normalised to sum to one")
+        SEGMENTS,
+        (0.40, 0.25, 0.25, 0.10),
+        "share",
+        "share of each user segment; normalised to sum to one",
+    )
     hourly: list[Annotated[float, bounded(0, 100)]] = series(
-        HOURLY, 24, "share", "opportunities by hour of day 0-23 in feed, mall and search; normalised", AUCTIONNET_HOURS)
+        HOURLY,
+        24,
+        "share",
+        "opportunities by hour of day 0-23 in feed, mall and search; normalised",
+        AUCTIONNET_HOURS,
+    )
     live_hourly: list[Annotated[float, bounded(0, 100)]] = series(
-        LIVE_HOURLY, 24, "share", "opportunities by hour of day 0-23 in live; normalised")
+        LIVE_HOURLY, 24, "share", "opportunities by hour of day 0-23 in live; normalised"
+    )
     weekday: list[Annotated[float, bounded(0, 10)]] = series(
-        [0.97, 0.96, 0.97, 0.98, 1.02, 1.06, 1.04], 7, "factor", "opportunities by weekday, Monday first; normalised")
+        [0.97, 0.96, 0.97, 0.98, 1.02, 1.06, 1.04],
+        7,
+        "factor",
+        "opportunities by weekday, Monday first; normalised",
+    )
     dispersion: float = quantity(
-        0.02, "1", 0, 1, "squared coefficient of variation of the gamma factor behind negative binomial counts, "
-        "one draw per pool, scene and tick; 0 gives Poisson counts")
-    shock_persistence: float = quantity(0.92, "per hour", 0, 0.999, "autocorrelation of the log demand shock of a scene")
-    shock_volatility: float = quantity(0.06, "ln per sqrt(hour)", 0, 1, "standard deviation of its hourly innovation")
+        0.02,
+        "1",
+        0,
+        1,
+        "squared coefficient of variation of the gamma factor behind negative binomial counts, "
+        "one draw per pool, scene and tick; 0 gives Poisson counts",
+    )
+    shock_persistence: float = quantity(
+        0.92, "per hour", 0, 0.999, "autocorrelation of the log demand shock of a scene"
+    )
+    shock_volatility: float = quantity(
+        0.06, "ln per sqrt(hour)", 0, 1, "standard deviation of its hourly innovation"
+    )
     events: list[Event] = switch([], "calendar of promotions")
 
 
@@ -77,23 +175,41 @@ class FreeTraffic(Section):
     """Probability that a free opportunity shows the product (design 2.2)."""
 
     exposure: dict[FreePool, dict[Scene, Annotated[float, bounded(-12, 12)]]] = switch(
-        {"natural": dict(zip(SCENES, (-2.6, -2.3, -2.6, -2.2), strict=True)),
-         "transaction": dict(zip(SCENES, (-2.6, -2.4, -2.3, -2.0), strict=True))},
-        "exposure logit by pool and scene at quality index 0")
+        {
+            "natural": dict(zip(SCENES, (-2.6, -2.3, -2.6, -2.2), strict=True)),
+            "transaction": dict(zip(SCENES, (-2.6, -2.4, -2.3, -2.0), strict=True)),
+        },
+        "exposure logit by pool and scene at quality index 0",
+    )
     quality_lift: dict[FreePool, Annotated[float, bounded(0, 5)]] = table(
-        FREE_POOLS, (0.9, 1.1), "logit", "added to the exposure logit per unit of the pool's quality index")
+        FREE_POOLS,
+        (0.9, 1.1),
+        "logit",
+        "added to the exposure logit per unit of the pool's quality index",
+    )
     influencer_lift: dict[FreePool, Annotated[float, bounded(0, 5)]] = table(
-        FREE_POOLS, (0.30, 0.08), "logit", "added per unit of influencer supply, ln(commission / reference)")
+        FREE_POOLS,
+        (0.30, 0.08),
+        "logit",
+        "added per unit of influencer supply, ln(commission / reference)",
+    )
     cannibalisation: dict[Scene, Annotated[float, bounded(0, 1)]] = table(
-        SCENES, (0.12, 0.15, 0.22, 0.35), "probability",
+        SCENES,
+        (0.12, 0.15, 0.22, 0.35),
+        "probability",
         "chance f that a paid impression displaces a free one: higher where intent is high",
-        "direction: Yang & Ghose 2010 on paid and organic search; level assumed")
+        "direction: Yang & Ghose 2010 on paid and organic search; level assumed",
+    )
 
 
 class Predictor(Section):
     """The platform's value predictor (qian xun): how far its pCTR x pCVR is from the truth."""
 
-    noise: float = quantity(0.30, "ln", 0, 2, "standard deviation of the log prediction error of a cell, fixed per merchant")
+    noise: float = quantity(
+        0.30,
+        "ln",
+        0,
+        2,
+        "standard deviation of the log prediction error of a cell, fixed per merchant",
+    )
     bias: float = quantity(0.0, "ln", -2, 2, "mean of the log prediction error")
-
-

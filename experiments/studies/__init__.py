@@ -1,4 +1,6 @@
-"""The article's claims, and what there is to learn, as experiments: one module and one command each (`chengfang study <name>`)."""
+"""The article's claims, and what there is to learn, as experiments: one module and one command each
+(`chengfang study <name>`).
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +12,20 @@ from .plans import study_plans
 from .unified import study_unified
 
 STUDIES: dict[str, Callable[[Path, Size, Callable[[str], None]], str]] = {
-    "unified": study_unified, "plans": study_plans, "money": study_money, "knowing": study_knowing}
+    "unified": study_unified,
+    "plans": study_plans,
+    "money": study_money,
+    "knowing": study_knowing,
+}
 
 
-def run_study(name: str, out: Path | None = None, episodes: int | None = None, quick: bool = False,
-              tell: Callable[[str], None] = lambda text: None) -> tuple[Path, str]:
+def run_study(
+    name: str,
+    out: Path | None = None,
+    episodes: int | None = None,
+    quick: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
+) -> tuple[Path, str]:
     """Run a study and write results.md, results.csv, figures and manifest.json.
 
     Args:
@@ -35,7 +46,9 @@ def run_study(name: str, out: Path | None = None, episodes: int | None = None, q
     size = Size.quick() if quick else Size()
     if episodes is not None:
         if episodes < 4:
-            raise ValueError(f"episodes is {episodes}; a study needs at least 4 merchants per scenario")
+            raise ValueError(
+                f"episodes is {episodes}; a study needs at least 4 merchants per scenario"
+            )
         size = size._replace(episodes=episodes)
     folder = out or Path("results/studies") / name
     folder.mkdir(parents=True, exist_ok=True)

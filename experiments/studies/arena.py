@@ -1,14 +1,15 @@
 """The same merchants in different worlds: what every study compares in.
 
-A merchant's budget and ROI target do not depend on the regime, but other fields of a scenario (the platform's share of coupons, for
-one) would move its target. An arena takes merchants, targets and budgets from a reference world and plays them in another, so that
-a difference between two arenas is the world's alone: the same merchant, budget, target and random numbers.
+A merchant's budget and ROI target do not depend on the regime, but other fields of a scenario (the
+platform's share of coupons, for one) would move its target. An arena takes merchants, targets and
+budgets from a reference world and plays them in another, so that a difference between two arenas is
+the world's alone: the same merchant, budget, target and random numbers.
 """
 
 import numpy as np
 
 from ...agents import Policy
-from ...envs import Market, Scenario, dashboard
+from ...envs import Market, Scenario
 
 Plans = dict[str, np.ndarray]
 
@@ -25,9 +26,19 @@ class Arena:
         split: "test" or "train" merchants.
     """
 
-    def __init__(self, scenario: Scenario, levers: tuple[str, ...], days: int, seeds: np.ndarray, reference: Scenario | None = None,
-                 split: str = "test"):
-        self.scenario, self.levers, self.days, self.seeds = scenario, levers, days, np.asarray(seeds)
+    def __init__(
+        self,
+        scenario: Scenario,
+        levers: tuple[str, ...],
+        days: int,
+        seeds: np.ndarray,
+        reference: Scenario | None = None,
+        split: str = "test",
+    ):
+        self.scenario = scenario
+        self.levers = levers
+        self.days = days
+        self.seeds = np.asarray(seeds)
         self.market = Market(scenario, len(self.seeds), days=days, levers=levers, split=split)
         self.market.reset(seeds=self.seeds)
         if reference is not None and reference.hash != scenario.hash:
@@ -47,28 +58,35 @@ class Arena:
         return {name: i for i, name in enumerate(self.levers)}
 
     def add_budget(self, fen: np.ndarray) -> None:
-        """Raise every merchant's ad budget by (n,) fen, rounded down; targets and coupon budgets stay."""
+        """Raise every merchant's ad budget by (n,) fen, rounded down; targets and coupon budgets
+        stay.
+        """
         self.start.merchants["budget"] += np.floor(fen)
 
     def hold(self, action: np.ndarray) -> Plans:
-        """Dashboard figures, each (n,), of plans that hold one action (n, levers) from the first tick to the last."""
+        """Dashboard figures, each (n,), of plans that hold one action (n, levers) from the first
+        tick to the last.
+        """
         market = self.market
         market.set_state(self.start)
         action = np.ascontiguousarray(action, np.float32)
         for _ in range(market.ticks):
             market.step(action)
-        return dashboard(market.states, market.merchants, market.world.constants[0])
+        return market.dashboard()
 
     def play(self, policy: Policy) -> Plans:
         """Dashboard figures, each (n,), of a policy."""
         market = self.market
         market.set_state(self.start)
-        state, fresh = None, np.ones(self.count, bool)
+        state = None
+        fresh = np.ones(self.count, bool)
         for _ in range(market.ticks):
-            action, state = policy.predict(market.observations.copy(), state, fresh, deterministic=True)
+            action, state = policy.predict(
+                market.observations.copy(), state, fresh, deterministic=True
+            )
             market.step(np.asarray(action))
             fresh = np.zeros(self.count, bool)
-        return dashboard(market.states, market.merchants, market.world.constants[0])
+        return market.dashboard()
 
     def idle(self) -> Plans:
         """Dashboard figures, each (n,), of doing nothing: no ads, no coupons."""

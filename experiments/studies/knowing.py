@@ -1,9 +1,12 @@
-"""What knowing the merchant would be worth to the best rule: an estimate of what there is to learn, not a limit.
+"""What knowing the merchant would be worth to the best rule: an estimate of what there is to learn,
+not a limit.
 
-The same merchant is met with many lucks (shocks, traffic, orders drawn anew). A constant shift of the rule's levers is searched for
-each merchant over some of them and judged on others: what is left is knowledge of the merchant, free of the luck that a plan in
-hindsight is fitted to. A learner that shifts the same rule has to find out what this search is told. The search is finite and its
-shifts are constant, so a policy may do better.
+The same merchant is met with many lucks (shocks, traffic, orders drawn anew). A constant shift of
+the rule's levers is searched for
+each merchant over some of them and judged on others: what is left is knowledge of the merchant,
+    free of the luck that a plan in
+hindsight is fitted to. A learner that shifts the same rule has to find out what this search is
+told. The search is finite and its shifts are constant, so a policy may do better.
 """
 
 import contextlib
@@ -18,9 +21,9 @@ from ...agents import Policy, make_rule, plan_spec
 from ...agents.learners import ArtefactError, load_policy
 from ...agents.rules.tuned import tuned_parameters
 from ...envs import Scenario
-from ..benchmark_config import load_benchmark, plan_cells
-from ..evaluate import TEST_SEED
-from ..statistics import Interval
+from ..analysis.statistics import Interval
+from ..benchmark.config import load_benchmark, plan_cells
+from ..runs.evaluate import TEST_SEED
 from .arena import Arena
 from .outputs import Size, shown, spread, table, write_study
 from .paired import paired_mean
@@ -34,12 +37,12 @@ LUCK_SEED = 77
 class Search(NamedTuple):
     """How hard a shift is searched: cross-entropy, a search for each merchant."""
 
-    lucks: int                  # drawn anew in every iteration
+    lucks: int  # drawn anew in every iteration
     population: int = 32
     iterations: int = 20
-    spread: float = 0.25        # standard deviation of the first shifts, action units
+    spread: float = 0.25  # standard deviation of the first shifts, action units
     least_spread: float = 0.02
-    judged: int = 16            # lucks on which everybody is judged
+    judged: int = 16  # lucks on which everybody is judged
 
 
 class Known(NamedTuple):
@@ -47,9 +50,9 @@ class Known(NamedTuple):
 
     rule_name: str
     rule: np.ndarray
-    informed: np.ndarray        # the rule with the merchant's own shift
+    informed: np.ndarray  # the rule with the merchant's own shift
     learner: np.ndarray | None  # the committed artefact; None if there is none
-    shifts: np.ndarray          # (n, levers) action units
+    shifts: np.ndarray  # (n, levers) action units
     levers: tuple[str, ...]
 
 
@@ -62,21 +65,33 @@ class Lucks:
     """
 
     def __init__(self, scenario: Scenario, levers: tuple[str, ...], days: int, merchants: int):
-        self.scenario, self.levers, self.days = scenario, levers, days
+        self.scenario = scenario
+        self.levers = levers
+        self.days = days
         self.seeds = np.arange(TEST_SEED, TEST_SEED + merchants)
 
     def arena(self, keys: np.ndarray, copies: int = 1) -> Arena:
-        """Every merchant `copies` times with each luck: episodes (merchant, copy, luck), the luck running fastest."""
-        arena = Arena(self.scenario, self.levers, self.days, np.repeat(self.seeds, copies * len(keys)))
+        """Every merchant `copies` times with each luck: episodes (merchant, copy, luck), the luck
+        running fastest.
+        """
+        arena = Arena(
+            self.scenario, self.levers, self.days, np.repeat(self.seeds, copies * len(keys))
+        )
         arena.start.states["key"] ^= np.tile(keys, copies * len(self.seeds))
         return arena
 
-    def scores(self, policy: Policy, keys: np.ndarray, shifts: np.ndarray | None = None) -> np.ndarray:
-        """Scores (merchants, copies, lucks), CNY, of a policy whose actions are shifted by (merchants, copies, levers)."""
+    def scores(
+        self, policy: Policy, keys: np.ndarray, shifts: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Scores (merchants, copies, lucks), CNY, of a policy whose actions are shifted by
+        (merchants, copies, levers).
+        """
         copies = 1 if shifts is None else shifts.shape[1]
         arena = self.arena(keys, copies)
         if shifts is not None:
-            policy = Shifted(policy, np.repeat(shifts.reshape(-1, len(self.levers)), len(keys), axis=0))
+            policy = Shifted(
+                policy, np.repeat(shifts.reshape(-1, len(self.levers)), len(keys), axis=0)
+            )
         return arena.play(policy)["score"].reshape(len(self.seeds), copies, len(keys))
 
     def idle(self, keys: np.ndarray) -> np.ndarray:
@@ -88,10 +103,16 @@ class Shifted:
     """A policy whose actions are moved by a constant (n, levers)."""
 
     def __init__(self, policy: Policy, shift: np.ndarray):
-        self.policy, self.shift = policy, shift.astype(np.float32)
+        self.policy = policy
+        self.shift = shift.astype(np.float32)
 
-    def predict(self, observation: np.ndarray, state: Any = None, episode_start: np.ndarray | None = None,
-                deterministic: bool = True) -> tuple[np.ndarray, Any]:
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, Any]:
         """See `Policy.predict`."""
         action, state = self.policy.predict(observation, state, episode_start, deterministic)
         return np.clip(action + self.shift, -1, 1), state
@@ -99,14 +120,18 @@ class Shifted:
 
 def study_knowing(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
     """Run the study into `folder`; returns the text of results.md."""
-    began, config, full = time.monotonic(), load_benchmark(), size.long
+    began = time.monotonic()
+    config = load_benchmark()
+    full = size.long
     found, merchants = {}, {}
     for task in TASKS if full else TASKS[:1]:
         days = plan_cells(config, [task])[0].days
         merchants[task] = max(size.episodes // {1: 2, 7: 4}.get(days, 8), 4)
         search = Search({1: 8, 7: 4}.get(days, 2)) if full else Search(2, 8, 2, judged=4)
-        tell(f"knowing: {task}, {merchants[task]} merchants, {search.iterations} x {search.population} shifts, each with "
-             f"{search.lucks} lucks")
+        tell(
+            f"knowing: {task}, {merchants[task]} merchants, {search.iterations} x {search.population} shifts, each with "
+            f"{search.lucks} lucks"
+        )
         found[task] = know(task, merchants[task], search)
     rows = [row for task, known in found.items() for row in _rows(task, known)]
     knowing_figure({task: gains(known) for task, known in found.items()}, folder / "knowing.png")
@@ -117,12 +142,18 @@ def study_knowing(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
 
 
 def know(task: str, merchants: int, search: Search, best: Path = BEST) -> Known:
-    """Search the shifts of a task's merchants and judge rule, shifted rule and committed learner on the same new lucks."""
+    """Search the shifts of a task's merchants and judge rule, shifted rule and committed learner on
+    the same new lucks.
+    """
     cell = next(c for c in plan_cells(load_benchmark(), [task]) if c.agent == "PPO-residual")
-    setting, practice = cell.setting(), cell.options["practice"]
+    setting = cell.setting()
+    practice = cell.options["practice"]
     lucks = Lucks(setting.scenario, setting.levers, setting.days, merchants)
-    rule = make_rule(practice["rule"], plan_spec(setting.scenario, setting.levers, setting.days),
-                     **tuned_parameters(practice["rule"], task))
+    rule = make_rule(
+        practice["rule"],
+        plan_spec(setting),
+        **tuned_parameters(practice["rule"], task),
+    )
     rng = np.random.default_rng(LUCK_SEED)
     judged = _keys(rng, search.judged)
     shifts = search_shifts(lucks, rule, search, rng)
@@ -130,21 +161,35 @@ def know(task: str, merchants: int, search: Search, best: Path = BEST) -> Known:
     learner = None
     with contextlib.suppress(ArtefactError):
         learner = lucks.scores(load_policy(best / task), judged).mean((1, 2)) / idle
-    return Known(practice["rule"], lucks.scores(rule, judged).mean((1, 2)) / idle,
-                 lucks.scores(rule, judged, shifts[:, None]).mean((1, 2)) / idle, learner, shifts, setting.levers)
+    return Known(
+        practice["rule"],
+        lucks.scores(rule, judged).mean((1, 2)) / idle,
+        lucks.scores(rule, judged, shifts[:, None]).mean((1, 2)) / idle,
+        learner,
+        shifts,
+        setting.levers,
+    )
 
 
-def search_shifts(lucks: Lucks, rule: Policy, search: Search, rng: np.random.Generator) -> np.ndarray:
-    """(merchants, levers) shifts of the rule of the highest mean score over lucks, each merchant searched by itself."""
+def search_shifts(
+    lucks: Lucks, rule: Policy, search: Search, rng: np.random.Generator
+) -> np.ndarray:
+    """(merchants, levers) shifts of the rule of the highest mean score over lucks, each merchant
+    searched by itself.
+    """
     centre = np.zeros((len(lucks.seeds), len(lucks.levers)))
     width = np.full_like(centre, search.spread)
     elite = max(search.population // 4, 2)
     weights = np.log(elite + 0.5) - np.log(np.arange(1, elite + 1))
     weights /= weights.sum()
     for _ in range(search.iterations):
-        tried = centre[:, None] + width[:, None] * rng.standard_normal((len(centre), search.population, centre.shape[1]))
+        tried = centre[:, None] + width[:, None] * rng.standard_normal(
+            (len(centre), search.population, centre.shape[1])
+        )
         tried[:, 0] = centre
-        order = np.argsort(-lucks.scores(rule, _keys(rng, search.lucks), tried).mean(2), axis=1, kind="stable")[:, :elite]
+        order = np.argsort(
+            -lucks.scores(rule, _keys(rng, search.lucks), tried).mean(2), axis=1, kind="stable"
+        )[:, :elite]
         best = np.take_along_axis(tried, order[..., None], 1)
         moved = np.sqrt(np.einsum("e,nel->nl", weights, (best - centre[:, None]) ** 2))
         width = np.maximum(0.7 * width + 0.3 * moved, search.least_spread)
@@ -157,22 +202,51 @@ def _keys(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def gains(known: Known) -> dict[str, Interval]:
-    """Gain over the rule, multiples of doing nothing, of the informed rule and of the learner; intervals over merchants."""
+    """Gain over the rule, multiples of doing nothing, of the informed rule and of the learner;
+    intervals over merchants.
+    """
     unit = np.ones(len(known.rule))
     found = {"informed rule": paired_mean(known.informed, known.rule, unit)}
-    return found | ({"learner": paired_mean(known.learner, known.rule, unit)} if known.learner is not None else {})
+    return found | (
+        {"learner": paired_mean(known.learner, known.rule, unit)}
+        if known.learner is not None
+        else {}
+    )
 
 
 def _rows(task: str, known: Known) -> list[dict[str, Any]]:
-    """One row per figure: scores and gains in multiples of doing nothing, shifts in action units; `sd` is over merchants."""
+    """One row per figure: scores and gains in multiples of doing nothing, shifts in action units;
+    `sd` is over merchants.
+    """
     unit = np.ones(len(known.rule))
-    found = {"rule": (known.rule, paired_mean(known.rule, 0 * unit, unit)),
-             **{f"gain of the {name}": ((known.learner if name == "learner" else known.informed) - known.rule, interval)
-                for name, interval in gains(known).items()},
-             **{f"shift of {name}": (known.shifts[:, i], paired_mean(known.shifts[:, i], 0 * unit, unit))
-                for i, name in enumerate(known.levers)}}
-    return [{"task": task, "rule": known.rule_name, "merchants": len(known.rule), "figure": name, **spread("value", interval),
-             "sd": float(np.std(values))} for name, (values, interval) in found.items()]
+    found = {
+        "rule": (known.rule, paired_mean(known.rule, 0 * unit, unit)),
+        **{
+            f"gain of the {name}": (
+                (known.learner if name == "learner" else known.informed) - known.rule,
+                interval,
+            )
+            for name, interval in gains(known).items()
+        },
+        **{
+            f"shift of {name}": (
+                known.shifts[:, i],
+                paired_mean(known.shifts[:, i], 0 * unit, unit),
+            )
+            for i, name in enumerate(known.levers)
+        },
+    }
+    return [
+        {
+            "task": task,
+            "rule": known.rule_name,
+            "merchants": len(known.rule),
+            "figure": name,
+            **spread("value", interval),
+            "sd": float(np.std(values)),
+        }
+        for name, (values, interval) in found.items()
+    ]
 
 
 def _text(found: dict[str, Known]) -> str:
@@ -180,12 +254,34 @@ def _text(found: dict[str, Known]) -> str:
     for task, known in found.items():
         gained = gains(known)
         learner = shown(gained["learner"], digits=4) if "learner" in gained else "-"
-        lines.append([task, known.rule_name, str(len(known.rule)), f"{known.rule.mean():.3f}",
-                      shown(gained["informed rule"], digits=4), learner])
-    return "\n\n".join([
-        "# What knowing the merchant is worth",
-        "Mean score over doing nothing of held-out merchants, each met with the same new lucks. *Informed rule*: the best tuned "
-        "rule with a constant shift of every lever, searched for each merchant over other lucks, so it knows the merchant and not "
-        "the day. *Learner*: the committed artefact, which knows neither. Gains over the rule, paired [95 % bootstrap interval "
-        "over merchants].",
-        table(["task", "rule", "merchants", "rule's score", "informed rule gains", "learner gains"], lines, 2)])
+        lines.append(
+            [
+                task,
+                known.rule_name,
+                str(len(known.rule)),
+                f"{known.rule.mean():.3f}",
+                shown(gained["informed rule"], digits=4),
+                learner,
+            ]
+        )
+    return "\n\n".join(
+        [
+            "# What knowing the merchant is worth",
+            "Mean score over doing nothing of held-out merchants, each met with the same new lucks. *Informed rule*: the best tuned "
+            "rule with a constant shift of every lever, searched for each merchant over other lucks, so it knows the merchant and not "
+            "the day. *Learner*: the committed artefact, which knows neither. Gains over the rule, paired [95 % bootstrap interval "
+            "over merchants].",
+            table(
+                [
+                    "task",
+                    "rule",
+                    "merchants",
+                    "rule's score",
+                    "informed rule gains",
+                    "learner gains",
+                ],
+                lines,
+                2,
+            ),
+        ]
+    )

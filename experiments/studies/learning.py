@@ -1,4 +1,6 @@
-"""What learning adds to a regime: a small PPO that corrects PID, trained in each, played in both, beside what needs no training."""
+"""What learning adds to a regime: a small PPO that corrects PID, trained in each, played in both,
+beside what needs no training.
+"""
 
 import tempfile
 from collections.abc import Callable
@@ -7,33 +9,50 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...envs import Scenario
-from ..evaluate import TEST_SEED
-from ..statistics import Interval
+from ...envs import Scenario, Setting
+from ..analysis.statistics import Interval
+from ..runs.evaluate import TEST_SEED
 from .arena import Arena, Plans
 from .outputs import Size
 from .paired import paired_iqm
 
 # As the benchmark's residual PPO on the same horizon, with fewer steps.
-TRAINING = {"num_envs": 512, "n_steps": 14, "batch_size": 1024, "n_epochs": 8, "learning_rate": 2e-3, "gamma": 1.0,
-            "gae_lambda": 0.8, "log_std_start": -1.2, "hidden": [64, 64]}
-RULE, HOLD = "PID", 12              # every 12 ticks an action is chosen that shifts the rule's levers
+TRAINING = {
+    "num_envs": 512,
+    "n_steps": 14,
+    "batch_size": 1024,
+    "n_epochs": 8,
+    "learning_rate": 2e-3,
+    "gamma": 1.0,
+    "gae_lambda": 0.8,
+    "log_std_start": -1.2,
+    "hidden": [64, 64],
+}
+# every 12 ticks an action is chosen that shifts the rule's levers
+RULE = "PID"
+HOLD = 12
 
 
 class Lesson(NamedTuple):
     """Score of an agent in one regime, in scores of doing nothing."""
 
-    trained: str                # regime it was trained in, or "-"
+    trained: str  # regime it was trained in, or "-"
     played: str
     agent: str
-    seed: int | None            # of training
+    seed: int | None  # of training
     level: Interval
-    over_rule: Interval         # above the rule it corrects, on the same merchants
+    over_rule: Interval  # above the rule it corrects, on the same merchants
 
 
-def teach(worlds: dict[str, Scenario], levers: tuple[str, ...], size: Size, parameters: dict[str, float],
-          play_others: Callable[[Arena], dict[str, Plans]]) -> list[Lesson]:
-    """Train in every world, play each policy in every world, and the untrained agents beside them on the same merchants.
+def teach(
+    worlds: dict[str, Scenario],
+    levers: tuple[str, ...],
+    size: Size,
+    parameters: dict[str, float],
+    play_others: Callable[[Arena], dict[str, Plans]],
+) -> list[Lesson]:
+    """Train in every world, play each policy in every world, and the untrained agents beside them
+    on the same merchants.
 
     Args:
         worlds: where to train and play.
@@ -46,19 +65,39 @@ def teach(worlds: dict[str, Scenario], levers: tuple[str, ...], size: Size, para
     from ...agents.learners.training import train
 
     practice = {"rule": RULE, "rule_parameters": parameters, "hold": HOLD, "privileged": False}
-    settings = PPOSettings.model_validate(TRAINING | {"steps": size.learner_steps, "practice": practice})
+    settings = PPOSettings.model_validate(
+        TRAINING | {"steps": size.learner_steps, "practice": practice}
+    )
     with tempfile.TemporaryDirectory() as folder:
-        policies = {(name, seed): train(settings, world, levers, size.days, seed, Path(folder) / f"{name} {seed}")
-                    for name, world in worlds.items() for seed in range(size.learner_seeds)}
+        policies = {
+            (name, seed): train(
+                settings, Setting(world, levers, size.days), seed, Path(folder) / f"{name} {seed}"
+            )
+            for name, world in worlds.items()
+            for seed in range(size.learner_seeds)
+        }
     seeds = np.arange(TEST_SEED, TEST_SEED + size.episodes)
     lessons = []
     for name, world in worlds.items():
         arena = Arena(world, levers, size.days, seeds)
         unit = arena.idle()["score"]
         agents: dict[tuple[str, str, int | None], Plans] = {
-            ("-", agent, None): plans for agent, plans in play_others(arena).items()}
-        agents |= {(trained, "PPO", seed): arena.play(policy) for (trained, seed), policy in policies.items()}
+            ("-", agent, None): plans for agent, plans in play_others(arena).items()
+        }
+        agents |= {
+            (trained, "PPO", seed): arena.play(policy)
+            for (trained, seed), policy in policies.items()
+        }
         rule = agents[("-", RULE, None)]["score"]
-        lessons += [Lesson(trained, name, agent, seed, paired_iqm(plans["score"], 0 * unit, unit),
-                           paired_iqm(plans["score"], rule, unit)) for (trained, agent, seed), plans in agents.items()]
+        lessons += [
+            Lesson(
+                trained,
+                name,
+                agent,
+                seed,
+                paired_iqm(plans["score"], 0 * unit, unit),
+                paired_iqm(plans["score"], rule, unit),
+            )
+            for (trained, agent, seed), plans in agents.items()
+        ]
     return lessons

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from ...envs import load_scenario
 from ...envs.files import whole_file
-from ..evaluate import TEST_SEED
-from ..manifest import manifest, write_json
-from ..statistics import Interval
+from ..analysis.statistics import Interval
+from ..runs.evaluate import TEST_SEED
+from ..runs.manifest import manifest, write_json
 from .hindsight import Effort
 
 SCENARIOS = ("default", "apparel_live", "beauty_contested", "mall_search_staples")
@@ -21,21 +21,29 @@ LONG = "festival_28d"
 class Size(NamedTuple):
     """How much a study computes."""
 
-    episodes: int = 128                         # held-out merchants per scenario
+    episodes: int = 128  # held-out merchants per scenario
     days: int = 7
     scenarios: tuple[str, ...] = SCENARIOS
-    long: bool = True                           # also the 28 days of the festival, with a quarter of the merchants
+    long: bool = True  # also the 28 days of the festival, with a quarter of the merchants
     effort: Effort = Effort()
-    rounds: int = 2                             # of tuning each rule on training merchants
-    practice: int = 48                          # training merchants that rules are tuned on
-    learner_steps: int = 2_000_000              # of PPO per regime and seed; 0 trains nothing
+    rounds: int = 2  # of tuning each rule on training merchants
+    practice: int = 48  # training merchants that rules are tuned on
+    learner_steps: int = 2_000_000  # of PPO per regime and seed; 0 trains nothing
     learner_seeds: int = 3
 
     @classmethod
     def quick(cls) -> "Size":
         """A look within a minute or so: two markets, a coarse search, no learner."""
-        return cls(episodes=48, days=3, scenarios=("default", "mall_search_staples"), long=False, effort=Effort(6, 3, 1),
-                   rounds=1, practice=16, learner_steps=0)
+        return cls(
+            episodes=48,
+            days=3,
+            scenarios=("default", "mall_search_staples"),
+            long=False,
+            effort=Effort(6, 3, 1),
+            rounds=1,
+            practice=16,
+            learner_steps=0,
+        )
 
     def markets(self) -> dict[str, tuple[int, int]]:
         """Days and episodes of every scenario."""
@@ -43,21 +51,40 @@ class Size(NamedTuple):
         return found | ({LONG: (28, max(self.episodes // 4, 4))} if self.long else {})
 
 
-def write_study(folder: Path, text: str, rows: Sequence[Mapping[str, Any]], size: Size, study: str, began: float,
-                names: Sequence[str], **facts: Any) -> None:
+def write_study(
+    folder: Path,
+    text: str,
+    rows: Sequence[Mapping[str, Any]],
+    size: Size,
+    study: str,
+    began: float,
+    names: Sequence[str],
+    **facts: Any,
+) -> None:
     """Write results.md, results.csv and manifest.json; `names` are the scenarios that were played."""
     for name, content in (("results.md", text.rstrip() + "\n"), ("results.csv", _csv(rows))):
         with whole_file(folder / name) as draft:
             draft.write_text(content, encoding="utf-8")
-    write_json(folder / "manifest.json", manifest(
-        load_scenario("default"), study=study, command=f"chengfang study {study}", seed=TEST_SEED,
-        scenarios={name: load_scenario(name).hash for name in names}, size=size._asdict() | {"effort": size.effort._asdict()},
-        seconds=round(time.monotonic() - began, 1), **facts))
+    write_json(
+        folder / "manifest.json",
+        manifest(
+            load_scenario("default"),
+            study=study,
+            command=f"chengfang study {study}",
+            seed=TEST_SEED,
+            scenarios={name: load_scenario(name).hash for name in names},
+            size=size._asdict() | {"effort": size.effort._asdict()},
+            seconds=round(time.monotonic() - began, 1),
+            **facts,
+        ),
+    )
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer = csv.DictWriter(
+        out, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()

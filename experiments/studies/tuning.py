@@ -1,7 +1,9 @@
 """A small, equal tuning of every rule on training merchants of the world that it will be judged in.
 
-Rules were shipped with numbers chosen for one market; a rule that plays another with them is a straw man. Each rule gets the same
-search here: its start, its caution and its bids by scene, one after another, up and down, for the inter-quartile mean score.
+Rules were shipped with numbers chosen for one market; a rule that plays another with them is a
+straw man. Each rule gets the same
+search here: its start, its caution and its bids by scene, one after another, up and down, for the
+    inter-quartile mean score.
 """
 
 from collections.abc import Mapping
@@ -9,21 +11,30 @@ from collections.abc import Mapping
 from ...agents import make_rule, plan_spec
 from ...agents.rules import RULES
 from ...envs.scenario import SCENES
-from ..statistics import iqm
+from ..analysis.statistics import iqm
 from .arena import Arena, Plans
 
-FACTOR, ADDED = 1.4, 0.25           # first step of a parameter that multiplies, and of one that is a logarithm
+FACTOR, ADDED = (
+    1.4,
+    0.25,
+)  # first step of a parameter that multiplies, and of one that is a logarithm
 SCENE_BIDS = tuple(f"scene_{scene}" for scene in SCENES)
 TUNED: dict[str, tuple[str, ...]] = {
-    "PID": ("start_at", "caution", *SCENE_BIDS), "DualMirrorDescent": ("shade", "mu_start", *SCENE_BIDS),
-    "FourPlans": ("start_at", "ad_part", *SCENE_BIDS)}
+    "PID": ("start_at", "caution", *SCENE_BIDS),
+    "DualMirrorDescent": ("shade", "mu_start", *SCENE_BIDS),
+    "FourPlans": ("start_at", "ad_part", *SCENE_BIDS),
+}
 LOGARITHMS = ("caution", *SCENE_BIDS)
 CAUTION_STEP = 0.06
-STRIDES = 3                         # a parameter goes on in a direction that pays, at most this often a round
+STRIDES = 3  # a parameter goes on in a direction that pays, at most this often a round
 
 
-def tune(rule: str, practice: Arena, rounds: int = 2, fixed: Mapping[str, float] = {}) -> dict[str, float]:
-    """Parameters of a rule that did best on the practice merchants, beside the `fixed` ones; each round halves the steps."""
+def tune(
+    rule: str, practice: Arena, rounds: int = 2, fixed: Mapping[str, float] = {}
+) -> dict[str, float]:
+    """Parameters of a rule that did best on the practice merchants, beside the `fixed` ones; each
+    round halves the steps.
+    """
     unit = practice.idle()["score"]
 
     def worth(given: Mapping[str, float]) -> float:
@@ -40,7 +51,8 @@ def tune(rule: str, practice: Arena, rounds: int = 2, fixed: Mapping[str, float]
                     value = worth(tried)
                     if value <= most:
                         break
-                    best, most = tried, value
+                    best = tried
+                    most = value
                 if most > before:
                     break
     return best
@@ -48,7 +60,7 @@ def tune(rule: str, practice: Arena, rounds: int = 2, fixed: Mapping[str, float]
 
 def play_rule(rule: str, arena: Arena, parameters: Mapping[str, float]) -> Plans:
     """Dashboard figures, each (n,), of a rule with these parameters."""
-    return arena.play(make_rule(rule, plan_spec(arena.scenario, arena.levers, arena.days), **parameters))
+    return arena.play(make_rule(rule, plan_spec(arena.market.setting), **parameters))
 
 
 def _default(rule: str, name: str) -> float:

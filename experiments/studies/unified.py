@@ -1,9 +1,11 @@
-"""Claim (a): unified against dual-track scheduling, each of its three switches alone and all together.
+"""Claim (a): unified against dual-track scheduling, each of its three switches alone and all
+together.
 
-Every regime is played by the same merchants with the same budgets, ROI targets and random numbers. What follows from the model
-alone is shown by the dual track's best constant plan, held unchanged in every regime; what choosing adds by the best constant plan
-of each regime in hindsight; what can be had without hindsight by PID and dual mirror descent, whose parameters were tuned in the
-dual track. On the default market a PPO that corrects PID is trained in either regime and played in both.
+Every regime is played by the same merchants with the same budgets, ROI targets and random numbers.
+What follows from the model alone is shown by the dual track's best constant plan, held unchanged in
+every regime; what choosing adds by the best constant plan of each regime in hindsight; what can be
+had without hindsight by PID and dual mirror descent, whose parameters were tuned in the dual track.
+On the default market a PPO that corrects PID is trained in either regime and played in both.
 """
 
 import time
@@ -14,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...envs import Scenario, load_scenario, select_levers
-from ..evaluate import TEST_SEED
-from ..statistics import Interval
+from ..analysis.statistics import Interval
+from ..runs.evaluate import TEST_SEED
 from .accounts import accounts
 from .arena import Arena, Plans
 from .hindsight import Held, grid_search, score
@@ -25,22 +27,35 @@ from .paired import paired_iqm, paired_total
 from .pictures import unified_figure
 from .tuning import play_rule, tune
 
-LEVERS = select_levers([*(f"bid_{s}" for s in ("feed", "live", "mall", "search")),
-                        *(f"coupon_{p}" for p in ("natural", "transaction", "ad"))])
-SWITCHES = {"incremental ads": "incremental_ads", "coupons everywhere": "coupons_everywhere", "low fee": "low_fee"}
-REGIMES: dict[str, dict[str, Any]] = {"dual track": {"preset": "dual_track"}} | {
-    name: {"preset": "dual_track", field: True} for name, field in SWITCHES.items()} | {"unified": {"preset": "unified"}}
-SAME, HINDSIGHT, RULES = "same plan", "best constant", ("PID", "DualMirrorDescent")
+LEVERS = select_levers(
+    [
+        *(f"bid_{s}" for s in ("feed", "live", "mall", "search")),
+        *(f"coupon_{p}" for p in ("natural", "transaction", "ad")),
+    ]
+)
+SWITCHES = {
+    "incremental ads": "incremental_ads",
+    "coupons everywhere": "coupons_everywhere",
+    "low fee": "low_fee",
+}
+REGIMES: dict[str, dict[str, Any]] = (
+    {"dual track": {"preset": "dual_track"}}
+    | {name: {"preset": "dual_track", field: True} for name, field in SWITCHES.items()}
+    | {"unified": {"preset": "unified"}}
+)
+SAME = "same plan"
+HINDSIGHT = "best constant"
+RULES = ("PID", "DualMirrorDescent")
 PARTIES = ("merchant", "platform", "users' coupons")
-DISPLACEMENT = (0.0, 0.5, 1.0, 1.5)         # factors on the scenario's cannibalisation
+DISPLACEMENT = (0.0, 0.5, 1.0, 1.5)  # factors on the scenario's cannibalisation
 
 
 class Played(NamedTuple):
     """One scenario: figures of every regime and agent, and of doing nothing."""
 
-    plans: dict[str, dict[str, Plans]]      # regime -> agent -> figures
+    plans: dict[str, dict[str, Plans]]  # regime -> agent -> figures
     idle: Plans
-    rules: dict[str, dict[str, float]]      # parameters that tuning found
+    rules: dict[str, dict[str, float]]  # parameters that tuning found
 
 
 def study_unified(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
@@ -57,17 +72,44 @@ def study_unified(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
     if size.learner_steps:
         tell("unified: PPO in either regime")
         world = load_scenario("default")
-        lessons = teach({name: in_regime(world, name) for name in ("dual track", "unified")}, LEVERS, size,
-                        rules["PID"], lambda arena: play_agents(arena, size, rules))
+        lessons = teach(
+            {name: in_regime(world, name) for name in ("dual track", "unified")},
+            LEVERS,
+            size,
+            rules["PID"],
+            lambda arena: play_agents(arena, size, rules),
+        )
     rows = [row for name, result in played.items() for row in _rows(name, result)]
-    rows += [{"scenario": "default", "agent": "PID", "displacement": dose, **spread("score", interval)} for dose, interval in doses]
-    rows += [{"scenario": "default", "regime": lesson.played, "agent": lesson.agent, "trained": lesson.trained,
-              "training_seed": lesson.seed, **spread("level", lesson.level), **spread("over_rule", lesson.over_rule)}
-             for lesson in lessons]
-    unified_figure({name: _effects(result) for name, result in played.items()}, doses, folder / "unified.png")
+    rows += [
+        {"scenario": "default", "agent": "PID", "displacement": dose, **spread("score", interval)}
+        for dose, interval in doses
+    ]
+    rows += [
+        {
+            "scenario": "default",
+            "regime": lesson.played,
+            "agent": lesson.agent,
+            "trained": lesson.trained,
+            "training_seed": lesson.seed,
+            **spread("level", lesson.level),
+            **spread("over_rule", lesson.over_rule),
+        }
+        for lesson in lessons
+    ]
+    unified_figure(
+        {name: _effects(result) for name, result in played.items()}, doses, folder / "unified.png"
+    )
     text = _text(played, doses, lessons, size)
-    write_study(folder, text, rows, size, "unified", began, list(played),
-                rules={name: result.rules for name, result in played.items()})
+    write_study(
+        folder,
+        text,
+        rows,
+        size,
+        "unified",
+        began,
+        list(played),
+        rules={name: result.rules for name, result in played.items()},
+    )
     return text
 
 
@@ -80,21 +122,34 @@ def in_regime(scenario: Scenario, regime: str) -> Scenario:
 def play_regimes(scenario: Scenario, days: int, episodes: int, size: Size) -> Played:
     """All regimes and agents on the test merchants of one scenario."""
     seeds = np.arange(TEST_SEED, TEST_SEED + episodes)
-    arenas = {name: Arena(in_regime(scenario, name), LEVERS, days, seeds, scenario) for name in REGIMES}
+    arenas = {
+        name: Arena(in_regime(scenario, name), LEVERS, days, seeds, scenario) for name in REGIMES
+    }
     rules = tuned_rules(scenario, days, size)
     kept = best_constant(arenas["dual track"], size).action
-    plans = {name: {SAME: arena.hold(kept)} | play_agents(arena, size, rules) for name, arena in arenas.items()}
+    plans = {
+        name: {SAME: arena.hold(kept)} | play_agents(arena, size, rules)
+        for name, arena in arenas.items()
+    }
     return Played(plans, arenas["dual track"].idle(), rules)
 
 
 def best_constant(arena: Arena, size: Size) -> Held:
-    """The plan of one bid and one coupon depth with the best score in hindsight, merchant by merchant."""
-    return grid_search(arena, np.zeros((arena.count, len(arena.levers)), np.float32), [score], size.effort)[0]
+    """The plan of one bid and one coupon depth with the best score in hindsight, merchant by
+    merchant.
+    """
+    return grid_search(
+        arena, np.zeros((arena.count, len(arena.levers)), np.float32), [score], size.effort
+    )[0]
 
 
 def tuned_rules(scenario: Scenario, days: int, size: Size) -> dict[str, dict[str, float]]:
-    """Each rule's parameters, tuned on training merchants of the dual track: they owe nothing to the new regime."""
-    practice = Arena(in_regime(scenario, "dual track"), LEVERS, days, np.arange(size.practice), scenario, "train")
+    """Each rule's parameters, tuned on training merchants of the dual track: they owe nothing to
+    the new regime.
+    """
+    practice = Arena(
+        in_regime(scenario, "dual track"), LEVERS, days, np.arange(size.practice), scenario, "train"
+    )
     return {name: tune(name, practice, size.rounds) for name in RULES}
 
 
@@ -112,7 +167,10 @@ def displacement_doses(size: Size, parameters: dict[str, float]) -> list[tuple[f
     for factor in DISPLACEMENT:
         scaled = {s: min(f * factor, 1.0) for s, f in scenario.free_traffic.cannibalisation.items()}
         world = scenario.updated({"free_traffic": {"cannibalisation": scaled}})
-        off, on = (Arena(in_regime(world, name), LEVERS, size.days, seeds, scenario) for name in ("dual track", "incremental ads"))
+        off, on = (
+            Arena(in_regime(world, name), LEVERS, size.days, seeds, scenario)
+            for name in ("dual track", "incremental ads")
+        )
         before, after = (play_rule("PID", arena, parameters) for arena in (off, on))
         result.append((factor, paired_iqm(after["score"], before["score"], off.idle()["score"])))
     return result
@@ -121,67 +179,146 @@ def displacement_doses(size: Size, parameters: dict[str, float]) -> list[tuple[f
 def _effects(result: Played) -> dict[str, dict[str, Interval]]:
     """Agent -> regime -> gain in score over the dual track, in scores of doing nothing."""
     unit = result.idle["score"]
-    return {agent: {regime: paired_iqm(result.plans[regime][agent]["score"], plans["score"], unit)
-                    for regime in REGIMES if regime != "dual track"}
-            for agent, plans in result.plans["dual track"].items()}
+    return {
+        agent: {
+            regime: paired_iqm(result.plans[regime][agent]["score"], plans["score"], unit)
+            for regime in REGIMES
+            if regime != "dual track"
+        }
+        for agent, plans in result.plans["dual track"].items()
+    }
 
 
 def together(result: Played, agent: str) -> Interval:
     """What the switches gain together beyond the sum of each alone, in scores of doing nothing."""
     scores = {regime: result.plans[regime][agent]["score"] for regime in REGIMES}
     alone = sum(scores[name] - scores["dual track"] for name in SWITCHES)
-    return paired_iqm(scores["unified"] - scores["dual track"], np.asarray(alone), result.idle["score"])
+    return paired_iqm(
+        scores["unified"] - scores["dual track"], np.asarray(alone), result.idle["score"]
+    )
 
 
 def _rows(name: str, result: Played) -> list[dict[str, Any]]:
     rows = []
     for regime in REGIMES:
         for agent, plans in result.plans[regime].items():
-            before, idle = result.plans["dual track"][agent], result.idle
-            row: dict[str, Any] = {"scenario": name, "regime": regime, "agent": agent, "episodes": len(plans["score"])}
+            before = result.plans["dual track"][agent]
+            idle = result.idle
+            row: dict[str, Any] = {
+                "scenario": name,
+                "regime": regime,
+                "agent": agent,
+                "episodes": len(plans["score"]),
+            }
             row |= spread("level", paired_iqm(plans["score"], 0 * idle["score"], idle["score"]))
             row |= spread("score", paired_iqm(plans["score"], before["score"], idle["score"]))
             for figure in ("settled_gmv", "spend", "service_fee"):
-                row |= spread(figure, paired_total(plans[figure], before[figure], before["settled_gmv"]))
+                row |= spread(
+                    figure, paired_total(plans[figure], before[figure], before["settled_gmv"])
+                )
             for party, money in accounts(plans).items():
-                row |= spread(party, paired_total(money, accounts(before)[party], before["settled_gmv"]))
-            rows.append(row | {"violated": float(plans["violated"].mean()), "budget_use": float(plans["budget_use"].mean())})
+                row |= spread(
+                    party, paired_total(money, accounts(before)[party], before["settled_gmv"])
+                )
+            rows.append(
+                row
+                | {
+                    "violated": float(plans["violated"].mean()),
+                    "budget_use": float(plans["budget_use"].mean()),
+                }
+            )
     return rows
 
 
-def _text(played: dict[str, Played], doses: list[tuple[float, Interval]], lessons: list[Lesson], size: Size) -> str:
+def _text(
+    played: dict[str, Played],
+    doses: list[tuple[float, Interval]],
+    lessons: list[Lesson],
+    size: Size,
+) -> str:
     agents = [SAME, HINDSIGHT, *RULES]
     gains, money = [], []
     for name, result in played.items():
         effects = _effects(result)
         for agent in agents:
-            level = paired_iqm(result.plans["dual track"][agent]["score"], 0 * result.idle["score"], result.idle["score"])
-            gains.append([name, agent, f"{level.value:.2f}", *(shown(effects[agent][r]) for r in REGIMES if r != "dual track"),
-                          shown(together(result, agent))])
+            level = paired_iqm(
+                result.plans["dual track"][agent]["score"],
+                0 * result.idle["score"],
+                result.idle["score"],
+            )
+            gains.append(
+                [
+                    name,
+                    agent,
+                    f"{level.value:.2f}",
+                    *(shown(effects[agent][r]) for r in REGIMES if r != "dual track"),
+                    shown(together(result, agent)),
+                ]
+            )
         for regime in list(REGIMES)[1:]:
-            plans, before = result.plans[regime][HINDSIGHT], result.plans["dual track"][HINDSIGHT]
+            plans = result.plans[regime][HINDSIGHT]
+            before = result.plans["dual track"][HINDSIGHT]
             pairs = [(plans[figure], before[figure]) for figure in ("settled_gmv", "spend")]
             pairs += [(accounts(plans)[party], accounts(before)[party]) for party in PARTIES]
-            money.append([name, regime, *(shown(paired_total(new, old, before["settled_gmv"]), 100, 1) for new, old in pairs)])
-    parts = ["# Unified against dual-track scheduling",
-             "Gain in score over the dual track at the same budget, ROI target and random numbers, in scores of doing nothing; "
-             f"{size.days} days, {size.episodes} merchants per market (festival_28d: 28 days, a quarter of them). "
-             "Inter-quartile mean of paired differences [95 % bootstrap interval]. "
-             "`Same plan`: the best constant plan of the dual track, held unchanged. "
-             "`Best constant`: found anew in each regime. Rules: tuned by this study on training merchants in the dual track. "
-             "`Beyond the sum` is what the switches gain together over each alone.",
-             table(["market", "agent", "dual track", *list(REGIMES)[1:], "beyond the sum"], gains, 2),
-             "Best constant plan in hindsight: change of each account, per cent of the dual track's settled GMV (totals).",
-             table(["market", "switched on", "settled GMV", "ad spend", *PARTIES], money, 2),
-             "PID (tuned as above) on the default market: gain of incremental ads with the assumed displacement scaled.",
-             table(["displacement", "gain"], [[f"x {dose:g}", shown(interval)] for dose, interval in doses])]
+            money.append(
+                [
+                    name,
+                    regime,
+                    *(
+                        shown(paired_total(new, old, before["settled_gmv"]), 100, 1)
+                        for new, old in pairs
+                    ),
+                ]
+            )
+    parts = [
+        "# Unified against dual-track scheduling",
+        "Gain in score over the dual track at the same budget, ROI target and random numbers, in scores of doing nothing; "
+        f"{size.days} days, {size.episodes} merchants per market (festival_28d: 28 days, a quarter of them). "
+        "Inter-quartile mean of paired differences [95 % bootstrap interval]. "
+        "`Same plan`: the best constant plan of the dual track, held unchanged. "
+        "`Best constant`: found anew in each regime. Rules: tuned by this study on training merchants in the dual track. "
+        "`Beyond the sum` is what the switches gain together over each alone.",
+        table(["market", "agent", "dual track", *list(REGIMES)[1:], "beyond the sum"], gains, 2),
+        "Best constant plan in hindsight: change of each account, per cent of the dual track's settled GMV (totals).",
+        table(["market", "switched on", "settled GMV", "ad spend", *PARTIES], money, 2),
+        "PID (tuned as above) on the default market: gain of incremental ads with the assumed displacement scaled.",
+        table(
+            ["displacement", "gain"], [[f"x {dose:g}", shown(interval)] for dose, interval in doses]
+        ),
+    ]
     if lessons:
-        parts += [f"A PPO that corrects that PID on the default market: {size.learner_steps:,} environment steps in the regime "
-                  "named first, a row per training seed.",
-                  table(["trained in", "played in", "agent", "score", "over PID"], [[
-                      lesson.trained, lesson.played, lesson.agent if lesson.seed is None else f"{lesson.agent}, seed {lesson.seed}",
-                      f"{lesson.level.value:.2f}", shown(lesson.over_rule, digits=3)] for lesson in lessons], 3)]
-    parts += ["\n".join(["Verdict, best constant plan in hindsight:", "",
-                         *(f"- {name}: " + "; ".join(f"{r} {sign(i)}" for r, i in _effects(result)[HINDSIGHT].items()) + "."
-                           for name, result in played.items())])]
+        parts += [
+            f"A PPO that corrects that PID on the default market: {size.learner_steps:,} environment steps in the regime "
+            "named first, a row per training seed.",
+            table(
+                ["trained in", "played in", "agent", "score", "over PID"],
+                [
+                    [
+                        lesson.trained,
+                        lesson.played,
+                        lesson.agent
+                        if lesson.seed is None
+                        else f"{lesson.agent}, seed {lesson.seed}",
+                        f"{lesson.level.value:.2f}",
+                        shown(lesson.over_rule, digits=3),
+                    ]
+                    for lesson in lessons
+                ],
+                3,
+            ),
+        ]
+    parts += [
+        "\n".join(
+            [
+                "Verdict, best constant plan in hindsight:",
+                "",
+                *(
+                    f"- {name}: "
+                    + "; ".join(f"{r} {sign(i)}" for r, i in _effects(result)[HINDSIGHT].items())
+                    + "."
+                    for name, result in played.items()
+                ),
+            ]
+        )
+    ]
     return "\n\n".join(parts)

@@ -1,4 +1,6 @@
-"""What must hold in every market at every tick, whatever the scenario and the actions (design 2.9, 2.10, 3)."""
+"""What must hold in every market at every tick, whatever the scenario and the actions (design 2.9,
+2.10, 3).
+"""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +17,17 @@ from pydantic.fields import FieldInfo
 
 HARNESS = "chengfang_reference_harness"
 ENVS = 4
-PROPERTY = settings(max_examples=40, derandomize=True, deadline=None, database=None,
-                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large])
+PROPERTY = settings(
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ],
+)
 LINES = {name: i for i, name in enumerate(rows.LEDGER_NAMES)}
 
 
@@ -29,19 +40,33 @@ def rig_of(scenario, **options):
     return sys.modules[HARNESS].Rig(scenario, ENVS, **options)
 
 
-# Scenarios within the schema -------------------------------------------------------------------------------------
+# Scenarios within the schema
+# -------------------------------------------------------------------------------------
+
 
 def bounds(metadata: list[Any]) -> tuple[float, float]:
     """The ge and le of an annotation."""
-    items = [part for item in metadata for part in (item.metadata if isinstance(item, FieldInfo) else [item])]
-    return (next(x.ge for x in items if hasattr(x, "ge")), next(x.le for x in items if hasattr(x, "le")))
+    items = [
+        part
+        for item in metadata
+        for part in (item.metadata if isinstance(item, FieldInfo) else [item])
+    ]
+    return (
+        next(x.ge for x in items if hasattr(x, "ge")),
+        next(x.le for x in items if hasattr(x, "le")),
+    )
 
 
-def numeric_fields(model: type[Section] = Scenario, prefix: str = "") -> dict[str, tuple[Any, float, float]]:
-    """Dotted path -> (type, low, high) of every bounded number of the schema, tables entry by entry."""
+def numeric_fields(
+    model: type[Section] = Scenario, prefix: str = ""
+) -> dict[str, tuple[Any, float, float]]:
+    """Dotted path -> (type, low, high) of every bounded number of the schema, tables entry by
+    entry.
+    """
     found: dict[str, tuple[Any, float, float]] = {}
     for name, field in model.model_fields.items():
-        kind, path = field.annotation, f"{prefix}{name}"
+        kind = field.annotation
+        path = f"{prefix}{name}"
         if isinstance(kind, type) and issubclass(kind, Section):
             found |= numeric_fields(kind, f"{path}.")
         elif kind in (int, float):
@@ -52,19 +77,35 @@ def numeric_fields(model: type[Section] = Scenario, prefix: str = "") -> dict[st
     return found
 
 
-FIELDS = {path: facts for path, facts in numeric_fields().items() if path not in ("clock.ticks_per_day", "clock.days")}
+FIELDS = {
+    path: facts
+    for path, facts in numeric_fields().items()
+    if path not in ("clock.ticks_per_day", "clock.days")
+}
 SWITCHES = {
-    "regime.preset": ("unified", "dual_track"), "regime.incremental_ads": (None, True, False),
-    "regime.coupons_everywhere": (None, True, False), "regime.low_fee": (None, True, False),
-    "auction.price_rule": ("first", "second"), "refund.window": ("1h", "7d", "14d", "90d"), "money.protection": (True, False),
-    "constraints.roi": ("overall", "net", "pay"), "clock.ticks_per_day": (24, 48),
-    "money.cost_commission": (True, False), "money.cost_coupon": (True, False)}
-SMALL_BUDGETS = {"merchants.budget_low": (0.01, 0.1, 0.3), "merchants.coupon_budget_low": (0.0, 0.001, 0.06)}   # limits bind
+    "regime.preset": ("unified", "dual_track"),
+    "regime.incremental_ads": (None, True, False),
+    "regime.coupons_everywhere": (None, True, False),
+    "regime.low_fee": (None, True, False),
+    "auction.price_rule": ("first", "second"),
+    "refund.window": ("1h", "7d", "14d", "90d"),
+    "money.protection": (True, False),
+    "constraints.roi": ("overall", "net", "pay"),
+    "clock.ticks_per_day": (24, 48),
+    "money.cost_commission": (True, False),
+    "money.cost_coupon": (True, False),
+}
+SMALL_BUDGETS = {
+    "merchants.budget_low": (0.01, 0.1, 0.3),
+    "merchants.coupon_budget_low": (0.0, 0.001, 0.06),
+}  # limits bind
 
 
 @st.composite
 def changes(draw: st.DrawFn) -> dict[str, Any]:
-    """Overrides of the default market: up to 16 numbers anywhere in their ranges, ends included, and any switches."""
+    """Overrides of the default market: up to 16 numbers anywhere in their ranges, ends included,
+    and any switches.
+    """
     overrides: dict[str, Any] = {}
     for path in draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=16, unique=True)):
         kind, low, high = FIELDS[path]
@@ -73,7 +114,9 @@ def changes(draw: st.DrawFn) -> dict[str, Any]:
     for path, options in SWITCHES.items():
         overrides[path] = draw(st.sampled_from(options))
     if draw(st.booleans()):
-        overrides["traffic.events"] = [{"day": draw(st.integers(-3, 3)), "traffic": draw(st.floats(0.2, 10))}]
+        overrides["traffic.events"] = [
+            {"day": draw(st.integers(-3, 3)), "traffic": draw(st.floats(0.2, 10))}
+        ]
     for path, options in SMALL_BUDGETS.items():
         overrides.setdefault(path, draw(st.sampled_from(options)))
     return overrides
@@ -92,35 +135,65 @@ def market(overrides: dict[str, Any]) -> Scenario:
 NONE = dict.fromkeys(("feed", "live", "mall", "search"), 0.0)
 SMALL = {"merchants.budget_low": 0.01, "merchants.coupon_budget_low": 0.0}
 EDGES = {
-    "spend beyond float32": {"merchants.categories": [{"order_value": 1e5, "margin": 0.98, "conversion": 5, "price": -4}]},
-    "coupons of few fen": {"merchants.categories": [{"order_value": 1.0, "margin": 0.0, "conversion": 0}], **SMALL},
-    "a delay of minutes": {"order.fast_hours": 0.1, "order.slow_hours": 0.1, "auction.bid_default": 0.01, **SMALL},
+    "spend beyond float32": {
+        "merchants.categories": [{"order_value": 1e5, "margin": 0.98, "conversion": 5, "price": -4}]
+    },
+    "coupons of few fen": {
+        "merchants.categories": [{"order_value": 1.0, "margin": 0.0, "conversion": 0}],
+        **SMALL,
+    },
+    "a delay of minutes": {
+        "order.fast_hours": 0.1,
+        "order.slow_hours": 0.1,
+        "auction.bid_default": 0.01,
+        **SMALL,
+    },
     "no ad traffic": {"traffic.ad": NONE},
     "no traffic": {"traffic.ad": NONE, "traffic.natural": NONE, "traffic.transaction": NONE},
     "one weekday": {"traffic.weekday": [0.0, 0, 0, 0, 0, 1, 0]},
     "one hour": {"traffic.hourly": [0.0] * 23 + [1.0], "traffic.live_hourly": [1.0] + [0.0] * 23},
-    "one segment": {"traffic.segments": {"new": 0.0, "price_sensitive": 0, "regular": 0, "loyal": 1.0}},
+    "one segment": {
+        "traffic.segments": {"new": 0.0, "price_sensitive": 0, "regular": 0, "loyal": 1.0}
+    },
     "five festivals at once": {"traffic.events": [{"day": 1, "traffic": 10.0}] * 5},
-    "wild shocks": {"traffic.shock_volatility": 1.0, "traffic.shock_persistence": 0.999, "auction.shock_volatility": 1.0,
-                    "auction.shock_persistence": 0.999, "auction.reaction": 3.0, "traffic.dispersion": 1.0}}
+    "wild shocks": {
+        "traffic.shock_volatility": 1.0,
+        "traffic.shock_persistence": 0.999,
+        "auction.shock_volatility": 1.0,
+        "auction.shock_persistence": 0.999,
+        "auction.reaction": 3.0,
+        "traffic.dispersion": 1.0,
+    },
+}
 
 
 PATTERNS = ("nothing", "everything", "default", "random", "beyond", "switching")
 
 
 def action(pattern: str, rng: np.random.Generator, tick: int, levers: int) -> np.ndarray:
-    return {"nothing": np.full(levers, -1.0), "everything": np.ones(levers), "default": np.zeros(levers),
-            "random": rng.uniform(-1, 1, levers), "beyond": rng.choice([-1e30, -1.5, 1.5, 1e30], levers),
-            "switching": np.full(levers, 1.0 if tick % 2 else -1.0)}[pattern]
+    return {
+        "nothing": np.full(levers, -1.0),
+        "everything": np.ones(levers),
+        "default": np.zeros(levers),
+        "random": rng.uniform(-1, 1, levers),
+        "beyond": rng.choice([-1e30, -1.5, 1.5, 1e30], levers),
+        "switching": np.full(levers, 1.0 if tick % 2 else -1.0),
+    }[pattern]
 
 
-# The invariants --------------------------------------------------------------------------------------------------
+# The invariants
+# --------------------------------------------------------------------------------------------------
+
 
 def check_limits(rig: Any, before: np.ndarray) -> None:
-    now, m, s = rig.states, rig.merchants, rig.scenario
+    now = rig.states
+    m = rig.merchants
+    s = rig.scenario
     assert (rig.ledger("spend") <= m["budget"]).all()
-    assert (now["day_spend"] <= np.maximum(np.floor(s.constraints.daily_cap * m["budget"]), 0)).all()
-    share = now["control"][:, rows.LEVER_SHARE:rows.LEVER_SHARE + rows.SCENES].astype(float)
+    assert (
+        now["day_spend"] <= np.maximum(np.floor(s.constraints.daily_cap * m["budget"]), 0)
+    ).all()
+    share = now["control"][:, rows.LEVER_SHARE : rows.LEVER_SHARE + rows.SCENES].astype(float)
     cap = np.floor(share * m["budget"][:, None])
     assert (now["scene_spend"] <= np.maximum(cap, before["scene_spend"])).all()
     assert (rig.ledger("coupon_merchant") <= now["coupon_committed"]).all()
@@ -134,12 +207,28 @@ def check_books(rig: Any, before: np.ndarray) -> None:
     assert (book == np.floor(book)).all()
     assert (book >= 0).all()
     assert (book >= before["ledger"]).all()
-    np.testing.assert_array_equal(line["gmv"], line["user_paid"] + line["coupon_merchant"] + line["coupon_platform"])
-    np.testing.assert_array_equal(line["refund_gmv"], line["refund_user_paid"] + line["refund_coupon_merchant"]
-                                  + line["refund_coupon_platform"])
-    for name in ("gmv", "user_paid", "coupon_merchant", "coupon_platform", "commission", "fee", "goods"):
+    np.testing.assert_array_equal(
+        line["gmv"], line["user_paid"] + line["coupon_merchant"] + line["coupon_platform"]
+    )
+    np.testing.assert_array_equal(
+        line["refund_gmv"],
+        line["refund_user_paid"] + line["refund_coupon_merchant"] + line["refund_coupon_platform"],
+    )
+    for name in (
+        "gmv",
+        "user_paid",
+        "coupon_merchant",
+        "coupon_platform",
+        "commission",
+        "fee",
+        "goods",
+    ):
         assert (line[f"refund_{name}"] <= line[name]).all(), name
-    for settled, refund in (("gmv", "gmv"), ("coupon", "coupon_merchant"), ("commission", "commission")):
+    for settled, refund in (
+        ("gmv", "gmv"),
+        ("coupon", "coupon_merchant"),
+        ("commission", "commission"),
+    ):
         assert (line[f"settled_refund_{settled}"] <= line[f"refund_{refund}"]).all()
     assert (rig.states["refunds"] >= 0).all()
     np.testing.assert_array_equal(rig.states["refunds"], np.floor(rig.states["refunds"]))
@@ -149,10 +238,14 @@ def check_books(rig: Any, before: np.ndarray) -> None:
 def check_totals(rig: Any) -> None:
     s = rig.states
     np.testing.assert_array_equal(s["gmv"].sum(1), rig.ledger("gmv"))
-    np.testing.assert_array_equal(s["coupon"].sum(1), rig.ledger("coupon_merchant") + rig.ledger("coupon_platform"))
+    np.testing.assert_array_equal(
+        s["coupon"].sum(1), rig.ledger("coupon_merchant") + rig.ledger("coupon_platform")
+    )
     np.testing.assert_array_equal(s["scene_spend"].sum(1), rig.ledger("spend"))
     assert (s["clicks"] <= s["impressions"]).all()
-    slack = 0 if rig.world.constants[0]["sampled"] else 1e-9 * s["clicks"]      # arrivals leave compartments in pieces
+    slack = (
+        0 if rig.world.constants[0]["sampled"] else 1e-9 * s["clicks"]
+    )  # arrivals leave compartments in pieces
     assert (s["orders"] <= s["clicks"] + slack).all()
     assert (s["refunded_orders"] <= s["orders"].sum(1) * (1 + 1e-9)).all()
     waiting = s["pending"][:, rows.ORDERS].sum(1)
@@ -162,16 +255,34 @@ def check_totals(rig: Any) -> None:
 def balances(rig: Any) -> dict[str, np.ndarray]:
     """What each account has received less paid so far, fen."""
     net = {name: rig.ledger(name).copy() for name in LINES}
-    for name in ("gmv", "user_paid", "coupon_merchant", "coupon_platform", "commission", "fee", "goods"):
+    for name in (
+        "gmv",
+        "user_paid",
+        "coupon_merchant",
+        "coupon_platform",
+        "commission",
+        "fee",
+        "goods",
+    ):
         net[name] -= rig.ledger(f"refund_{name}")
     support = net["rebate"] + net["protection"]
     outlay = net["extras"] + net["service"] + net["creative"]
     return {
         "buyers": -net["user_paid"],
-        "merchant": (net["gmv"] - net["coupon_merchant"] - net["commission"] - net["fee"] - net["goods"] - outlay - net["spend"]
-                     + support),
+        "merchant": (
+            net["gmv"]
+            - net["coupon_merchant"]
+            - net["commission"]
+            - net["fee"]
+            - net["goods"]
+            - outlay
+            - net["spend"]
+            + support
+        ),
         "platform": net["spend"] + net["fee"] - net["coupon_platform"] - support,
-        "influencers": net["commission"], "suppliers": net["goods"] + outlay}
+        "influencers": net["commission"],
+        "suppliers": net["goods"] + outlay,
+    }
 
 
 def check_numbers(rig: Any) -> None:
@@ -184,33 +295,53 @@ def check_numbers(rig: Any) -> None:
 
 
 def check_end(rig: Any, rewards: np.ndarray, costs: np.ndarray) -> None:
-    s, m, w = rig.states, rig.merchants, rig.scenario
+    s = rig.states
+    m = rig.merchants
+    w = rig.scenario
     assert rig.dones.all()
     assert (s["done"] == 1).all()
     assert (s["pending"][:, : rows.AT_RISK] == 0).all()
     assert (s["refunds"] == 0).all()
-    account, target = balances(rig), m["roi_target"].astype(float)
+    account = balances(rig)
+    target = m["roi_target"].astype(float)
     settled = rig.ledger("gmv") - rig.ledger("settled_refund_gmv")
-    cost = (rig.ledger("spend") + w.money.cost_commission * (rig.ledger("commission") - rig.ledger("settled_refund_commission"))
-            + w.money.cost_coupon * (rig.ledger("coupon_merchant") - rig.ledger("settled_refund_coupon"))
-            + w.money.cost_creative * rig.ledger("creative")
-            + w.money.cost_service * (rig.ledger("service") + rig.ledger("extras")))
-    expected = np.stack([settled, rig.ledger("gmv"), cost, account["merchant"], account["platform"]], 1)
+    cost = (
+        rig.ledger("spend")
+        + w.money.cost_commission
+        * (rig.ledger("commission") - rig.ledger("settled_refund_commission"))
+        + w.money.cost_coupon
+        * (rig.ledger("coupon_merchant") - rig.ledger("settled_refund_coupon"))
+        + w.money.cost_creative * rig.ledger("creative")
+        + w.money.cost_service * (rig.ledger("service") + rig.ledger("extras"))
+    )
+    expected = np.stack(
+        [settled, rig.ledger("gmv"), cost, account["merchant"], account["platform"]], 1
+    )
     np.testing.assert_allclose(s["accrued"], expected, rtol=1e-12, atol=1e-3)
     scale = m["budget"] * target
     moved = np.abs(rewards).sum(0) * scale
-    np.testing.assert_allclose(rewards.sum(0) * scale, settled, atol=(1e-6 * moved + 1e-3).max(), rtol=1e-6)
-    value, paid = {"overall": (settled, cost), "net": (settled, rig.ledger("spend")),
-                   "pay": (rig.ledger("gmv"), rig.ledger("spend"))}[w.constraints.roi]
+    np.testing.assert_allclose(
+        rewards.sum(0) * scale, settled, atol=(1e-6 * moved + 1e-3).max(), rtol=1e-6
+    )
+    value, paid = {
+        "overall": (settled, cost),
+        "net": (settled, rig.ledger("spend")),
+        "pay": (rig.ledger("gmv"), rig.ledger("spend")),
+    }[w.constraints.roi]
     slack = 1e-6 * np.abs(costs).sum(0) + 1e-9
     assert (np.abs(costs[..., 0].sum(0) - (target * paid - value) / scale) <= slack[:, 0]).all()
     assert (np.abs(costs[..., 1].sum(0) - rig.ledger("spend") / m["budget"]) <= slack[:, 1]).all()
-    assert (np.abs(costs[..., 2].sum(0) - s["coupon_committed"] / np.maximum(m["coupon_budget"], 1)) <= slack[:, 2]).all()
+    assert (
+        np.abs(costs[..., 2].sum(0) - s["coupon_committed"] / np.maximum(m["coupon_budget"], 1))
+        <= slack[:, 2]
+    ).all()
 
 
 def run_episode(scenario: Scenario, pattern: str, seed: int, sampled: bool) -> None:
     """Two days of ENVS markets under every invariant."""
-    rig = rig_of(scenario, days=2, sampled=sampled).reset(np.arange(ENVS, dtype=np.uint64) + np.uint64(seed))
+    rig = rig_of(scenario, days=2, sampled=sampled).reset(
+        np.arange(ENVS, dtype=np.uint64) + np.uint64(seed)
+    )
     rng = np.random.default_rng(seed)
     check_numbers(rig)
     rewards, costs = [], []
@@ -264,8 +395,12 @@ def test_ad_load_and_refund_rate_are_reported_as_costs(column, limit, sign):
 @settings(PROPERTY, max_examples=15)
 def test_dual_track_with_unified_switches_is_unified(overrides, pattern, seed):
     switches = {"incremental_ads": True, "coupons_everywhere": True, "low_fee": True}
-    rigs = [rig_of(market(overrides).updated({"regime": {"preset": preset, **switches}})).reset(seed + np.arange(ENVS))
-            for preset in ("unified", "dual_track")]
+    rigs = [
+        rig_of(market(overrides).updated({"regime": {"preset": preset, **switches}})).reset(
+            seed + np.arange(ENVS)
+        )
+        for preset in ("unified", "dual_track")
+    ]
     rngs = [np.random.default_rng(seed), np.random.default_rng(seed)]
     for tick in range(rigs[0].ticks):
         for rig, rng in zip(rigs, rngs, strict=True):
@@ -296,13 +431,17 @@ def test_a_passive_plan_spends_and_grants_nothing(overrides, seed):
     assert (rig.states["done"] == 1).all()
 
 
-# The same bits, however it is run --------------------------------------------------------------------------------
+# The same bits, however it is run
+# --------------------------------------------------------------------------------
 
-WATCHED, STEPS = (0, 1, 17, 63), 30
+WATCHED = (0, 1, 17, 63)
+STEPS = 30
 
 
 def batch(harness, n):
-    return harness.Rig(load_scenario({"traffic": {"events": [{"day": 1}]}}), n, days=2, levers="super_plan").reset()
+    return harness.Rig(
+        load_scenario({"traffic": {"events": [{"day": 1}]}}), n, days=2, levers="super_plan"
+    ).reset()
 
 
 def actions_of(rig, tick):
@@ -341,8 +480,10 @@ def test_two_threads_give_the_same_bits(harness, digests):
     scratches = harness.Scratch(), harness.Scratch()
     with ThreadPoolExecutor(2) as pool:
         for tick in range(STEPS):
-            jobs = [pool.submit(rig.step, actions_of(rig, tick), first, first + 32, scratch)
-                    for first, scratch in zip((0, 32), scratches, strict=True)]
+            jobs = [
+                pool.submit(rig.step, actions_of(rig, tick), first, first + 32, scratch)
+                for first, scratch in zip((0, 32), scratches, strict=True)
+            ]
             for job in jobs:
                 job.result()
     assert [rig.digest(i) for i in range(64)] == digests

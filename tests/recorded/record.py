@@ -1,7 +1,9 @@
-"""Record what the engine, the rules and the committed policies do, so that a later change cannot move them unnoticed.
+"""Record what the engine, the rules and the committed policies do, so that a later change cannot
+move them unnoticed.
 
-`python tests/recorded/record.py` writes `trajectories.json` (SHA-256 digests, bit for bit) and `actions.npz` (actions, compared
-within float32 rounding). Run it only with a change that is meant to change numbers, and say so in CHANGELOG.md.
+`python tests/recorded/record.py` writes `trajectories.json` (SHA-256 digests, bit for bit) and
+`actions.npz` (actions, compared within float32 rounding). Run it only with a change that is meant
+to change numbers, and say so in CHANGELOG.md.
 """
 
 import hashlib
@@ -14,27 +16,43 @@ import numpy as np
 from chengfang.agents import RULES, make_rule, plan_spec
 from chengfang.agents.learners import load_policy
 from chengfang.agents.rules.tuned import tuned_parameters
-from chengfang.envs import TASKS, PromotionVectorEnv, find_task, load_scenario, select_levers, short_name
-from chengfang.envs.sb3_vec_env import PromotionVecEnv
+from chengfang.envs import (
+    TASKS,
+    PromotionVectorEnv,
+    find_task,
+    load_scenario,
+    select_levers,
+    short_name,
+)
+from chengfang.envs.api.sb3_vec_env import PromotionVecEnv
 
 FOLDER = Path(__file__).parent
 BEST = FOLDER.parent.parent / "results" / "benchmark" / "best"
-ENVS, SEED = 3, 11
-DAYS = {"SuperPlan": 2, "WholeShop": 2}          # enough for everything that lasts, short enough for a test
-TICKS = 36                                       # of which actions are kept
+ENVS = 3
+SEED = 11
+DAYS = {"SuperPlan": 2, "WholeShop": 2}  # enough for everything that lasts, short enough for a test
+TICKS = 36  # of which actions are kept
 TASK_NAMES = tuple(short_name(task) for task in TASKS)
 
 
 def arguments(name, **more):
     """Keyword arguments of the environments of a task."""
     task = find_task(name)
-    return {"scenario": task.scenario, "levers": task.levers, "days": DAYS.get(name, task.days), "split": "test", **more}
+    return {
+        "scenario": task.scenario,
+        "levers": task.levers,
+        "days": DAYS.get(name, task.days),
+        "split": "test",
+        **more,
+    }
 
 
 def random_actions(name, ticks, envs=ENVS):
     """(ticks, envs, levers) float32, a few of them beyond the Box."""
     rng = np.random.default_rng(5)
-    return rng.uniform(-1.05, 1.05, (ticks, envs, len(select_levers(find_task(name).levers)))).astype(np.float32)
+    return rng.uniform(
+        -1.05, 1.05, (ticks, envs, len(select_levers(find_task(name).levers)))
+    ).astype(np.float32)
 
 
 class Digest:
@@ -56,12 +74,15 @@ class Digest:
 def single(name, sampled, reward):
     """Digest of one episode of `gym.Env`, its dashboard included."""
     env = gym.make(find_task(name).id, **arguments(name, sampled=sampled, reward=reward))
-    digest, (observation, _) = Digest(), env.reset(seed=SEED)
+    digest = Digest()
+    (observation, _) = env.reset(seed=SEED)
     digest.add(observation)
     for tick in itertools.count():
         actions = random_actions(name, env.unwrapped.market.ticks, 1)
         observation, value, done, _, info = env.step(actions[tick, 0])
-        digest.add(observation, np.float32(value), *(np.float32(cost) for cost in info["costs"].values()))
+        digest.add(
+            observation, np.float32(value), *(np.float32(cost) for cost in info["costs"].values())
+        )
         if done:
             digest.add(*(np.float64(figure) for figure in info["plan"].values()))
             return digest.text()
@@ -70,7 +91,8 @@ def single(name, sampled, reward):
 def vector(name, sampled):
     """Digest of one episode and a few ticks of the native vector environment."""
     env = PromotionVectorEnv(ENVS, **arguments(name, sampled=sampled))
-    digest, (observations, _) = Digest(), env.reset(seed=SEED)
+    digest = Digest()
+    (observations, _) = env.reset(seed=SEED)
     digest.add(observations)
     for actions in random_actions(name, env.market.ticks + 5):
         observations, rewards, dones, _, infos = env.step(actions)
@@ -86,7 +108,9 @@ def vec_env(name, sampled):
     for actions in random_actions(name, env.market.ticks + 5):
         observations, rewards, dones, infos = env.step(actions)
         digest.add(observations, rewards, dones, env.costs)
-        digest.add(*(info["terminal_observation"] for info in infos if "terminal_observation" in info))
+        digest.add(
+            *(info["terminal_observation"] for info in infos if "terminal_observation" in info)
+        )
     return digest.text()
 
 
@@ -100,8 +124,11 @@ def trajectories():
         found[f"vector/{name}/{mode}"] = vector(name, sampled)
         found[f"vec_env/{name}/{mode}"] = vec_env(name, sampled)
     for scenario in ("apparel_live", "beauty_contested", "mall_search_staples", "dual_track"):
-        env = PromotionVectorEnv(ENVS, **{**arguments("SuperPlan"), "scenario": scenario, "levers": "all"})
-        digest, (observations, _) = Digest(), env.reset(seed=SEED)
+        env = PromotionVectorEnv(
+            ENVS, **{**arguments("SuperPlan"), "scenario": scenario, "levers": "all"}
+        )
+        digest = Digest()
+        (observations, _) = env.reset(seed=SEED)
         digest.add(observations)
         rng = np.random.default_rng(5)
         for _ in range(env.market.ticks):
@@ -111,7 +138,9 @@ def trajectories():
 
 
 def policies(name):
-    """The policies of a task by name: every rule, by itself and as tuned, and the committed learner."""
+    """The policies of a task by name: every rule, by itself and as tuned, and the committed
+    learner.
+    """
     task = find_task(name)
     spec = plan_spec(load_scenario(task.scenario), select_levers(task.levers), task.days)
     found = {}
@@ -123,7 +152,8 @@ def policies(name):
 
 
 def actions():
-    """What every policy does on the observations of given trajectories: {task/policy: (TICKS, ENVS, levers)}.
+    """What every policy does on the observations of given trajectories: {task/policy: (TICKS, ENVS,
+    levers)}.
 
     Policies do not move the market here, so that a difference in the last bit stays one.
     """
@@ -133,11 +163,13 @@ def actions():
         observations, _ = env.reset(seed=SEED)
         given = 0.5 * random_actions(name, TICKS)
         seen = []
-        for action in given[:env.market.ticks]:
+        for action in given[: env.market.ticks]:
             seen.append(observations)
             observations = env.step(action)[0]
         for policy_name, policy in policies(name).items():
-            state, start, made = None, np.ones(ENVS, bool), []
+            state = None
+            start = np.ones(ENVS, bool)
+            made = []
             for observation in seen:
                 action, state = policy.predict(observation.copy(), state, start)
                 start = np.zeros(ENVS, bool)
@@ -147,5 +179,7 @@ def actions():
 
 
 if __name__ == "__main__":
-    (FOLDER / "trajectories.json").write_text(json.dumps(trajectories(), indent=1) + "\n", encoding="utf-8")
+    (FOLDER / "trajectories.json").write_text(
+        json.dumps(trajectories(), indent=1) + "\n", encoding="utf-8"
+    )
     np.savez_compressed(FOLDER / "actions.npz", **actions())

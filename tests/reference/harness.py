@@ -4,18 +4,20 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from chengfang.envs.levers import LEVER_NAMES, select_levers
+from chengfang.envs.interface.levers import LEVER_NAMES, select_levers
+from chengfang.envs.kernels.streams import TRAIN
 from chengfang.envs.market import layout as rows
-from chengfang.envs.market.step import COSTS, reset_batch, step_batch
-from chengfang.envs.market.streams import TRAIN
-from chengfang.envs.market.world import build_world
+from chengfang.envs.market.constants import build_world
+from chengfang.envs.market.tick import COSTS, reset_batch, step_batch
 from chengfang.envs.scenario import POOLS, SCENES, SEGMENTS, TIERS, Scenario, load_scenario
 
 FEATURES = 81
 
 
 def block(array: np.ndarray, kind: str) -> Any:
-    """A work array as the kernels take it: the record layout.<kind> over the same memory, where there is one."""
+    """A work array as the kernels take it: the record layout.<kind> over the same memory, where
+    there is one.
+    """
     record = getattr(rows, kind, None)
     return array if record is None else array.reshape(-1).view(record)[0]
 
@@ -33,46 +35,113 @@ class Scratch:
 class Rig:
     """A batch of markets of one scenario with everything in reach."""
 
-    def __init__(self, scenario: Scenario, n: int = 1, *, days: int = 1, levers: str = "all",
-                 reward: str = "settled_gmv", sampled: bool = True, split: int = int(TRAIN), passive: bool = False):
-        self.scenario, self.days, self.passive = scenario, days, passive
+    def __init__(
+        self,
+        scenario: Scenario,
+        n: int = 1,
+        *,
+        days: int = 1,
+        levers: str = "all",
+        reward: str = "settled_gmv",
+        sampled: bool = True,
+        split: int = int(TRAIN),
+        passive: bool = False,
+    ):
+        self.scenario = scenario
+        self.days = days
+        self.passive = passive
         self.levers = select_levers(levers)
         self.index = np.array([LEVER_NAMES.index(name) for name in self.levers], np.int64)
         self.world = build_world(scenario, days, split, reward, sampled)
         self.ticks = days * scenario.clock.ticks_per_day
-        self.merchants, self.states = np.zeros(n, rows.MERCHANT), np.zeros(n, rows.STATE)
+        self.merchants = np.zeros(n, rows.MERCHANT)
+        self.states = np.zeros(n, rows.STATE)
         self.cells = np.zeros((n, rows.CELL_ROWS, rows.CELLS), np.float32)
         self.observations = np.zeros((n, FEATURES), np.float32)
-        self.rewards, self.dones = np.zeros(n, np.float32), np.zeros(n, np.bool_)
+        self.rewards = np.zeros(n, np.float32)
+        self.dones = np.zeros(n, np.bool_)
         self.costs = np.zeros((n, COSTS), np.float32)
         self.scratch = Scratch()
 
     def reset(self, seeds: Any = None, episode: int = 0) -> "Rig":
-        n, w, t = len(self.states), self.world, self.scratch
+        n = len(self.states)
+        w = self.world
+        t = self.scratch
         self.states["seed"] = np.arange(n) if seeds is None else seeds
         self.states["episode"] = episode
-        reset_batch(0, n, w.constants, w.base, self.merchants, self.cells, self.states, np.ones(n, np.bool_), w.calendar,
-                    w.clock, w.remaining, self.observations, t.lane, t.scene, t.draws)
+        reset_batch(
+            0,
+            n,
+            w.constants,
+            w.base,
+            self.merchants,
+            self.cells,
+            self.states,
+            np.ones(n, np.bool_),
+            w.calendar,
+            w.clock,
+            w.remaining,
+            self.observations,
+            t.lane,
+            t.scene,
+            t.draws,
+        )
         return self
 
-    def step(self, actions: np.ndarray, first: int = 0, last: int | None = None, scratch: Scratch | None = None) -> None:
-        w, t = self.world, scratch or self.scratch
-        actions = np.ascontiguousarray(np.broadcast_to(actions, (len(self.states), len(self.levers))), np.float32)
-        step_batch(first, len(self.states) if last is None else last, w.constants, self.merchants, self.cells, self.states,
-                   actions, self.index, w.hours, w.calendar, w.clock, w.remaining, self.observations, self.rewards,
-                   self.dones, self.costs, t.lane, t.scene, t.group, self.passive)
+    def step(
+        self,
+        actions: np.ndarray,
+        first: int = 0,
+        last: int | None = None,
+        scratch: Scratch | None = None,
+    ) -> None:
+        w = self.world
+        t = scratch or self.scratch
+        actions = np.ascontiguousarray(
+            np.broadcast_to(actions, (len(self.states), len(self.levers))), np.float32
+        )
+        step_batch(
+            first,
+            len(self.states) if last is None else last,
+            w.constants,
+            self.merchants,
+            self.cells,
+            self.states,
+            actions,
+            self.index,
+            w.hours,
+            w.calendar,
+            w.clock,
+            w.remaining,
+            self.observations,
+            self.rewards,
+            self.dones,
+            self.costs,
+            t.lane,
+            t.scene,
+            t.group,
+            self.passive,
+        )
 
     def ledger(self, name: str) -> np.ndarray:
         return self.states["ledger"][:, rows.LEDGER_NAMES.index(name)]
 
     def digest(self, i: int) -> str:
         """Hash of everything env i is and has shown."""
-        parts = (self.states[i], self.merchants[i], self.cells[i], self.observations[i], self.rewards[i], self.costs[i])
+        parts = (
+            self.states[i],
+            self.merchants[i],
+            self.cells[i],
+            self.observations[i],
+            self.rewards[i],
+            self.costs[i],
+        )
         return hashlib.sha256(b"".join(np.asarray(p).tobytes() for p in parts)).hexdigest()
 
 
 def random_scenario(rng: np.random.Generator) -> Scenario:
     """The default market with many fields moved, some to where the limits bind."""
+
     def near(value: float, spread: float = 0.5) -> float:
         return value * float(np.exp(spread * rng.normal()))
 
@@ -82,52 +151,139 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
     def pick(*options: Any) -> Any:
         return options[rng.integers(len(options))]
 
-    events = [] if rng.random() < 0.5 else [
-        {"name": "festival", "day": int(rng.integers(-3, 4)), "length": int(rng.integers(1, 3)),
-         "traffic": float(rng.uniform(0.5, 3)), "price": float(rng.uniform(0.6, 2)),
-         "conversion": float(rng.uniform(-0.3, 0.6)),
-         "buildup": int(rng.integers(0, 4)), "hangover": int(rng.integers(0, 4))}]
+    events = (
+        []
+        if rng.random() < 0.5
+        else [
+            {
+                "name": "festival",
+                "day": int(rng.integers(-3, 4)),
+                "length": int(rng.integers(1, 3)),
+                "traffic": float(rng.uniform(0.5, 3)),
+                "price": float(rng.uniform(0.6, 2)),
+                "conversion": float(rng.uniform(-0.3, 0.6)),
+                "buildup": int(rng.integers(0, 4)),
+                "hangover": int(rng.integers(0, 4)),
+            }
+        ]
+    )
     budget = pick((0.02, 0.1), (0.35, 2.6), (2.0, 5.0))
     coupons = pick((0.0, 0.0), (0.0005, 0.01), (0.06, 0.3), (1.0, 2.0))
-    return load_scenario({
-        "clock": {"ticks_per_day": pick(24, 24, 48, 96), "smoothing_hours": near(4)},
-        "regime": {"preset": pick("unified", "dual_track"), "incremental_ads": pick(None, True, False),
-                   "coupons_everywhere": pick(None, True, False), "low_fee": pick(None, True, False)},
-        "traffic": {"events": events, "shock_volatility": float(rng.uniform(0, 0.15)),
-                    "weekday": rng.uniform(0.5, 1.5, 7).tolist(),
-                    "hourly": rng.uniform(0.2, 3, 24).tolist()},
-        "free_traffic": {"cannibalisation": table(SCENES, 0, 1), "quality_lift": table(POOLS[:2], 0, 2),
-                         "influencer_lift": table(POOLS[:2], 0, 1)},
-        "auction": {"price_rule": pick("first", "second"), "reaction": float(rng.uniform(0, 0.5)), "bid_span": near(6),
-                    "cpm_log_sigma": table(SCENES, 0.3, 1.5), "bid_default": near(1),
-                    "shock_persistence": float(rng.uniform(0.5, 0.99))},
-        "boost": {"reach": float(rng.uniform(0, 1)), "premium": float(rng.uniform(0, 0.4)),
-                  "budget_share": pick(0.0, 0.02, 0.3)},
-        "predictor": {"noise": float(rng.uniform(0, 0.5)), "bias": float(rng.normal() * 0.2)},
-        "click": {"creative_gain": near(0.8), "fatigue_half_life": near(6), "pressure": near(0.35),
-                  "pressure_decay_hours": near(18)},
-        "order": {"at_once": pick(0.0, 0.35, 1.0), "fast_share": float(rng.uniform(0, 1)), "fast_hours": near(6),
-                  "slow_hours": near(48)},
-        "coupon": {"response": table(SEGMENTS, 0, 1.5), "platform_share": pick(0.0, 0.2, 0.5, 1.0), "scale": near(0.1),
-                   "redemption_scale": near(0.06)},
-        "tiers": {"mix": table(TIERS, 0, 1), "stock": table(TIERS, 0.1, 1), "growth": float(rng.uniform(0, 1)),
-                  "heat_elasticity": float(rng.uniform(0, 1)), "value_factor": table(TIERS, 0.7, 1.4)},
-        "refund": {"scene": table(SCENES, 0.03, 0.5), "window": pick("1h", "7d", "14d", "90d"), "insurance": near(0.22),
-                   "shares": table(("1h", "7d", "14d", "90d"), 0.01, 1)},
-        "quality": {"speed": near(0.35), "refund_penalty": near(1.5), "spill_over": table(POOLS[:2], -0.3, 0.5),
-                    "limit": pick(0.3, 1.5), "ctr_reference": near(1, 0.2), "gpm_reference": near(1, 0.2)},
-        "creative": {"delay_hours": pick(0.0, 1.5, 8.0), "rate_max": 10.0, "rejection": float(rng.uniform(0, 1)),
-                     "start_exposure": float(rng.uniform(0, 5)), "mix_share": float(rng.uniform(0.1, 1))},
-        "influencer": {"commission_natural": float(rng.uniform(0, 0.2)), "commission_ad": float(rng.uniform(0, 0.2)),
-                       "reference": float(rng.uniform(0.02, 0.2)), "speed": near(1.2)},
-        "services": {"insurance_cost": near(1), "interest_cost": float(rng.uniform(0, 0.1)), "service_cost": near(1.2)},
-        "money": {"rebate": pick(0.0, 0.05), "protection": pick(True, False), "protection_threshold": pick(0.8, 1.0),
-                  "protection_min_orders": pick(0.0, 20.0), "cost_commission": pick(True, False),
-                  "cost_coupon": pick(True, False),
-                  "cost_creative": pick(True, False), "cost_service": pick(True, False)},
-        "constraints": {"roi": pick("overall", "net", "pay"), "daily_cap": pick(0.05, 0.4, 1.0),
-                        "scene_share": pick(0.05, 0.3, 0.6, 1.0),
-                        "ad_load": float(rng.uniform(0, 1)), "refund_rate": float(rng.uniform(0, 0.5))},
-        "merchants": {"budget_low": budget[0], "budget_high": budget[1], "coupon_budget_low": coupons[0],
-                      "coupon_budget_high": coupons[1], "calendar_shift": int(rng.integers(0, 4)), "size_sd": 1.0},
-    })
+    return load_scenario(
+        {
+            "clock": {"ticks_per_day": pick(24, 24, 48, 96), "smoothing_hours": near(4)},
+            "regime": {
+                "preset": pick("unified", "dual_track"),
+                "incremental_ads": pick(None, True, False),
+                "coupons_everywhere": pick(None, True, False),
+                "low_fee": pick(None, True, False),
+            },
+            "traffic": {
+                "events": events,
+                "shock_volatility": float(rng.uniform(0, 0.15)),
+                "weekday": rng.uniform(0.5, 1.5, 7).tolist(),
+                "hourly": rng.uniform(0.2, 3, 24).tolist(),
+            },
+            "free_traffic": {
+                "cannibalisation": table(SCENES, 0, 1),
+                "quality_lift": table(POOLS[:2], 0, 2),
+                "influencer_lift": table(POOLS[:2], 0, 1),
+            },
+            "auction": {
+                "price_rule": pick("first", "second"),
+                "reaction": float(rng.uniform(0, 0.5)),
+                "bid_span": near(6),
+                "cpm_log_sigma": table(SCENES, 0.3, 1.5),
+                "bid_default": near(1),
+                "shock_persistence": float(rng.uniform(0.5, 0.99)),
+            },
+            "boost": {
+                "reach": float(rng.uniform(0, 1)),
+                "premium": float(rng.uniform(0, 0.4)),
+                "budget_share": pick(0.0, 0.02, 0.3),
+            },
+            "predictor": {"noise": float(rng.uniform(0, 0.5)), "bias": float(rng.normal() * 0.2)},
+            "click": {
+                "creative_gain": near(0.8),
+                "fatigue_half_life": near(6),
+                "pressure": near(0.35),
+                "pressure_decay_hours": near(18),
+            },
+            "order": {
+                "at_once": pick(0.0, 0.35, 1.0),
+                "fast_share": float(rng.uniform(0, 1)),
+                "fast_hours": near(6),
+                "slow_hours": near(48),
+            },
+            "coupon": {
+                "response": table(SEGMENTS, 0, 1.5),
+                "platform_share": pick(0.0, 0.2, 0.5, 1.0),
+                "scale": near(0.1),
+                "redemption_scale": near(0.06),
+            },
+            "tiers": {
+                "mix": table(TIERS, 0, 1),
+                "stock": table(TIERS, 0.1, 1),
+                "growth": float(rng.uniform(0, 1)),
+                "heat_elasticity": float(rng.uniform(0, 1)),
+                "value_factor": table(TIERS, 0.7, 1.4),
+            },
+            "refund": {
+                "scene": table(SCENES, 0.03, 0.5),
+                "window": pick("1h", "7d", "14d", "90d"),
+                "insurance": near(0.22),
+                "shares": table(("1h", "7d", "14d", "90d"), 0.01, 1),
+            },
+            "quality": {
+                "speed": near(0.35),
+                "refund_penalty": near(1.5),
+                "spill_over": table(POOLS[:2], -0.3, 0.5),
+                "limit": pick(0.3, 1.5),
+                "ctr_reference": near(1, 0.2),
+                "gpm_reference": near(1, 0.2),
+            },
+            "creative": {
+                "delay_hours": pick(0.0, 1.5, 8.0),
+                "rate_max": 10.0,
+                "rejection": float(rng.uniform(0, 1)),
+                "start_exposure": float(rng.uniform(0, 5)),
+                "mix_share": float(rng.uniform(0.1, 1)),
+            },
+            "influencer": {
+                "commission_natural": float(rng.uniform(0, 0.2)),
+                "commission_ad": float(rng.uniform(0, 0.2)),
+                "reference": float(rng.uniform(0.02, 0.2)),
+                "speed": near(1.2),
+            },
+            "services": {
+                "insurance_cost": near(1),
+                "interest_cost": float(rng.uniform(0, 0.1)),
+                "service_cost": near(1.2),
+            },
+            "money": {
+                "rebate": pick(0.0, 0.05),
+                "protection": pick(True, False),
+                "protection_threshold": pick(0.8, 1.0),
+                "protection_min_orders": pick(0.0, 20.0),
+                "cost_commission": pick(True, False),
+                "cost_coupon": pick(True, False),
+                "cost_creative": pick(True, False),
+                "cost_service": pick(True, False),
+            },
+            "constraints": {
+                "roi": pick("overall", "net", "pay"),
+                "daily_cap": pick(0.05, 0.4, 1.0),
+                "scene_share": pick(0.05, 0.3, 0.6, 1.0),
+                "ad_load": float(rng.uniform(0, 1)),
+                "refund_rate": float(rng.uniform(0, 0.5)),
+            },
+            "merchants": {
+                "budget_low": budget[0],
+                "budget_high": budget[1],
+                "coupon_budget_low": coupons[0],
+                "coupon_budget_high": coupons[1],
+                "calendar_shift": int(rng.integers(0, 4)),
+                "size_sd": 1.0,
+            },
+        }
+    )

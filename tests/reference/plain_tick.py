@@ -1,23 +1,37 @@
-"""One whole tick of one market in plain float64 NumPy, written for reading (design 2): the compiled kernel is held to it.
+"""One whole tick of one market in plain float64 NumPy, written for reading (design 2): the compiled
+kernel is held to it.
 
-Expectation mode: counts are their means and nothing is drawn. Constants come from the scenario's own fields, in the
-scenario's own units; only the merchant's record, its cells and the state before the tick come from the engine.
-Arrays over cells have shape (pool, segment, scene), over groups (pool, scene). Money is whole fen.
+Expectation mode: counts are their means and nothing is drawn. Constants come from the scenario's
+    own fields, in the
+scenario's own units; only the merchant's record, its cells and the state before the tick come from
+the engine. Arrays over cells have shape (pool, segment, scene), over groups (pool, scene). Money is
+whole fen.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
-from chengfang.envs.levers import lever_table
+from chengfang.envs.interface.levers import lever_table
 from chengfang.envs.market import layout as rows
 from chengfang.envs.scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS, WINDOWS, Scenario
 from scipy.special import expit as logistic
 from scipy.special import ndtr as normal_cdf
 
 NATURAL, TRANSACTION, AD = range(3)
-CELL_NAMES = ("traffic", "exposure", "click", "order", "response", "redemption", "refund", "value", "price_mu",
-              "price_sigma", "prediction")
+CELL_NAMES = (
+    "traffic",
+    "exposure",
+    "click",
+    "order",
+    "response",
+    "redemption",
+    "refund",
+    "value",
+    "price_mu",
+    "price_sigma",
+    "prediction",
+)
 PENDING_NAMES = ("orders", "gmv", "coupon", "commission", "extras", "at_risk")
 REFUND_NAMES = ("gmv", "coupon", "coupon_merchant", "commission", "fee", "goods")
 ACCRUED_NAMES = ("settled", "gmv", "cost", "profit", "platform")
@@ -33,17 +47,31 @@ class Result(NamedTuple):
 
 
 def read_state(record: np.void) -> dict:
-    """The engine's state record as float64 values under names: ledger, pending, refunds and accrued as dicts."""
-    state = {name: np.array(record[name], float) if record.dtype[name].subdtype else record[name].item()
-             for name in rows.STATE.names}
+    """The engine's state record as float64 values under names: ledger, pending, refunds and accrued
+    as dicts.
+    """
+    state = {
+        name: np.array(record[name], float) if record.dtype[name].subdtype else record[name].item()
+        for name in rows.STATE.names
+    }
     state["ledger"] = dict(zip(rows.LEDGER_NAMES, state["ledger"].tolist(), strict=True))
     state["last_ledger"] = dict(zip(rows.LEDGER_NAMES, state["last_ledger"].tolist(), strict=True))
     pending = state["pending"].reshape(-1, 2, len(POOLS), len(SCENES))
     state["pending"] = dict(zip(PENDING_NAMES, pending, strict=True))
     state["refunds"] = {name: state["refunds"][:, i].copy() for i, name in enumerate(REFUND_NAMES)}
     state["accrued"] = dict(zip(ACCRUED_NAMES, state["accrued"].tolist(), strict=True))
-    for name in ("impressions", "clicks", "orders", "gmv", "coupon", "refunded", "tick_gmv", "tick_impressions",
-                 "tick_clicks", "smooth_gmv"):
+    for name in (
+        "impressions",
+        "clicks",
+        "orders",
+        "gmv",
+        "coupon",
+        "refunded",
+        "tick_gmv",
+        "tick_impressions",
+        "tick_clicks",
+        "smooth_gmv",
+    ):
         state[name] = state[name].reshape(len(POOLS), len(SCENES))
     return state
 
@@ -53,22 +81,41 @@ def flat_state(state: dict) -> dict[str, np.ndarray]:
     flat = {}
     for name, value in state.items():
         if isinstance(value, dict):
-            flat |= {f"{name}.{line}": np.ravel(np.asarray(item, float)) for line, item in value.items()}
+            flat |= {
+                f"{name}.{line}": np.ravel(np.asarray(item, float)) for line, item in value.items()
+            }
         else:
             flat[name] = np.ravel(np.asarray(value, float))
     return flat
 
 
-def plain_tick(s: Scenario, days: int, merchant: np.void, cells: np.ndarray, record: np.void, action: np.ndarray,
-               levers: tuple[str, ...], reward: str = "settled_gmv") -> Result:
+def plain_tick(
+    s: Scenario,
+    days: int,
+    merchant: np.void,
+    cells: np.ndarray,
+    record: np.void,
+    action: np.ndarray,
+    levers: tuple[str, ...],
+    reward: str = "settled_gmv",
+) -> Result:
     """The market one tick later, in the order in which the design tells it."""
-    state, m = read_state(record), read_merchant(merchant)
-    c = dict(zip(CELL_NAMES, np.asarray(cells, float).reshape(-1, len(POOLS), len(SEGMENTS), len(SCENES)), strict=True))
+    state = read_state(record)
+    m = read_merchant(merchant)
+    c = dict(
+        zip(
+            CELL_NAMES,
+            np.asarray(cells, float).reshape(-1, len(POOLS), len(SEGMENTS), len(SCENES)),
+            strict=True,
+        )
+    )
     hours = 24 / s.clock.ticks_per_day
-    day, last = state["tick"] // s.clock.ticks_per_day, state["tick"] + 1 == days * s.clock.ticks_per_day
+    day = state["tick"] // s.clock.ticks_per_day
+    last = state["tick"] + 1 == days * s.clock.ticks_per_day
     before = dict(state["accrued"])
     earned_before = measure(s, state, m, reward)
-    spend_before, committed_before = state["ledger"]["spend"], state["coupon_committed"]
+    spend_before = state["ledger"]["spend"]
+    committed_before = state["coupon_committed"]
     state["last_ledger"] = dict(state["ledger"])
     if state["tick"] % s.clock.ticks_per_day == 0:
         state["day_spend"] = 0.0
@@ -76,7 +123,9 @@ def plain_tick(s: Scenario, days: int, merchant: np.void, cells: np.ndarray, rec
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
     terms = order_terms(s, state, control, c, order_event)
-    shown, auctions, boost, charged = impressions(s, state, m, c, control, terms, traffic, price_shift)
+    shown, auctions, boost, charged = impressions(
+        s, state, m, c, control, terms, traffic, price_shift
+    )
     cvr, use = ration(s, state, m, c, terms, shown)
     tick = counts(s, control, terms, shown, cvr, use)
     commit(s, state, m, control, tick, charged, boost)
@@ -108,7 +157,9 @@ def read_merchant(merchant: np.void) -> dict[str, np.ndarray]:
     return {name: np.asarray(merchant[name], float) for name in rows.MERCHANT.names}
 
 
-# Units and small things ------------------------------------------------------------------------------------------
+# Units and small things
+# ------------------------------------------------------------------------------------------
+
 
 def by(table: dict, keys: tuple[str, ...]) -> np.ndarray:
     """A scenario table as an array in the order of keys."""
@@ -126,16 +177,21 @@ def half_up(x):
 
 
 def controls(s: Scenario, action: np.ndarray, levers: tuple[str, ...]) -> dict[str, float]:
-    """All levers in their own units: default where not controlled, else mapped from the clipped action."""
+    """All levers in their own units: default where not controlled, else mapped from the clipped
+    action.
+    """
     chosen = dict(zip(levers, np.clip(np.asarray(action, float), -1, 1), strict=True))
     result = {}
     for lever in lever_table(s):
         a = chosen.get(lever.name, 0.0)
         if lever.mapping == "log":
-            result[lever.name] = lever.default * (lever.span**a - 1 / lever.span) / (1 - 1 / lever.span)
+            result[lever.name] = (
+                lever.default * (lever.span**a - 1 / lever.span) / (1 - 1 / lever.span)
+            )
         else:
-            result[lever.name] = lever.default + (a * (lever.high - lever.default) if a > 0 else
-                                                  a * (lever.default - lever.low))
+            result[lever.name] = lever.default + (
+                a * (lever.high - lever.default) if a > 0 else a * (lever.default - lever.low)
+            )
     return result
 
 
@@ -145,25 +201,34 @@ def of(control: dict[str, float], prefix: str, keys: tuple[str, ...]) -> np.ndar
 
 
 def tier_mix(s: Scenario, control: dict[str, float]) -> np.ndarray:
-    """Exposure shares of the tiers: the scenario's mix shifted by the levers; a tier of no share keeps a thousandth."""
+    """Exposure shares of the tiers: the scenario's mix shifted by the levers; a tier of no share
+    keeps a thousandth.
+    """
     weight = np.maximum(share_of(s.tiers.mix, TIERS), 1e-3) * np.exp(of(control, "tier", TIERS))
     return weight / weight.sum()
 
 
-# 2.1 Opportunities and 2.3 the market's shocks -------------------------------------------------------------------
+# 2.1 Opportunities and 2.3 the market's shocks
+# -------------------------------------------------------------------
+
 
 def move_shocks(s: Scenario, state: dict, hours: float) -> None:
     """Shocks decay; the price rises with last tick's share of voice."""
     state["demand_shock"] = s.traffic.shock_persistence**hours * state["demand_shock"]
-    state["price_shock"] = (s.auction.shock_persistence**hours * state["price_shock"]
-                            + s.auction.reaction * hours * state["voice"])
+    state["price_shock"] = (
+        s.auction.shock_persistence**hours * state["price_shock"]
+        + s.auction.reaction * hours * state["voice"]
+    )
 
 
 def event_of_day(s: Scenario, day: int) -> tuple[float, float, float]:
     """Traffic factor, log price shift and order logit shift of a calendar day."""
-    traffic, price, order = 1.0, 0.0, 0.0
+    traffic = 1.0
+    price = 0.0
+    order = 0.0
     for e in s.traffic.events:
-        until, since = e.day - day, day - (e.day + e.length)
+        until = e.day - day
+        since = day - (e.day + e.length)
         strength = max(0.0, 1 - until / (e.buildup + 1)) if until > 0 else float(since < 0)
         after = max(0.0, 1 - since / e.hangover) if since >= 0 and e.hangover else 0.0
         traffic *= e.traffic**strength
@@ -173,12 +238,18 @@ def event_of_day(s: Scenario, day: int) -> tuple[float, float, float]:
 
 
 def hour_factor(s: Scenario, tick_of_day: int) -> np.ndarray:
-    """Traffic of the tick relative to the day's mean, by scene: the hourly curve, linear between hour middles."""
+    """Traffic of the tick relative to the day's mean, by scene: the hourly curve, linear between
+    hour middles.
+    """
+
     def curve(values):
         at = (np.arange(s.clock.ticks_per_day) + 0.5) * 24 / s.clock.ticks_per_day
         wrapped = np.interp(at, np.arange(-1, 25) + 0.5, [values[-1], *values, values[0]])
         return wrapped[tick_of_day] / wrapped.mean()
-    return np.array([curve(s.traffic.live_hourly if scene == "live" else s.traffic.hourly) for scene in SCENES])
+
+    return np.array(
+        [curve(s.traffic.live_hourly if scene == "live" else s.traffic.hourly) for scene in SCENES]
+    )
 
 
 def weekday_factor(s: Scenario, weekday: int) -> float:
@@ -192,72 +263,120 @@ def opportunities(s: Scenario, state: dict, c: dict, day: int) -> tuple[np.ndarr
     A shock that is not drawn needs no correction e^(-var/2) of its mean.
     """
     event, price, order = event_of_day(s, state["calendar"] + day)
-    factor = hour_factor(s, state["tick"] % s.clock.ticks_per_day) * weekday_factor(s, state["weekday"] + day) * event
+    factor = (
+        hour_factor(s, state["tick"] % s.clock.ticks_per_day)
+        * weekday_factor(s, state["weekday"] + day)
+        * event
+    )
     return c["traffic"] * factor * np.exp(state["demand_shock"]), price, order
 
 
-# 2.2, 2.5, 2.6, 2.7 What a user does -----------------------------------------------------------------------------
+# 2.2, 2.5, 2.6, 2.7 What a user does
+# -----------------------------------------------------------------------------
 
-def order_terms(s: Scenario, state: dict, control: dict, c: dict, order_event: float) -> dict[str, np.ndarray]:
+
+def order_terms(
+    s: Scenario, state: dict, control: dict, c: dict, order_event: float
+) -> dict[str, np.ndarray]:
     """CTR, CVR, redemption, risk, price (fen), coupon (fen) and free exposure of every cell."""
     mix = tier_mix(s, control)
     neutral = np.maximum(share_of(s.tiers.mix, TIERS), 1e-3)
     warmth = np.clip(state["heat"] / np.maximum(mix, 1e-3), 0.05, 20)
     usual = np.clip(by(s.tiers.stock, TIERS) / neutral, 0.05, 20)
-    tier_appeal = (mix * (by(s.tiers.appeal, TIERS) + s.tiers.heat_elasticity * np.log(warmth / usual))).sum()
-    shift = (tier_appeal + order_event + s.services.insurance_lift * control["insurance"]
-             + s.services.interest_lift * control["interest_free"])
+    tier_appeal = (
+        mix * (by(s.tiers.appeal, TIERS) + s.tiers.heat_elasticity * np.log(warmth / usual))
+    ).sum()
+    shift = (
+        tier_appeal
+        + order_event
+        + s.services.insurance_lift * control["insurance"]
+        + s.services.interest_lift * control["interest_free"]
+    )
     everywhere = np.array([s.coupons_everywhere, s.coupons_everywhere, True])
-    depth = np.minimum(np.outer(of(control, "coupon", POOLS), of(control, "tilt", SEGMENTS)), s.coupon.depth_max)
+    depth = np.minimum(
+        np.outer(of(control, "coupon", POOLS), of(control, "tilt", SEGMENTS)), s.coupon.depth_max
+    )
     depth = np.broadcast_to((depth * everywhere[:, None])[:, :, None], c["click"].shape)
 
     faded = 2 ** (-state["exposure"] / s.click.fatigue_half_life)
-    appeal = s.click.creative_gain * state["creative_quality"] * faded - s.click.pressure * state["pressure"][:, None]
+    appeal = (
+        s.click.creative_gain * state["creative_quality"] * faded
+        - s.click.pressure * state["pressure"][:, None]
+    )
     appeal = np.repeat(appeal[None], len(POOLS), 0)
     appeal[AD] += s.influencer.ad_lift * math.log(
-        max(control["commission_ad"], LEAST_COMMISSION) / max(s.influencer.commission_ad, 0.005))
-    reach = (by(s.free_traffic.quality_lift, FREE_POOLS) * state["quality"]
-             + by(s.free_traffic.influencer_lift, FREE_POOLS) * state["supply"])
-    refund = ((mix * by(s.refund.tier, TIERS)).sum() + s.refund.insurance * control["insurance"]
-              - s.refund.service * control["service"])
+        max(control["commission_ad"], LEAST_COMMISSION) / max(s.influencer.commission_ad, 0.005)
+    )
+    reach = (
+        by(s.free_traffic.quality_lift, FREE_POOLS) * state["quality"]
+        + by(s.free_traffic.influencer_lift, FREE_POOLS) * state["supply"]
+    )
+    refund = (
+        (mix * by(s.refund.tier, TIERS)).sum()
+        + s.refund.insurance * control["insurance"]
+        - s.refund.service * control["service"]
+    )
     price = half_up(c["value"] * (mix * by(s.tiers.value_factor, TIERS)).sum())
     return {
-        "depth": depth, "ctr": logistic(c["click"] + appeal), "plain_cvr": logistic(c["order"] + shift),
+        "depth": depth,
+        "ctr": logistic(c["click"] + appeal),
+        "plain_cvr": logistic(c["order"] + shift),
         "cvr": logistic(c["order"] + shift + c["response"] * (1 - np.exp(-depth / s.coupon.scale))),
         "use": c["redemption"] * (1 - np.exp(-depth / s.coupon.redemption_scale)),
         "risk": logistic(c["refund"] + refund + s.refund.coupon_depth * depth),
-        "price": price, "coupon": half_up(price * depth),
-        "free": logistic(c["exposure"][:AD] + reach[:, None, None])}
+        "price": price,
+        "coupon": half_up(price * depth),
+        "free": logistic(c["exposure"][:AD] + reach[:, None, None]),
+    }
 
 
-# 2.3, 2.4, 2.10 Auction, regime, limits --------------------------------------------------------------------------
+# 2.3, 2.4, 2.10 Auction, regime, limits
+# --------------------------------------------------------------------------
 
-def impressions(s: Scenario, state: dict, m: dict, c: dict, control: dict, terms: dict, traffic: np.ndarray,
-                price_shift: float) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+
+def impressions(
+    s: Scenario,
+    state: dict,
+    m: dict,
+    c: dict,
+    control: dict,
+    terms: dict,
+    traffic: np.ndarray,
+    price_shift: float,
+) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Expected impressions per cell, auctions by scene, boost in force, whole fen charged by scene."""
     boost_left = math.floor(s.boost.budget_share * m["budget"]) - state["boost_spend"]
     boost = control["boost"] if boost_left >= 1 else 0.0
     overlap = by(s.free_traffic.cannibalisation, SCENES)
-    entered = traffic[AD] * (1 + s.boost.reach * boost) * ((1 - overlap) if s.incremental_ads else 1.0)
-    value = c["prediction"][AD] * terms["ctr"][AD] * terms["cvr"][AD] * terms["price"][AD] / 100     # CNY per impression
-    bid = control["bid"] * of(control, "bid", SCENES) * value / m["roi_target"] * 1000              # CNY per thousand
+    entered = (
+        traffic[AD] * (1 + s.boost.reach * boost) * ((1 - overlap) if s.incremental_ads else 1.0)
+    )
+    value = (
+        c["prediction"][AD] * terms["ctr"][AD] * terms["cvr"][AD] * terms["price"][AD] / 100
+    )  # CNY per impression
+    bid = (
+        control["bid"] * of(control, "bid", SCENES) * value / m["roi_target"] * 1000
+    )  # CNY per thousand
     mean = c["price_mu"][AD] + state["price_shock"] + price_shift + s.boost.premium * boost
     win, payment = auction(bid, mean, c["price_sigma"][AD], s.auction.price_rule)
     won = entered * win
-    cost = (won * payment / 1000 * 100).sum(0)                                                      # fen by scene
+    cost = (won * payment / 1000 * 100).sum(0)  # fen by scene
     cap = np.maximum(np.floor(of(control, "share", SCENES) * m["budget"]) - state["scene_spend"], 0)
     today = math.floor(s.constraints.daily_cap * m["budget"]) - state["day_spend"]
     limit = max(min(m["budget"] - state["ledger"]["spend"], today), 0)
     keep = np.minimum(1, cap / np.maximum(cost, 1e-9))
     keep = keep * min(1, limit / max((cost * keep).sum(), 1e-9))
-    won, charged = won * keep, np.floor(cost * keep)
+    won = won * keep
+    charged = np.floor(cost * keep)
     free = traffic[:AD] * terms["free"]
     if not s.incremental_ads:
         free = free * (1 - np.minimum(overlap * won / np.maximum(free.sum(0), 1e-20), 1))
     return np.concatenate([free, won[None]]), entered.sum(0), boost, charged
 
 
-def auction(bid: np.ndarray, mean: np.ndarray, sigma: np.ndarray, rule: str) -> tuple[np.ndarray, np.ndarray]:
+def auction(
+    bid: np.ndarray, mean: np.ndarray, sigma: np.ndarray, rule: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Chance to win and price per won thousand, against a log-normal highest competing bid."""
     x = (np.log(np.maximum(bid, 1e-6)) - mean) / sigma
     win = np.where(bid > 1e-6, normal_cdf(x), 0.0)
@@ -267,10 +386,16 @@ def auction(bid: np.ndarray, mean: np.ndarray, sigma: np.ndarray, rule: str) -> 
     return win, np.minimum(expected / np.maximum(normal_cdf(x), 1e-20), np.maximum(bid, 1e-6))
 
 
-def ration(s: Scenario, state: dict, m: dict, c: dict, terms: dict, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """CVR and redemption when coupons reach only the share of users that the coupon budget pays for."""
+def ration(
+    s: Scenario, state: dict, m: dict, c: dict, terms: dict, shown: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """CVR and redemption when coupons reach only the share of users that the coupon budget pays
+    for.
+    """
     left = max(m["coupon_budget"] - state["coupon_committed"], 0)
-    cost = (shown * terms["ctr"] * terms["cvr"] * terms["use"] * terms["coupon"]).sum() * (1 - s.coupon.platform_share)
+    cost = (shown * terms["ctr"] * terms["cvr"] * terms["use"] * terms["coupon"]).sum() * (
+        1 - s.coupon.platform_share
+    )
     if cost <= left:
         return terms["cvr"], terms["use"]
     keep = left / cost
@@ -278,32 +403,56 @@ def ration(s: Scenario, state: dict, m: dict, c: dict, terms: dict, shown: np.nd
     return cvr, keep * terms["cvr"] * terms["use"] / cvr
 
 
-# 2.6, 2.7, 2.9 Orders, arrivals, refunds, books ------------------------------------------------------------------
+# 2.6, 2.7, 2.9 Orders, arrivals, refunds, books
+# ------------------------------------------------------------------
 
-def counts(s: Scenario, control: dict, terms: dict, shown: np.ndarray, cvr: np.ndarray, use: np.ndarray) -> dict:
-    """What the tick brings: per cell impressions, clicks, claims; per group the terms fixed with its orders."""
+
+def counts(
+    s: Scenario, control: dict, terms: dict, shown: np.ndarray, cvr: np.ndarray, use: np.ndarray
+) -> dict:
+    """What the tick brings: per cell impressions, clicks, claims; per group the terms fixed with
+    its orders.
+    """
     clicks = shown * terms["ctr"]
     orders = clicks * cvr
     claims = orders * use
-    gmv, coupon = half_up((orders * terms["price"]).sum(1)), half_up((claims * terms["coupon"]).sum(1))
+    gmv = half_up((orders * terms["price"]).sum(1))
+    coupon = half_up((claims * terms["coupon"]).sum(1))
     rate = np.array([control["commission_natural"], 0.0, control["commission_ad"]])[:, None]
-    extras = (s.services.insurance_cost * 100 * control["insurance"] * orders.sum(1)
-              + s.services.interest_cost * control["interest_free"] * (gmv - coupon))
-    return {"shown": shown, "clicked": clicks, "claims": claims, "orders": orders.sum(1), "gmv": gmv, "coupon": coupon,
-            "commission": half_up(rate * (gmv - coupon)), "extras": half_up(extras),
-            "at_risk": (orders * terms["risk"]).sum(1)}
+    extras = s.services.insurance_cost * 100 * control["insurance"] * orders.sum(
+        1
+    ) + s.services.interest_cost * control["interest_free"] * (gmv - coupon)
+    return {
+        "shown": shown,
+        "clicked": clicks,
+        "claims": claims,
+        "orders": orders.sum(1),
+        "gmv": gmv,
+        "coupon": coupon,
+        "commission": half_up(rate * (gmv - coupon)),
+        "extras": half_up(extras),
+        "at_risk": (orders * terms["risk"]).sum(1),
+    }
 
 
-def commit(s: Scenario, state: dict, m: dict, control: dict, tick: dict, charged: np.ndarray, boost: float) -> None:
-    """What is owed as soon as the orders are placed: spend, coupons set aside, service effort, rebate, boost's part."""
-    book, spent, placed = state["ledger"], charged.sum(), tick["orders"].sum()
+def commit(
+    s: Scenario, state: dict, m: dict, control: dict, tick: dict, charged: np.ndarray, boost: float
+) -> None:
+    """What is owed as soon as the orders are placed: spend, coupons set aside, service effort,
+    rebate, boost's part.
+    """
+    book = state["ledger"]
+    spent = charged.sum()
+    placed = tick["orders"].sum()
     book["spend"] += spent
     book["rebate"] += math.floor(s.money.rebate * spent)
     book["service"] += math.floor(s.services.service_cost * 100 * control["service"] * placed)
     state["placed"] += placed
     state["day_spend"] += spent
-    state["coupon_committed"] = min(m["coupon_budget"], state["coupon_committed"]
-                                    + math.ceil(tick["coupon"].sum() * (1 - s.coupon.platform_share)))
+    state["coupon_committed"] = min(
+        m["coupon_budget"],
+        state["coupon_committed"] + math.ceil(tick["coupon"].sum() * (1 - s.coupon.platform_share)),
+    )
     extra = s.boost.reach * boost
     allowed = math.floor(s.boost.budget_share * m["budget"]) - state["boost_spend"]
     state["boost_spend"] += min(math.floor(spent * extra / (1 + extra)), max(allowed, 0))
@@ -311,17 +460,25 @@ def commit(s: Scenario, state: dict, m: dict, control: dict, tick: dict, charged
 
 def split(amounts: dict, share) -> tuple[dict, dict]:
     """Amounts of every line cut in two: money in whole fen rounded down, orders and risks exactly."""
-    part = {line: amount * share if line in ("orders", "at_risk") else
-            np.where(np.asarray(share) >= 1, amount, np.floor(amount * share)) for line, amount in amounts.items()}
+    part = {
+        line: amount * share
+        if line in ("orders", "at_risk")
+        else np.where(np.asarray(share) >= 1, amount, np.floor(amount * share))
+        for line, amount in amounts.items()
+    }
     return part, {line: amounts[line] - part[line] for line in amounts}
 
 
 def deliver(s: Scenario, state: dict, tick: dict, hours: float, last: bool) -> dict:
-    """Orders that arrive now: a share of this tick's at once, then a share of each compartment, at the end all."""
+    """Orders that arrive now: a share of this tick's at once, then a share of each compartment, at
+    the end all.
+    """
     now, rest = split({line: tick[line] for line in PENDING_NAMES}, s.order.at_once)
     quick, slow = split(rest, s.order.fast_share)
     arrived = now
-    for i, (more, mean_hours) in enumerate(((quick, s.order.fast_hours), (slow, s.order.slow_hours))):
+    for i, (more, mean_hours) in enumerate(
+        ((quick, s.order.fast_hours), (slow, s.order.slow_hours))
+    ):
         waiting = {line: state["pending"][line][i] + more[line] for line in PENDING_NAMES}
         out, stay = split(waiting, 1.0 if last else 1 - math.exp(-hours / mean_hours))
         arrived = {line: arrived[line] + out[line] for line in PENDING_NAMES}
@@ -332,11 +489,19 @@ def deliver(s: Scenario, state: dict, tick: dict, hours: float, last: bool) -> d
 
 def book_arrivals(s: Scenario, state: dict, m: dict, a: dict) -> None:
     """gmv = user paid + merchant's coupon + platform's coupon, and what else an order costs."""
-    book, paid = state["ledger"], a["gmv"] - a["coupon"]
+    book = state["ledger"]
+    paid = a["gmv"] - a["coupon"]
     merchant = np.floor(a["coupon"] * (1 - s.coupon.platform_share))
-    lines = {"gmv": a["gmv"], "coupon_merchant": merchant, "coupon_platform": a["coupon"] - merchant, "user_paid": paid,
-             "commission": a["commission"], "fee": np.floor(s.fee_rate * paid),
-             "goods": np.floor((1 - m["margin"]) * a["gmv"]), "extras": a["extras"]}
+    lines = {
+        "gmv": a["gmv"],
+        "coupon_merchant": merchant,
+        "coupon_platform": a["coupon"] - merchant,
+        "user_paid": paid,
+        "commission": a["commission"],
+        "fee": np.floor(s.fee_rate * paid),
+        "goods": np.floor((1 - m["margin"]) * a["gmv"]),
+        "extras": a["extras"],
+    }
     for line, amount in lines.items():
         book[line] += amount.sum()
 
@@ -344,13 +509,18 @@ def book_arrivals(s: Scenario, state: dict, m: dict, a: dict) -> None:
 def send_back(s: Scenario, state: dict, m: dict, a: dict) -> np.ndarray:
     """Arrivals that will be refunded join the refund compartments; returns their GMV by group.
 
-    GMV and coupon go back as the sum of their parts (paid by the buyer, by the merchant, by the platform), each rounded
-    down over the windows, so that no party gets back more than it gave.
+    GMV and coupon go back as the sum of their parts (paid by the buyer, by the merchant, by the
+    platform), each rounded down over the windows, so that no party gets back more than it gave.
     """
     share = np.where(a["orders"] > 0, a["at_risk"] / np.where(a["orders"] > 0, a["orders"], 1), 0)
-    lines = {"gmv": a["gmv"], "coupon": a["coupon"], "coupon_merchant": np.floor(a["coupon"] * (1 - s.coupon.platform_share)),
-             "commission": a["commission"], "fee": np.floor(s.fee_rate * (a["gmv"] - a["coupon"])),
-             "goods": np.floor((1 - m["margin"]) * a["gmv"])}
+    lines = {
+        "gmv": a["gmv"],
+        "coupon": a["coupon"],
+        "coupon_merchant": np.floor(a["coupon"] * (1 - s.coupon.platform_share)),
+        "commission": a["commission"],
+        "fee": np.floor(s.fee_rate * (a["gmv"] - a["coupon"])),
+        "goods": np.floor((1 - m["margin"]) * a["gmv"]),
+    }
     back = {line: np.floor(amount * share).sum() for line, amount in lines.items()}
     windows = share_of(s.refund.shares, WINDOWS)
     merchant = np.floor(back["coupon_merchant"] * windows)
@@ -364,10 +534,16 @@ def send_back(s: Scenario, state: dict, m: dict, a: dict) -> np.ndarray:
 
 
 def mature(s: Scenario, state: dict, hours: float, last: bool) -> None:
-    """A share of each refund compartment goes back to the buyers; within the window it counts as settled."""
-    book, waiting = state["ledger"], state["refunds"]
+    """A share of each refund compartment goes back to the buyers; within the window it counts as
+    settled.
+    """
+    book = state["ledger"]
+    waiting = state["refunds"]
     release = 1 - np.exp(-hours / by(s.refund.mean_hours, WINDOWS))
-    out = {line: waiting[line].copy() if last else np.floor(waiting[line] * release) for line in REFUND_NAMES}
+    out = {
+        line: waiting[line].copy() if last else np.floor(waiting[line] * release)
+        for line in REFUND_NAMES
+    }
     for line in REFUND_NAMES:
         waiting[line] -= out[line]
     book["refund_gmv"] += out["gmv"].sum()
@@ -387,45 +563,102 @@ def counted_windows(s: Scenario) -> np.ndarray:
     return np.arange(len(WINDOWS)) <= WINDOWS.index(s.refund.window)
 
 
-def overall_cost(s: Scenario, spend: float, commission: float, coupon: float, creative: float, service: float) -> float:
+def overall_cost(
+    s: Scenario, spend: float, commission: float, coupon: float, creative: float, service: float
+) -> float:
     """The overall cost with the parts that the scenario counts."""
     m = s.money
-    return (spend + m.cost_commission * commission + m.cost_coupon * coupon + m.cost_creative * creative
-            + m.cost_service * service)
+    return (
+        spend
+        + m.cost_commission * commission
+        + m.cost_coupon * coupon
+        + m.cost_creative * creative
+        + m.cost_service * service
+    )
 
 
 def accrue(s: Scenario, state: dict, m: dict) -> None:
     """The plan's results if everything on its way ends as expected."""
-    book, waiting, pending = state["ledger"], state["refunds"], state["pending"]
-    theta, goods = s.coupon.platform_share, 1 - m["margin"]
-    merchant_p, platform_p = pending["coupon"] * (1 - theta), pending["coupon"] * theta
-    fee_p, goods_p = s.fee_rate * (pending["gmv"] - pending["coupon"]), goods * pending["gmv"]
-    risk = np.where(pending["orders"] > 0, pending["at_risk"] / np.where(pending["orders"] > 0, pending["orders"], 1), 0)
-    total = {"gmv": pending["gmv"], "coupon_merchant": merchant_p, "coupon_platform": platform_p,
-             "commission": pending["commission"], "fee": fee_p, "goods": goods_p}
+    book = state["ledger"]
+    waiting = state["refunds"]
+    pending = state["pending"]
+    theta = s.coupon.platform_share
+    goods = 1 - m["margin"]
+    merchant_p = pending["coupon"] * (1 - theta)
+    platform_p = pending["coupon"] * theta
+    fee_p = s.fee_rate * (pending["gmv"] - pending["coupon"])
+    goods_p = goods * pending["gmv"]
+    risk = np.where(
+        pending["orders"] > 0,
+        pending["at_risk"] / np.where(pending["orders"] > 0, pending["orders"], 1),
+        0,
+    )
+    total = {
+        "gmv": pending["gmv"],
+        "coupon_merchant": merchant_p,
+        "coupon_platform": platform_p,
+        "commission": pending["commission"],
+        "fee": fee_p,
+        "goods": goods_p,
+    }
     gross = {line: book[line] + amount.sum() for line, amount in total.items()}
-    sent = {line: waiting[line].sum() for line in ("gmv", "coupon_merchant", "commission", "fee", "goods")}
+    sent = {
+        line: waiting[line].sum()
+        for line in ("gmv", "coupon_merchant", "commission", "fee", "goods")
+    }
     sent["coupon_platform"] = (waiting["coupon"] - waiting["coupon_merchant"]).sum()
-    back = {line: book[f"refund_{line}"] + sent[line] + (risk * total[line]).sum() for line in total}
+    back = {
+        line: book[f"refund_{line}"] + sent[line] + (risk * total[line]).sum() for line in total
+    }
     window = counted_windows(s)
     later = share_of(s.refund.shares, WINDOWS)[window].sum()
-    counted = {line: book[f"settled_refund_{name}"] + waiting[line][window].sum() + later * (risk * total[line]).sum()
-               for line, name in (("gmv", "gmv"), ("coupon_merchant", "coupon"), ("commission", "commission"))}
-    extras, support = book["extras"] + pending["extras"].sum(), book["rebate"] + book["protection"]
+    counted = {
+        line: book[f"settled_refund_{name}"]
+        + waiting[line][window].sum()
+        + later * (risk * total[line]).sum()
+        for line, name in (
+            ("gmv", "gmv"),
+            ("coupon_merchant", "coupon"),
+            ("commission", "commission"),
+        )
+    }
+    extras = book["extras"] + pending["extras"].sum()
+    support = book["rebate"] + book["protection"]
     net = {line: gross[line] - back[line] for line in total}
     state["accrued"] = {
-        "settled": gross["gmv"] - counted["gmv"], "gmv": gross["gmv"],
-        "cost": overall_cost(s, book["spend"], gross["commission"] - counted["commission"],
-                             gross["coupon_merchant"] - counted["coupon_merchant"], book["creative"],
-                             book["service"] + extras),
-        "profit": (net["gmv"] - net["coupon_merchant"] - net["commission"] - net["fee"] - net["goods"] - extras
-                   - book["spend"] - book["creative"] - book["service"] + support),
-        "platform": book["spend"] + net["fee"] - net["coupon_platform"] - support}
+        "settled": gross["gmv"] - counted["gmv"],
+        "gmv": gross["gmv"],
+        "cost": overall_cost(
+            s,
+            book["spend"],
+            gross["commission"] - counted["commission"],
+            gross["coupon_merchant"] - counted["coupon_merchant"],
+            book["creative"],
+            book["service"] + extras,
+        ),
+        "profit": (
+            net["gmv"]
+            - net["coupon_merchant"]
+            - net["commission"]
+            - net["fee"]
+            - net["goods"]
+            - extras
+            - book["spend"]
+            - book["creative"]
+            - book["service"]
+            + support
+        ),
+        "platform": book["spend"] + net["fee"] - net["coupon_platform"] - support,
+    }
 
 
-def roi_parts(s: Scenario, settled: float, gmv: float, cost: float, spend: float) -> tuple[float, float]:
+def roi_parts(
+    s: Scenario, settled: float, gmv: float, cost: float, spend: float
+) -> tuple[float, float]:
     """Numerator and denominator of the ROI that the target speaks of."""
-    return {"overall": (settled, cost), "net": (settled, spend), "pay": (gmv, spend)}[s.constraints.roi]
+    return {"overall": (settled, cost), "net": (settled, spend), "pay": (gmv, spend)}[
+        s.constraints.roi
+    ]
 
 
 def accrued_parts(s: Scenario, accrued: dict, spend: float) -> tuple[float, float]:
@@ -445,43 +678,77 @@ def protect(s: Scenario, state: dict, m: dict) -> None:
 def measure(s: Scenario, state: dict, m: dict, reward: str) -> float:
     """The accrued quantity whose growth is the reward."""
     if reward != "score":
-        return state["accrued"][{"settled_gmv": "settled", "profit": "profit", "platform": "platform"}[reward]]
+        return state["accrued"][
+            {"settled_gmv": "settled", "profit": "profit", "platform": "platform"}[reward]
+        ]
     value, cost = accrued_parts(s, state["accrued"], state["ledger"]["spend"])
     return state["accrued"]["settled"] * min(1, (value / max(m["roi_target"] * cost, 1e-9)) ** 2)
 
 
-def cost_parts(s: Scenario, state: dict, m: dict, before: dict, spend_before: float, committed_before: float,
-               charged: np.ndarray, tick: dict) -> np.ndarray:
+def cost_parts(
+    s: Scenario,
+    state: dict,
+    m: dict,
+    before: dict,
+    spend_before: float,
+    committed_before: float,
+    charged: np.ndarray,
+    tick: dict,
+) -> np.ndarray:
     """roi, budget, subsidy, ad load and refund rate: signed parts of the tick."""
     old_value, old_cost = accrued_parts(s, before, spend_before)
     value, cost = accrued_parts(s, state["accrued"], state["ledger"]["spend"])
     shown = tick["shown"].sum((1, 2))
     gmv, settled = (state["accrued"][name] - before[name] for name in ("gmv", "settled"))
-    return np.array([
-        (m["roi_target"] * (cost - old_cost) - (value - old_value)) / (m["budget"] * m["roi_target"]),
-        charged.sum() / m["budget"],
-        (state["coupon_committed"] - committed_before) / max(m["coupon_budget"], 1),
-        (shown[AD] - s.constraints.ad_load * shown.sum()) / m["audience_scene"].sum(),
-        (gmv - settled - s.constraints.refund_rate * gmv) / (m["budget"] * m["roi_target"])])
+    return np.array(
+        [
+            (m["roi_target"] * (cost - old_cost) - (value - old_value))
+            / (m["budget"] * m["roi_target"]),
+            charged.sum() / m["budget"],
+            (state["coupon_committed"] - committed_before) / max(m["coupon_budget"], 1),
+            (shown[AD] - s.constraints.ad_load * shown.sum()) / m["audience_scene"].sum(),
+            (gmv - settled - s.constraints.refund_rate * gmv) / (m["budget"] * m["roi_target"]),
+        ]
+    )
 
 
-# 2.5, 2.8 What lasts ---------------------------------------------------------------------------------------------
+# 2.5, 2.8 What lasts
+# ---------------------------------------------------------------------------------------------
 
-def remember(s: Scenario, state: dict, tick: dict, arrivals: dict, sent_back: np.ndarray, charged: np.ndarray,
-             auctions: np.ndarray, hours: float) -> None:
+
+def remember(
+    s: Scenario,
+    state: dict,
+    tick: dict,
+    arrivals: dict,
+    sent_back: np.ndarray,
+    charged: np.ndarray,
+    auctions: np.ndarray,
+    hours: float,
+) -> None:
     """The dashboard's figures: last tick, smoothed with the mean age of the scenario, and totals."""
     keep = math.exp(-hours / s.clock.smoothing_hours)
 
     def smooth(name, new):
         state[name] = keep * np.asarray(state[name]) + (1 - keep) * np.asarray(new)
 
-    shown, clicked = tick["shown"].sum(1), tick["clicked"].sum(1)
+    shown = tick["shown"].sum(1)
+    clicked = tick["clicked"].sum(1)
     state["scene_spend"] = state["scene_spend"] + charged
-    state["tick_spend"], state["tick_auctions"] = charged, auctions
-    state["tick_impressions"], state["tick_clicks"], state["tick_gmv"] = shown, clicked, arrivals["gmv"]
+    state["tick_spend"] = charged
+    state["tick_auctions"] = auctions
+    state["tick_impressions"] = shown
+    state["tick_clicks"] = clicked
+    state["tick_gmv"] = arrivals["gmv"]
     counted = share_of(s.refund.shares, WINDOWS)[counted_windows(s)].sum()
-    for name, amount in (("impressions", shown), ("clicks", clicked), ("orders", arrivals["orders"]), ("gmv", arrivals["gmv"]),
-                         ("coupon", arrivals["coupon"]), ("refunded", sent_back * counted)):
+    for name, amount in (
+        ("impressions", shown),
+        ("clicks", clicked),
+        ("orders", arrivals["orders"]),
+        ("gmv", arrivals["gmv"]),
+        ("coupon", arrivals["coupon"]),
+        ("refunded", sent_back * counted),
+    ):
         state[name] = state[name] + amount
     smooth("smooth_spend", charged)
     smooth("smooth_gmv", arrivals["gmv"])
@@ -500,40 +767,57 @@ def wear(s: Scenario, state: dict, m: dict, tick: dict, auctions: np.ndarray, ho
     ads = tick["shown"][AD]
     state["voice"] = ads.sum(0) / np.maximum(auctions, 1)
     state["exposure"] = state["exposure"] + tick["shown"].sum((0, 1)) / m["audience_scene"]
-    state["pressure"] = (math.exp(-hours / s.click.pressure_decay_hours) * state["pressure"]
-                         + ads.sum(1) / m["audience_segment"])
+    state["pressure"] = (
+        math.exp(-hours / s.click.pressure_decay_hours) * state["pressure"]
+        + ads.sum(1) / m["audience_segment"]
+    )
 
 
 def move_quality(s: Scenario, state: dict, m: dict, tick: dict) -> None:
-    """Q' = Q + delta (tanh(signal / reference - 1) - Q) + psi paid orders / reference - zeta excess refunds, per day."""
+    """Q' = Q + delta (tanh(signal / reference - 1) - Q) + psi paid orders / reference - zeta excess
+    refunds, per day.
+    """
     per_day = s.clock.ticks_per_day
     ctr = state["smooth_ctr"][NATURAL, 0] / state["smooth_ctr"][NATURAL, 1]
     gpm = state["smooth_gpm"][TRANSACTION, 0] / state["smooth_gpm"][TRANSACTION, 1]
     signal = np.tanh(np.clip([ctr / m["ctr_reference"] - 1, gpm / m["gpm_reference"] - 1], -8, 8))
-    lift = tick["orders"][AD].sum() / m["ad_orders_reference"]       # in days of reference orders
+    lift = tick["orders"][AD].sum() / m["ad_orders_reference"]  # in days of reference orders
     excess = state["smooth_risk"][0] / max(state["smooth_risk"][1], 1e-9) - m["risk_reference"]
-    change = (s.quality.speed / per_day * (signal - state["quality"]) + by(s.quality.spill_over, FREE_POOLS) * lift
-              - s.quality.refund_penalty / per_day * excess)
+    change = (
+        s.quality.speed / per_day * (signal - state["quality"])
+        + by(s.quality.spill_over, FREE_POOLS) * lift
+        - s.quality.refund_penalty / per_day * excess
+    )
     state["quality"] = np.clip(state["quality"] + change, -s.quality.limit, s.quality.limit)
 
 
 def move_influencers(s: Scenario, state: dict, control: dict) -> None:
     """Supply follows ln(commission / reference) at its speed per day."""
-    offered = math.log(max(control["commission_natural"], LEAST_COMMISSION) / s.influencer.reference)
-    state["supply"] += (1 - math.exp(-s.influencer.speed / s.clock.ticks_per_day)) * (offered - state["supply"])
+    offered = math.log(
+        max(control["commission_natural"], LEAST_COMMISSION) / s.influencer.reference
+    )
+    state["supply"] += (1 - math.exp(-s.influencer.speed / s.clock.ticks_per_day)) * (
+        offered - state["supply"]
+    )
 
 
 def move_tiers(s: Scenario, state: dict, control: dict) -> None:
     """Heat flows potential -> trending -> hot with exposure, ages, and new products come in."""
-    per_day, heat, mix = s.clock.ticks_per_day, state["heat"], tier_mix(s, control)
+    per_day = s.clock.ticks_per_day
+    heat = state["heat"]
+    mix = tier_mix(s, control)
     up = s.tiers.growth / per_day * mix * heat
     up[0] = 0.0
     kept = heat * (1 - by(s.tiers.ageing, TIERS)) ** (1 / per_day)
     state["heat"] = kept - up + np.append(up[1:], s.tiers.inflow / per_day)
 
 
-def refresh_creatives(s: Scenario, state: dict, m: dict, control: dict, hours: float, days: int) -> None:
-    """An ordered creative arrives after its delay and takes its share of the mix; work adds up to the next one."""
+def refresh_creatives(
+    s: Scenario, state: dict, m: dict, control: dict, hours: float, days: int
+) -> None:
+    """An ordered creative arrives after its delay and takes its share of the mix; work adds up to
+    the next one.
+    """
     c = s.creative
     if state["creative_wait"] >= 0:
         state["creative_wait"] -= hours
@@ -542,53 +826,99 @@ def refresh_creatives(s: Scenario, state: dict, m: dict, control: dict, hours: f
             share = c.mix_share * (1 - c.rejection)
             state["creative_quality"] += share * (c.quality_mean - state["creative_quality"])
             state["exposure"] = state["exposure"] * (1 - share)
-    state["creative_progress"] = min(state["creative_progress"] + control["creative"] / s.clock.ticks_per_day, 1.0)
+    state["creative_progress"] = min(
+        state["creative_progress"] + control["creative"] / s.clock.ticks_per_day, 1.0
+    )
     if state["creative_progress"] >= 1 and state["creative_wait"] < 0:
-        state["creative_progress"], state["creative_wait"] = 0.0, c.delay_hours
+        state["creative_progress"] = 0.0
+        state["creative_wait"] = c.delay_hours
         state["ledger"]["creative"] += float(half_up(c.fee * m["budget"] / days))
 
 
-# 3 What the merchant sees ----------------------------------------------------------------------------------------
+# 3 What the merchant sees
+# ----------------------------------------------------------------------------------------
+
 
 def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void) -> np.ndarray:
     """Every feature from its documented meaning (envs/features.py), in that order."""
-    state, m = read_state(record), read_merchant(merchant)
+    state = read_state(record)
+    m = read_merchant(merchant)
     control = dict(zip((lever.name for lever in lever_table(s)), state["control"], strict=True))
-    per_day, tick, ticks = s.clock.ticks_per_day, state["tick"], days * s.clock.ticks_per_day
-    day, now = tick // per_day, tick % per_day
-    hour_angle, week_angle = 2 * math.pi * now / per_day, 2 * math.pi * ((state["weekday"] + day) % 7) / 7
-    book, budget, target = state["ledger"], float(m["budget"]), float(m["roi_target"])
+    per_day = s.clock.ticks_per_day
+    tick = state["tick"]
+    ticks = days * s.clock.ticks_per_day
+    day = tick // per_day
+    now = tick % per_day
+    hour_angle = 2 * math.pi * now / per_day
+    week_angle = 2 * math.pi * ((state["weekday"] + day) % 7) / 7
+    book = state["ledger"]
+    budget = float(m["budget"])
+    target = float(m["roi_target"])
     settled = book["gmv"] - book["settled_refund_gmv"]
-    cost = overall_cost(s, book["spend"], book["commission"] - book["settled_refund_commission"],
-                        book["coupon_merchant"] - book["settled_refund_coupon"], book["creative"],
-                        book["service"] + book["extras"])
+    cost = overall_cost(
+        s,
+        book["spend"],
+        book["commission"] - book["settled_refund_commission"],
+        book["coupon_merchant"] - book["settled_refund_coupon"],
+        book["creative"],
+        book["service"] + book["extras"],
+    )
     value, paid = roi_parts(s, settled, book["gmv"], cost, book["spend"])
-    even, even_gmv = budget / ticks, budget / ticks * target
+    even = budget / ticks
+    even_gmv = budget / ticks * target
     share = s.boost.budget_share * budget
-    ads, spend, bids = state["tick_impressions"][AD], state["tick_spend"], control["bid"] * of(control, "bid", SCENES)
-    clicks, claims = state["smooth_segment_clicks"], state["smooth_segment_claims"]
+    ads = state["tick_impressions"][AD]
+    spend = state["tick_spend"]
+    bids = control["bid"] * of(control, "bid", SCENES)
+    clicks = state["smooth_segment_clicks"]
+    claims = state["smooth_segment_claims"]
     wait = state["creative_wait"]
     values = [
-        1 - tick / ticks, math.sin(hour_angle), math.cos(hour_angle), math.sin(week_angle), math.cos(week_angle),
-        math.log(event_of_day(s, state["calendar"] + day)[0]), math.log(event_of_day(s, state["calendar"] + day + 1)[0]),
-        traffic_left(s, state, days), 1 - book["spend"] / budget,
+        1 - tick / ticks,
+        math.sin(hour_angle),
+        math.cos(hour_angle),
+        math.sin(week_angle),
+        math.cos(week_angle),
+        math.log(event_of_day(s, state["calendar"] + day)[0]),
+        math.log(event_of_day(s, state["calendar"] + day + 1)[0]),
+        traffic_left(s, state, days),
+        1 - book["spend"] / budget,
         1 - state["coupon_committed"] / m["coupon_budget"] if m["coupon_budget"] > 0 else 0,
-        1 - state["boost_spend"] / share if share > 0 else 0, 1 - state["day_spend"] / (s.constraints.daily_cap * budget),
-        math.log(target) / 2, math.log(budget / 100 / days / 3000) / 2, math.log(m["order_value"] / 100) / 2, m["margin"],
-        m["coupon_budget"] / budget, log_ratio(value, target * paid), (value - target * paid) / (budget * target),
-        settled / (budget * target), cost / budget, pace(spend.sum(), even), pace(state["smooth_spend"].sum(), even),
+        1 - state["boost_spend"] / share if share > 0 else 0,
+        1 - state["day_spend"] / (s.constraints.daily_cap * budget),
+        math.log(target) / 2,
+        math.log(budget / 100 / days / 3000) / 2,
+        math.log(m["order_value"] / 100) / 2,
+        m["margin"],
+        m["coupon_budget"] / budget,
+        log_ratio(value, target * paid),
+        (value - target * paid) / (budget * target),
+        settled / (budget * target),
+        cost / budget,
+        pace(spend.sum(), even),
+        pace(state["smooth_spend"].sum(), even),
         pace(state["smooth_gmv"].sum(), even_gmv),
         *np.log(np.maximum(bids / s.auction.bid_default, 1e-3)),
         *np.minimum(ads / np.maximum(state["tick_auctions"], 1), 1),
         *log_ratio(spend / 100 * 1000, ads * np.exp(by(s.auction.cpm_log_mean, SCENES))),
         *log_ratio(state["tick_clicks"][AD], ads * logistic(by(s.click.scene, SCENES))),
-        *(state["scene_spend"] / budget), *pace(state["smooth_spend"], even), *pace(state["smooth_gmv"][AD], even_gmv),
+        *(state["scene_spend"] / budget),
+        *pace(state["smooth_spend"], even),
+        *pace(state["smooth_gmv"][AD], even_gmv),
         *log_ratio(state["gmv"][AD], state["scene_spend"] * target),
-        *pace(state["smooth_gmv"].sum(1), even_gmv), pace(state["smooth_coupon"], m["coupon_budget"] / ticks),
-        *(of(control, "coupon", POOLS) * 10), *(clicks / max(clicks.sum(), 1e-6)),
-        *(claims / np.maximum(clicks, 1e-6) * 100), *state["quality"], math.log(1 + state["exposure"].mean()),
-        (wait + 1) / 24 if wait >= 0 else 0, state["creative_progress"], state["supply"],
-        *log_ratio(state["heat"], by(s.tiers.stock, TIERS)), book["settled_refund_gmv"] / max(book["gmv"], 1)]
+        *pace(state["smooth_gmv"].sum(1), even_gmv),
+        pace(state["smooth_coupon"], m["coupon_budget"] / ticks),
+        *(of(control, "coupon", POOLS) * 10),
+        *(clicks / max(clicks.sum(), 1e-6)),
+        *(claims / np.maximum(clicks, 1e-6) * 100),
+        *state["quality"],
+        math.log(1 + state["exposure"].mean()),
+        (wait + 1) / 24 if wait >= 0 else 0,
+        state["creative_progress"],
+        state["supply"],
+        *log_ratio(state["heat"], by(s.tiers.stock, TIERS)),
+        book["settled_refund_gmv"] / max(book["gmv"], 1),
+    ]
     return np.clip(np.array([float(v) for v in values]), -10, 10)
 
 
@@ -599,15 +929,21 @@ def pace(amount, even):
 
 def log_ratio(value, reference):
     """ln(value / reference) within plus or minus 3; 0 where either is missing."""
-    value, reference = np.asarray(value, float), np.asarray(reference, float)
+    value = np.asarray(value, float)
+    reference = np.asarray(reference, float)
     known = (value > 0) & (reference > 0)
-    return np.where(known, np.clip(np.log(np.where(known, value, 1) / np.where(known, reference, 1)), -3, 3), 0)
+    return np.where(
+        known, np.clip(np.log(np.where(known, value, 1) / np.where(known, reference, 1)), -3, 3), 0
+    )
 
 
 def traffic_left(s: Scenario, state: dict, days: int) -> float:
     """Share of the episode's usual ad traffic still to come, from hours, weekdays and events."""
     volume = by(s.traffic.ad, SCENES)
     by_tick = np.array([volume @ hour_factor(s, i) for i in range(s.clock.ticks_per_day)])
-    daily = [weekday_factor(s, state["weekday"] + d) * event_of_day(s, state["calendar"] + d)[0] for d in range(days)]
+    daily = [
+        weekday_factor(s, state["weekday"] + d) * event_of_day(s, state["calendar"] + d)[0]
+        for d in range(days)
+    ]
     flow = np.outer(daily, by_tick).ravel()
-    return flow[state["tick"]:].sum() / flow.sum()
+    return flow[state["tick"] :].sum() / flow.sum()

@@ -7,8 +7,13 @@ from chengfang.envs.market.auction import second_price_payment, win_probability
 from chengfang.envs.scenario import load_scenario
 
 F = np.float32
-DRAWS, STANDARD_ERRORS = 1_000_000, 4.5
-CASES = [(mean, sigma, bid) for mean, sigma in ((2.85, 0.95), (3.3, 0.5), (1.0, 1.5)) for bid in (3.0, 12.0, 25.0, 80.0)]
+DRAWS = 1_000_000
+STANDARD_ERRORS = 4.5
+CASES = [
+    (mean, sigma, bid)
+    for mean, sigma in ((2.85, 0.95), (3.3, 0.5), (1.0, 1.5))
+    for bid in (3.0, 12.0, 25.0, 80.0)
+]
 
 
 def competing(mean, sigma):
@@ -21,7 +26,10 @@ def assert_mean(samples, expected):
 
 @pytest.mark.parametrize(("mean", "sigma", "bid"), CASES)
 def test_win_probability(mean, sigma, bid):
-    assert_mean((competing(mean, sigma) < bid).astype(float), win_probability(F(np.log(bid)), F(mean), F(sigma)))
+    assert_mean(
+        (competing(mean, sigma) < bid).astype(float),
+        win_probability(F(np.log(bid)), F(mean), F(sigma)),
+    )
 
 
 @pytest.mark.parametrize(("mean", "sigma", "bid"), CASES)
@@ -43,7 +51,9 @@ def test_win_and_payment_rise_with_the_bid_and_payment_stays_below_it():
     assert (np.diff(won) >= -3e-7).all()
     assert (np.diff(paid) >= -3e-7 * paid[1:]).all()
     assert (paid <= bids * won * (1 + 2e-6)).all()
-    assert paid[-1] == pytest.approx(np.exp(3 + 0.9**2 / 2), rel=1e-5)        # whoever always wins pays the mean
+    assert paid[-1] == pytest.approx(
+        np.exp(3 + 0.9**2 / 2), rel=1e-5
+    )  # whoever always wins pays the mean
 
 
 @pytest.mark.parametrize("rule", ["first", "second"])
@@ -51,14 +61,17 @@ def test_price_paid_stays_below_the_bid_in_every_lane(rule, harness):
     rig = harness.Rig(load_scenario({"auction": {"price_rule": rule}}), sampled=False).reset([3])
     for level in (-0.9, -0.3, 0.0, 0.6, 1.0):
         rig.step(np.where(np.char.startswith(rig.levers, "bid"), level, 0.0))
-        price, offer = rig.scratch.lane[rows.PAY, rows.AD:], rig.scratch.lane[rows.OFFER, rows.AD:]
+        price = rig.scratch.lane[rows.PAY, rows.AD :]
+        offer = rig.scratch.lane[rows.OFFER, rows.AD :]
         assert (price <= offer).all()
         assert (price > 0).all()
 
 
 @pytest.mark.parametrize("rule", ["first", "second"])
 def test_spend_rises_with_the_bid_lever_and_is_nothing_at_its_end(rule, harness):
-    scenario = load_scenario({"auction": {"price_rule": rule}, "merchants": {"budget_low": 40, "budget_high": 50}})
+    scenario = load_scenario(
+        {"auction": {"price_rule": rule}, "merchants": {"budget_low": 40, "budget_high": 50}}
+    )
     rig = harness.Rig(scenario, 21, levers="bidding", sampled=False).reset([5] * 21)
     rig.step(np.linspace(-1, 1, 21)[:, None] * np.ones(4))
     spend = rig.ledger("spend")
@@ -69,7 +82,12 @@ def test_spend_rises_with_the_bid_lever_and_is_nothing_at_its_end(rule, harness)
 @pytest.mark.parametrize("sampled", [True, False])
 @pytest.mark.parametrize("budget", [0.01, 0.1, 1.0])
 def test_budget_is_met_never_exceeded(budget, sampled, harness):
-    scenario = load_scenario({"merchants": {"budget_low": budget, "budget_high": budget}, "constraints": {"scene_share": 1.0}})
+    scenario = load_scenario(
+        {
+            "merchants": {"budget_low": budget, "budget_high": budget},
+            "constraints": {"scene_share": 1.0},
+        }
+    )
     rig = harness.Rig(scenario, 64, levers="bidding", sampled=sampled).reset()
     for _ in range(rig.ticks):
         rig.step(np.ones(4))
@@ -90,7 +108,9 @@ def test_incremental_ads_enter_only_the_increment(harness):
 
 def test_market_answers_a_loud_bidder(harness):
     """xi' = phi xi + a * own share of voice."""
-    rig = harness.Rig(load_scenario({"auction": {"reaction": 0.5, "shock_persistence": 0.9}}), sampled=False).reset([1])
+    rig = harness.Rig(
+        load_scenario({"auction": {"reaction": 0.5, "shock_persistence": 0.9}}), sampled=False
+    ).reset([1])
     shock = np.zeros(4)
     for _ in range(5):
         voice = rig.states["voice"][0].astype(float)

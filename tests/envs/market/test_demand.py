@@ -24,7 +24,8 @@ def lane(rig, row):
 
 def test_click_rate_is_the_design_formula(harness):
     rig = one_tick(harness)
-    click, m = rig.scenario.click, rig.merchants[0]
+    click = rig.scenario.click
+    m = rig.merchants[0]
     faded = 2 ** (-rig.scenario.creative.start_exposure / click.fatigue_half_life)
     appeal = click.creative_gain * float(m["start_creative"]) * faded
     expected = expit(rig.cells[0, rows.CLICK].reshape(SHAPE).astype(float) + appeal)
@@ -47,22 +48,30 @@ def test_click_rate_falls_with_user_pressure(harness):
     rig.step(np.zeros(len(rig.levers)))
     ctr = lane(rig, rows.CTR)
     lost = rig.cells[0, rows.CLICK].reshape(SHAPE) - np.log(ctr / (1 - ctr))
-    np.testing.assert_allclose(lost, 0.35 * np.array([0, 0.5, 1, 4])[None, :, None] * np.ones(SHAPE), atol=2e-5)
+    np.testing.assert_allclose(
+        lost, 0.35 * np.array([0, 0.5, 1, 4])[None, :, None] * np.ones(SHAPE), atol=2e-5
+    )
 
 
 def test_order_rate_rises_and_saturates_with_coupon_depth(harness):
     rates, depths = [], []
     for level in np.linspace(-1, 1, 9):
-        rig = one_tick(harness, {"merchants": {"coupon_budget_low": 5, "coupon_budget_high": 5}},
-                       **{f"coupon_{p}": level for p in POOLS})
+        rig = one_tick(
+            harness,
+            {"merchants": {"coupon_budget_low": 5, "coupon_budget_high": 5}},
+            **{f"coupon_{p}": level for p in POOLS},
+        )
         rates.append(lane(rig, rows.CVR))
         depths.append(lane(rig, rows.DEPTH).mean())
-    rates, depths = np.array(rates), np.array(depths)
+    rates = np.array(rates)
+    depths = np.array(depths)
     assert depths[0] == 0
     assert (np.diff(rates, axis=0) > 0).all()
     logit = np.log(rates / (1 - rates))
     response = rig.cells[0, rows.RESPONSE].reshape(SHAPE).astype(float)
-    expected = response[None] * (1 - np.exp(-depths / rig.scenario.coupon.scale))[:, None, None, None]
+    expected = (
+        response[None] * (1 - np.exp(-depths / rig.scenario.coupon.scale))[:, None, None, None]
+    )
     np.testing.assert_allclose(logit - logit[0], expected, atol=1e-5)
 
 
@@ -73,27 +82,37 @@ def test_coupons_reach_the_pools_of_the_regime(everywhere, reached, harness):
 
 
 def test_depth_stays_below_its_maximum_whatever_the_tilt(harness):
-    rig = one_tick(harness, **{f"coupon_{p}": 1 for p in POOLS}, **{f"tilt_{k}": 1 for k in SEGMENTS})
+    rig = one_tick(
+        harness, **{f"coupon_{p}": 1 for p in POOLS}, **{f"tilt_{k}": 1 for k in SEGMENTS}
+    )
     np.testing.assert_allclose(lane(rig, rows.DEPTH), rig.scenario.coupon.depth_max, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("service", "field"), [("insurance", "insurance_lift"), ("interest_free", "interest_lift")])
+@pytest.mark.parametrize(
+    ("service", "field"), [("insurance", "insurance_lift"), ("interest_free", "interest_lift")]
+)
 def test_services_raise_the_order_logit_by_their_lift(service, field, harness):
     none, full = (lane(one_tick(harness, **{service: level}), rows.CVR) for level in (-1, 1))
     lift = getattr(load_scenario({}).services, field)
-    np.testing.assert_allclose(np.log(full / (1 - full)) - np.log(none / (1 - none)), lift, atol=1e-5)
+    np.testing.assert_allclose(
+        np.log(full / (1 - full)) - np.log(none / (1 - none)), lift, atol=1e-5
+    )
 
 
 def test_refund_risk_up_with_insurance_and_depth_down_with_service(harness):
     base = lane(one_tick(harness), rows.RISK)
     assert (lane(one_tick(harness, insurance=1), rows.RISK) > base).all()
-    assert (lane(one_tick(harness, coupon_natural=1, coupon_transaction=1, coupon_ad=1), rows.RISK) > base).all()
+    assert (
+        lane(one_tick(harness, coupon_natural=1, coupon_transaction=1, coupon_ad=1), rows.RISK)
+        > base
+    ).all()
     assert (lane(one_tick(harness, service=1), rows.RISK) < base).all()
 
 
 def test_free_exposure_is_the_design_formula(harness):
     rig = one_tick(harness)
-    s, quality = rig.scenario, rig.merchants["start_quality"][0].astype(float)
+    s = rig.scenario
+    quality = rig.merchants["start_quality"][0].astype(float)
     eta = rig.cells[0, rows.EXPOSURE].reshape(SHAPE)[:2].astype(float)
     lift = np.array([s.free_traffic.quality_lift[p] for p in POOLS[:2]]) * quality
     shown = rig.states["tick_impressions"][0].reshape(3, 4)[:2]
@@ -102,28 +121,37 @@ def test_free_exposure_is_the_design_formula(harness):
     np.testing.assert_allclose(shown, expected, rtol=1e-5)
 
 
-# Kernels on made-up lanes ----------------------------------------------------------------------------------------
+# Kernels on made-up lanes
+# ----------------------------------------------------------------------------------------
+
 
 @pytest.fixture
 def made_up(harness):
     """Cells and lanes of a market that never was, as arrays and as the kernels take them."""
     rng = np.random.default_rng(0)
-    cells, work = np.zeros((rows.CELL_ROWS, rows.CELLS), F), np.zeros((rows.LANE_ROWS, rows.CELLS), F)
+    cells = np.zeros((rows.CELL_ROWS, rows.CELLS), F)
+    work = np.zeros((rows.LANE_ROWS, rows.CELLS), F)
     cells[rows.ORDER] = rng.normal(-3, 0.5, rows.CELLS)
     work[rows.MEAN_SEEN] = rng.uniform(0, 5000, rows.CELLS)
-    work[rows.CTR], work[rows.USE] = rng.uniform(0.01, 0.2, rows.CELLS), rng.uniform(0, 0.7, rows.CELLS)
+    work[rows.CTR] = rng.uniform(0.01, 0.2, rows.CELLS)
+    work[rows.USE] = rng.uniform(0, 0.7, rows.CELLS)
     work[rows.CVR] = expit(cells[rows.ORDER] + rng.uniform(0, 0.8, rows.CELLS))
-    work[rows.PRICE], work[rows.DEPTH] = np.floor(rng.uniform(500, 20000, rows.CELLS)), rng.uniform(0, 0.2, rows.CELLS)
+    work[rows.PRICE] = np.floor(rng.uniform(500, 20000, rows.CELLS))
+    work[rows.DEPTH] = rng.uniform(0, 0.2, rows.CELLS)
     return cells, work, harness.block(cells, "CELL"), harness.block(work, "LANE")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.25, 0.9, 1.0])
 def test_ration_coupons_costs_the_kept_share_and_leaves_the_rest_plain(keep, made_up):
     cells, work, cell_block, lane_block = made_up
-    plain, before, cost = expit(cells[rows.ORDER].astype(float)), work.copy(), expected_coupon_cost(lane_block)
+    plain = expit(cells[rows.ORDER].astype(float))
+    before = work.copy()
+    cost = expected_coupon_cost(lane_block)
     ration_coupons(cell_block, lane_block, F(0), F(keep))
     assert expected_coupon_cost(lane_block) == pytest.approx(keep * cost, rel=1e-4, abs=1e-3)
-    np.testing.assert_allclose(work[rows.CVR], keep * before[rows.CVR] + (1 - keep) * plain, rtol=1e-5)
+    np.testing.assert_allclose(
+        work[rows.CVR], keep * before[rows.CVR] + (1 - keep) * plain, rtol=1e-5
+    )
     assert (work[rows.USE] <= before[rows.USE] * (1 + 1e-6)).all()
 
 
@@ -132,9 +160,16 @@ def test_thin_splits_impressions_into_four_outcomes(made_up):
     before = work.astype(float)
     thin(lane_block)
     shown, ctr, cvr, use = (before[row] for row in (rows.MEAN_SEEN, rows.CTR, rows.CVR, rows.USE))
-    expected = shown * (1 - ctr), shown * ctr * (1 - cvr), shown * ctr * cvr * (1 - use), shown * ctr * cvr * use
-    np.testing.assert_allclose(work[rows.MEAN_SEEN:rows.MEAN_REDEEMED + 1], expected, rtol=1e-4)
-    np.testing.assert_allclose(work[rows.MEAN_SEEN:rows.MEAN_REDEEMED + 1].sum(0, float), shown, rtol=1e-6)
+    expected = (
+        shown * (1 - ctr),
+        shown * ctr * (1 - cvr),
+        shown * ctr * cvr * (1 - use),
+        shown * ctr * cvr * use,
+    )
+    np.testing.assert_allclose(work[rows.MEAN_SEEN : rows.MEAN_REDEEMED + 1], expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        work[rows.MEAN_SEEN : rows.MEAN_REDEEMED + 1].sum(0, float), shown, rtol=1e-6
+    )
 
 
 def test_a_paid_impression_displaces_free_ones_with_probability_f(made_up, harness):
@@ -161,7 +196,9 @@ def test_dual_track_ads_take_free_traffic_and_unified_ads_do_not(harness):
 
 
 def test_traffic_of_a_week_averages_to_the_scenario(harness):
-    """Hours, weekdays and no events: the mean factor of a week is one, in expectation mode as in the sampled one."""
+    """Hours, weekdays and no events: the mean factor of a week is one, in expectation mode as in
+    the sampled one.
+    """
     rig = harness.Rig(load_scenario(), days=7, sampled=False).reset([1])
     factor = []
     for _ in range(rig.ticks):

@@ -1,0 +1,120 @@
+"""The plan's dashboard: what a merchant reads at the end of an episode (design 1, 3).
+
+Money in CNY, rates as shares. At the end everything on its way has arrived and every refund
+counted.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..scenario import POOLS, SCENES
+from . import layout as rows
+from .ledger import NET, OVERALL
+
+FEN = 100.0
+LEAST = 1e-9
+TOLERANCE = 0.98  # an ROI below this share of the target violates it (design 6)
+
+
+def dashboard(
+    states: np.ndarray, merchants: np.ndarray, constants: np.void
+) -> dict[str, np.ndarray]:
+    """Results of one or many plans so far.
+
+    Args:
+        states: (n,) STATE records.
+        merchants: (n,) MERCHANT records.
+        constants: the WORLD record of their scenario.
+
+    Returns:
+        Arrays of shape (n,): plan totals, then `<metric>_<scene>` and `<metric>_<pool>` for
+        impressions, clicks, orders, gmv, settled_gmv, coupon_cost, and spend by scene.
+    """
+    book = {name: states["ledger"][:, i] / FEN for i, name in enumerate(rows.LEDGER_NAMES)}
+    accrued = states["accrued"] / FEN
+    settled = accrued[:, rows.A_SETTLED]
+    gmv = accrued[:, rows.A_GMV]
+    cost = accrued[:, rows.A_COST]
+    spend = book["spend"]
+    target = merchants["roi_target"].astype(float)
+    value, paid = (
+        (settled, cost)
+        if constants["roi_kind"] == OVERALL
+        else (settled if constants["roi_kind"] == NET else gmv, spend)
+    )
+    plan = {
+        "spend": spend,
+        "budget": merchants["budget"] / FEN,
+        "coupon_cost": book["coupon_merchant"],
+        "coupon_budget": merchants["coupon_budget"] / FEN,
+        "platform_coupon": book["coupon_platform"],
+        "boost_spend": states["boost_spend"] / FEN,
+        "impressions": states["impressions"].sum(1),
+        "clicks": states["clicks"].sum(1),
+        "orders": states["orders"].sum(1),
+        "refunded_orders": states["refunded_orders"],
+        "gmv": book["gmv"],
+        "user_paid": book["user_paid"],
+        "settled_gmv": settled,
+        "refunded_gmv": book["refund_gmv"],
+        "commission": book["commission"] - book["refund_commission"],
+        "service_fee": book["fee"] - book["refund_fee"],
+        "creative_cost": book["creative"],
+        "service_cost": book["service"] + book["extras"],
+        "goods_cost": book["goods"] - book["refund_goods"],
+        "rebate": book["rebate"],
+        "protection": book["protection"],
+        "overall_cost": cost,
+        "pay_roi": _ratio(gmv, spend),
+        "net_roi": _ratio(settled, spend),
+        "overall_roi": _ratio(settled, cost),
+        "roi_target": target,
+        "roi": _ratio(value, paid),
+        "profit": accrued[:, rows.A_PROFIT],
+        "platform_take": accrued[:, rows.A_PLATFORM],
+    }
+    met = np.minimum(1.0, _ratio(value, target * paid))
+    plan["score"] = settled * met**2
+    plan["shortfall"] = 1.0 - met
+    plan["violated"] = (met < TOLERANCE).astype(float)
+    plan["budget_use"] = _ratio(spend, plan["budget"])
+    return plan | _splits(states, plan)
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """top / bottom; a thing bought for nothing has an infinite return."""
+    return np.where(bottom > LEAST, top / np.maximum(bottom, LEAST), np.inf)
+
+
+def _splits(states: np.ndarray, plan: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The parts of each total. Totals are whole fen per tick; what rounding leaves is spread over
+    the parts.
+    """
+    n = len(states)
+    back = _share(states["refunded"], states["gmv"].sum(1) / FEN - plan["settled_gmv"])
+    groups = {
+        "impressions": states["impressions"],
+        "clicks": states["clicks"],
+        "orders": states["orders"],
+        "gmv": states["gmv"] / FEN,
+        "settled_gmv": states["gmv"] / FEN - back,
+        "coupon_cost": _share(states["coupon"], plan["coupon_cost"]),
+    }
+    result = {f"spend_{scene}": states["scene_spend"][:, s] / FEN for s, scene in enumerate(SCENES)}
+    for metric, values in groups.items():
+        table = values.reshape(n, len(POOLS), len(SCENES))
+        result |= {f"{metric}_{scene}": table[:, :, s].sum(1) for s, scene in enumerate(SCENES)}
+        result |= {f"{metric}_{pool}": table[:, p].sum(1) for p, pool in enumerate(POOLS)}
+    return result
+
+
+def _share(weights: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """`total` (n,) divided in proportion to weights (n, groups); nothing where there are none."""
+    return weights * (total / np.maximum(weights.sum(1), LEAST))[:, None]
+
+
+def single(plan: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The dashboard of the first plan as plain floats."""
+    return {name: float(values[0]) for name, values in plan.items()}

@@ -1,0 +1,1 @@
+"""What figures mean: statistics, summaries, headroom and verdicts."""

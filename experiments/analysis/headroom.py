@@ -1,0 +1,54 @@
+"""Headroom: what there is to win on a task, rung by rung, from doing nothing to what no policy can
+exceed.
+"""
+
+from typing import NamedTuple
+
+from .statistics import Interval
+from .summary import Summary, best
+
+NAMES = ("nothing", "best constant", "best rule", "best learner", "clairvoyant", "upper bound")
+
+
+class Rung(NamedTuple):
+    """One step of the ladder."""
+
+    name: str  # of NAMES
+    agent: str
+    # IQM of score / score of doing nothing, on the episodes that all of the task's references know
+    score: Interval
+
+
+def ladder(rows: list[Summary], task: str) -> list[Rung]:
+    """The rungs that a task has, in the order of NAMES; a constant plan is the reference with
+    `constant` in its name.
+    """
+    mine = [row for row in rows if row.task == task]
+    references = {row.agent: row for row in mine if row.kind == "reference"}
+    constant = next((row for name, row in references.items() if "constant" in name.lower()), None)
+    found = (
+        constant,
+        best(mine, "rule"),
+        best(mine, "learner"),
+        references.get("clairvoyant"),
+        references.get("upper_bound"),
+    )
+    return [
+        Rung("nothing", "no ads, no coupons", Interval(1.0, 1.0, 1.0)),
+        *(
+            Rung(name, row.agent, row.common)
+            for name, row in zip(NAMES[1:], found, strict=True)
+            if row
+        ),
+    ]
+
+
+def bound_gap(rows: list[Summary], task: str) -> float | None:
+    """How much more than the clairvoyant's mean gain over doing nothing the certified bound allows:
+    0.1 is 10 %.
+    """
+    clairvoyant = next(
+        (row for row in rows if row.task == task and row.agent == "clairvoyant"), None
+    )
+    share = clairvoyant.bound.pooled if clairvoyant else None
+    return 1 / share - 1 if share and share > 0 else None

@@ -1,0 +1,249 @@
+"""One row per task and agent: what `summary.json` and every table of the benchmark is made of."""
+
+import csv
+import io
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .results import AgentResult
+from .statistics import Interval, bootstrap_iqm, iqm
+
+LEAST_GAIN = (
+    1e-3  # of doing nothing: where a reference gains less, a share of its gain says nothing
+)
+SUMMARY = (
+    "task",
+    "agent",
+    "kind",
+    "seeds",
+    "episodes",
+    "iqm",
+    "ci_low",
+    "ci_high",
+    "violation_rate",
+    "mean_shortfall",
+    "budget_use",
+    "share_of_clairvoyant",
+    "share_of_bound",
+)
+FINAL = (
+    "final_episodes",
+    "final_iqm",
+    "final_ci_low",
+    "final_ci_high",
+)  # and these, of the agents in a task's final
+
+
+class Share(NamedTuple):
+    """What an agent reaches of a reference's gain over doing nothing."""
+
+    iqm: Interval | None  # over runs and episodes; None if there is no reference, or it never gains
+    pooled: (
+        float | None
+    )  # gain over all episodes / the reference's; what a bound in expectation speaks about
+    left_out: int  # episodes in which the reference gains less than LEAST_GAIN of doing nothing
+
+
+class Summary(NamedTuple):
+    """One agent on one task. Shares of episodes and of budgets are fractions; money is CNY per
+    episode.
+    """
+
+    task: str
+    agent: str
+    kind: str
+    seeds: int
+    episodes: int
+    score: Interval  # IQM of score / score of doing nothing on the same episode
+    violation_rate: (
+        float | None
+    )  # share of episodes with ROI under 0.98 of the target; None for a bound, which plays nothing
+    mean_shortfall: float | None  # mean of max(0, 1 - ROI / target)
+    budget_use: float | None  # mean of spend / budget
+    highest_budget_use: float | None  # of any episode: above 1 the budget was broken
+    clairvoyant: Share
+    bound: Share
+    profit: float | None  # mean
+    settled_gmv: float | None  # mean
+    incremental_gmv: float | None  # mean of settled GMV above doing nothing
+    coupon_cost: float | None  # mean
+    run_scores: tuple[float, ...]  # IQM of every run
+    run_violations: tuple[float | None, ...]
+    # as `score`, on the first `common_episodes`: those that all references of the task know
+    common: Interval
+    common_episodes: int
+    final: Interval | None = (
+        None  # as `score`, on all episodes of the task's final; None for who is not in it
+    )
+    final_episodes: int = 0
+
+
+def relative_score(result: AgentResult) -> np.ndarray:
+    """Score over the score of doing nothing on the same episode, (seeds, episodes)."""
+    return result.figures["score"] / np.maximum(result.nothing["score"], 1e-9)
+
+
+def gain_shares(result: AgentResult, reference: np.ndarray | None) -> np.ndarray:
+    """(score - nothing) / (reference - nothing), (seeds, episodes in which the reference gains);
+    empty without a reference.
+
+    Args:
+        result: of the agent.
+        reference: score of the reference, (episodes,), CNY.
+    """
+    if reference is None:
+        return np.empty((result.runs, 0))
+    idle = result.nothing["score"]
+    kept = reference - idle >= LEAST_GAIN * np.maximum(
+        idle, 1e-9
+    )  # NaN, an unknown reference, is not
+    return (result.figures["score"][:, kept] - idle[kept]) / (reference - idle)[kept]
+
+
+def summarise(result: AgentResult, common: int | None = None) -> Summary:
+    """All figures of an agent on a task; the resampling is always the same.
+
+    Args:
+        result: of the agent.
+        common: how many episodes all references of the task know (`known_episodes`); None: all of
+            the result's.
+    """
+    relative = relative_score(result)
+    count = min(common or result.episodes, result.episodes)
+    score = bootstrap_iqm(relative, common=True)
+    violated = result.figures.get("violated")
+    spend = result.figures.get("budget_use")
+    settled = result.figures.get("settled_gmv")
+    return Summary(
+        result.task,
+        result.agent,
+        result.kind,
+        result.runs,
+        result.episodes,
+        score,
+        _mean(violated),
+        _mean(result.figures.get("shortfall")),
+        _mean(spend),
+        None if spend is None else float(spend.max()),
+        _share(result, result.clairvoyant),
+        _share(result, result.bound),
+        _mean(result.figures.get("profit")),
+        _mean(settled),
+        None if settled is None else _mean(settled - result.nothing["settled_gmv"]),
+        _mean(result.figures.get("coupon_cost")),
+        tuple(iqm(run) for run in relative),
+        tuple(None if violated is None else _mean(violated[run]) for run in range(result.runs)),
+        score if count == result.episodes else bootstrap_iqm(relative[:, :count], common=True),
+        count,
+        None if result.final is None else bootstrap_iqm(result.final, common=True),
+        0 if result.final is None else result.final.shape[1],
+    )
+
+
+def summarise_all(results: list[AgentResult]) -> list[Summary]:
+    """Every agent's summary, best first within its task."""
+    return ranked([summarise(result, known_episodes(results, result.task)) for result in results])
+
+
+def known_episodes(results: list[AgentResult], task: str) -> int:
+    """How many episodes all agents of a task have in common: references cost much and may know the
+    first ones alone.
+    """
+    return min(result.episodes for result in results if result.task == task)
+
+
+def _mean(values: np.ndarray | None) -> float | None:
+    return None if values is None or not np.isfinite(values).all() else float(values.mean())
+
+
+def _share(result: AgentResult, reference: np.ndarray | None) -> Share:
+    if reference is None:
+        return Share(None, None, 0)
+    shares = gain_shares(result, reference)
+    known = np.isfinite(reference)
+    idle = result.nothing["score"][known]
+    gain = float((reference[known] - idle).mean()) if known.any() else 0.0
+    pooled = float((result.figures["score"][:, known] - idle).mean()) / gain if gain > 0 else None
+    found = bootstrap_iqm(shares, common=True) if shares.size else None
+    return Share(found, pooled, int(known.sum()) - shares.shape[1])
+
+
+def ranked(rows: list[Summary]) -> list[Summary]:
+    """Tasks in the order given, within each the best score first."""
+    order = {task: i for i, task in enumerate(dict.fromkeys(row.task for row in rows))}
+    return sorted(rows, key=lambda row: (order[row.task], -row.score.value))
+
+
+def best(rows: list[Summary], kind: str, task: str | None = None) -> Summary | None:
+    """The agent of a kind with the highest score, on a task if one is named."""
+    found = [row for row in rows if row.kind == kind and task in (None, row.task)]
+    return max(found, key=lambda row: row.score.value, default=None)
+
+
+def summary_rows(results: list[AgentResult]) -> list[dict[str, Any]]:
+    """The rows of `summary.json`, best first within each task; `null` where there is nothing to
+    say, never NaN.
+    """
+    return [plain_row(row) for row in summarise_all(results)]
+
+
+def plain_row(row: Summary) -> dict[str, Any]:
+    """A row of `summary.json`."""
+    full = full_row(row)
+    return {name: full[name] for name in (*SUMMARY, *(FINAL if row.final else ()))}
+
+
+def full_row(row: Summary) -> dict[str, Any]:
+    """A row of `results.csv`: the summary, the intervals of the shares, money, and what was left
+    out.
+    """
+    shares = {}
+    for name, share in (("clairvoyant", row.clairvoyant), ("bound", row.bound)):
+        value, low, high = share.iqm or (None, None, None)
+        shares |= {
+            f"share_of_{name}": value,
+            f"share_of_{name}_low": low,
+            f"share_of_{name}_high": high,
+            f"pooled_share_of_{name}": share.pooled,
+            f"left_out_of_{name}": share.left_out,
+        }
+    data = {
+        "task": row.task,
+        "agent": row.agent,
+        "kind": row.kind,
+        "seeds": row.seeds,
+        "episodes": row.episodes,
+        "iqm": row.score.value,
+        "ci_low": row.score.low,
+        "ci_high": row.score.high,
+        "violation_rate": row.violation_rate,
+        "mean_shortfall": row.mean_shortfall,
+        "budget_use": row.budget_use,
+        **shares,
+        "highest_budget_use": row.highest_budget_use,
+        "profit": row.profit,
+        "settled_gmv": row.settled_gmv,
+        "incremental_gmv": row.incremental_gmv,
+        "coupon_cost": row.coupon_cost,
+        **dict(
+            zip(FINAL, (row.final_episodes, *row.final) if row.final else (None,) * 4, strict=True)
+        ),
+    }
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in data.items()
+    }
+
+
+def csv_text(rows: list[Summary]) -> str:
+    """`results.csv`: all figures unrounded, empty where there is none."""
+    out = io.StringIO()
+    records = [full_row(row) for row in ranked(rows)]
+    writer = csv.DictWriter(
+        out, list(records[0]) if records else list(SUMMARY), lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(records)
+    return out.getvalue()

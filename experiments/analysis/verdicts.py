@@ -1,0 +1,246 @@
+"""What the figures say, in sentences: the best learner against the best rule, and against the bars
+of the benchmark.
+"""
+
+from typing import NamedTuple
+
+from .results import AgentResult
+from .statistics import Interval, paired_gain
+from .summary import Summary, best, relative_score
+
+SHARE_BARS = {
+    "Bidding": 0.90,
+    "Allocation": 0.90,
+    "Coupon": 0.90,
+    "SuperPlan": 0.85,
+    "WholeShop": 0.85,
+}
+SHARE_BAR = 0.85  # of the clairvoyant's gain over doing nothing, on a task that is not listed
+VIOLATION_BAR = 0.05  # share of episodes with ROI under 0.98 of the target
+SHORTFALL_BAR = 0.01  # mean, of the target
+RISKS = (0.01, 0.05, 0.2, 1.0)  # violation rates that a user may choose among
+SPEND_BAR = 1 + 1e-9  # of the budget; above it only rounding
+
+
+class Bar(NamedTuple):
+    """One bar, and whether it is met; `met` is None where the figure is not there."""
+
+    name: str
+    text: str
+    met: bool | None
+
+
+class Verdict(NamedTuple):
+    """The best learner of a task against the best rule; None where there is no such agent."""
+
+    task: str
+    learner: Summary | None
+    rule: Summary | None
+    # above, below or overlap: the learner's interval against the rule's; empty without either
+    apart: str
+    gain: Interval | None  # on the same episodes: IQM of the learner / IQM of the rule - 1
+    bars: list[Bar]
+
+
+def judge(task: str, rows: list[Summary], gain: Interval | None) -> Verdict:
+    """Compare the best learner of a task with its best rule and with the bars.
+
+    Args:
+        task: its name.
+        rows: summaries, of this and other tasks.
+        gain: of the one over the other (`gain_over_rule`).
+    """
+    learner, rule = rivals(task, rows)
+    apart = ""
+    if learner and rule:
+        one, two = compared(learner, rule)
+        apart = "above" if one.low > two.high else "below" if one.high < two.low else "overlap"
+    return Verdict(
+        task, learner, rule, apart, gain, [beats_bar(apart), *bars(learner)] if learner else []
+    )
+
+
+def rivals(task: str, rows: list[Summary]) -> tuple[Summary | None, Summary | None]:
+    """The best learner of a task and its best rule: of those in the final, if both have somebody
+    there.
+    """
+    mine = [row for row in rows if row.task == task]
+    finalists = [row for row in mine if row.final]
+    learner, rule = (
+        max(
+            (row for row in finalists if row.kind == kind),
+            key=lambda row: row.final or row.score,
+            default=None,
+        )
+        for kind in ("learner", "rule")
+    )
+    return (learner, rule) if learner and rule else (best(mine, "learner"), best(mine, "rule"))
+
+
+def compared(learner: Summary, rule: Summary) -> tuple[Interval, Interval]:
+    """The scores that decide between two rivals: of the final, if both are in it."""
+    return (
+        (learner.final, rule.final) if learner.final and rule.final else (learner.score, rule.score)
+    )
+
+
+def gain_over_rule(task: str, rows: list[Summary], results: list[AgentResult]) -> Interval | None:
+    """IQM of the best learner over IQM of the best rule, less 1, on the same episodes; None without
+    either.
+
+    Args:
+        task: its name.
+        rows: summaries, of this and other tasks.
+        results: the results they were made of.
+    """
+    learner, rule = rivals(task, rows)
+    if not learner or not rule:
+        return None
+    one, two = (
+        next(r for r in results if (r.task, r.agent) == (task, row.agent))
+        for row in (learner, rule)
+    )
+    if one.final is not None and two.final is not None:
+        return paired_gain(one.final, two.final)
+    return paired_gain(relative_score(one), relative_score(two))
+
+
+def beats_bar(apart: str) -> Bar:
+    """The bar that the learner's interval lies above the best rule's."""
+    words = {
+        "above": "intervals apart",
+        "below": "the rule is better, intervals apart",
+        "overlap": "intervals overlap",
+    }
+    return Bar(
+        "beats the best rule",
+        words.get(apart, "no rule to compare with"),
+        apart == "above" if apart else None,
+    )
+
+
+def bars(row: Summary) -> list[Bar]:
+    """The bars that an agent is held to, with by how much each is met or missed."""
+    wanted = SHARE_BARS.get(row.task, SHARE_BAR)
+    share = row.clairvoyant.iqm.value if row.clairvoyant.iqm else None
+    highest = row.highest_budget_use
+    spent = None if highest is None else highest <= SPEND_BAR
+    return [
+        _least("share of clairvoyant", share, wanted),
+        _most("violations", row.violation_rate, VIOLATION_BAR, 1),
+        _most("mean shortfall", row.mean_shortfall, SHORTFALL_BAR, 2),
+        Bar(
+            "spend within budget",
+            "not known"
+            if highest is None
+            else "never above"
+            if spent
+            else f"up to {percent(highest)} of the budget",
+            spent,
+        ),
+    ]
+
+
+def _least(name: str, value: float | None, bar: float) -> Bar:
+    if value is None:
+        return Bar(name, f"not known (bar {percent(bar, 0)})", None)
+    missed = "" if value >= bar else f", missed by {100 * (bar - value):.1f} points"
+    return Bar(name, f"{percent(value)} (bar {percent(bar, 0)}{missed})", value >= bar)
+
+
+def _most(name: str, value: float | None, bar: float, digits: int) -> Bar:
+    if value is None:
+        return Bar(name, f"not known (bar {percent(bar, 0)})", None)
+    missed = "" if value <= bar else f", missed by {100 * (value - bar):.{digits}f} points"
+    return Bar(name, f"{percent(value, digits)} (bar {percent(bar, 0)}{missed})", value <= bar)
+
+
+def sentence(verdict: Verdict) -> str:
+    """Who wins, said as it is."""
+    learner = verdict.learner
+    rule = verdict.rule
+    if not learner or not rule or not verdict.gain:
+        who = learner or rule
+        return (
+            f"Only {who.kind}s were judged; the best is {who.agent} with {interval(who.score)}."
+            if who
+            else "Nobody was judged."
+        )
+    one, two = (
+        interval(score, 4 if learner.final and rule.final else 3)
+        for score in compared(learner, rule)
+    )
+    ways = {
+        "above": f"beats the best rule, {rule.agent}: {one} against {two}, intervals apart",
+        "below": f"loses to the best rule, {rule.agent}: {one} against {two}, intervals apart",
+        "overlap": f"and the best rule, {rule.agent}, have overlapping intervals: {one} and {two}",
+    }
+    value, low, high = (100 * x for x in verdict.gain)
+    sure = "" if low > 0 or high < 0 else ", which may be chance"
+    runs = f"{learner.seeds} training seed{'' if learner.seeds == 1 else 's'}"
+    where = (
+        f"In a final of {learner.final_episodes:,} held-out episodes the"
+        if learner.final and rule.final
+        else "The"
+    )
+    digits = 2 if learner.final and rule.final else 1
+    return (
+        f"{where} best learner, {learner.agent} ({runs}), {ways[verdict.apart]}. Paired on the same episodes its score differs "
+        f"from the rule's by {value:+.{digits}f} % ({low:+.{digits}f} to {high:+.{digits}f}){sure}."
+    )
+
+
+def by_risk(rows: list[Summary], limits: tuple[float, ...] = RISKS) -> list[tuple[float, Summary]]:
+    """For each violation rate that one may accept, the rule or learner of the highest score within
+    it.
+
+    Args:
+        rows: of one task.
+        limits: accepted violation rates, increasing; those within which there is nobody are left
+            out.
+    """
+    found = []
+    for limit in limits:
+        safe = [
+            row
+            for row in rows
+            if row.kind != "reference"
+            and row.violation_rate is not None
+            and row.violation_rate <= limit
+        ]
+        if safe:
+            found.append((limit, max(safe, key=lambda row: row.score.value)))
+    return found
+
+
+def risk_sentence(rows: list[Summary]) -> str:
+    """What a user gets for the risk they choose; `rows` are of one task."""
+    parts = [
+        f"at most {percent(limit, 0)}: {row.agent} ({row.score.value:.3f}, violated {percent(row.violation_rate)})"
+        for limit, row in by_risk(rows)
+    ]
+    return (
+        "Highest score by the violation rate one accepts – " + "; ".join(parts) + "."
+        if parts
+        else ""
+    )
+
+
+def bars_sentence(verdict: Verdict) -> str:
+    """Every bar of the best learner with its figure."""
+    words = {True: "met", False: "MISSED", None: "open"}
+    return (
+        "; ".join(f"{bar.name}: {bar.text} – {words[bar.met]}" for bar in verdict.bars) + "."
+        if verdict.bars
+        else ""
+    )
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.1234 as 12.3 %; a dash for None."""
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def interval(value: Interval, digits: int = 3) -> str:
+    """1.234 [1.200, 1.260]."""
+    return f"{value.value:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"

@@ -1,0 +1,1 @@
+"""A market fitted to an auction log."""

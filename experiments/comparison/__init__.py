@@ -1,0 +1,1 @@
+"""One task, all agents: `chengfang compare`."""

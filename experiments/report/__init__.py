@@ -1,0 +1,1 @@
+"""Results for readers: Markdown, LaTeX, figures and one interactive page."""

@@ -1,0 +1,396 @@
+"""Figures of the benchmark, per task: scores, profiles, chances, risk; and the headroom of all
+tasks.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...envs.files import whole_file
+from ..analysis.headroom import ladder
+from ..analysis.results import AgentResult
+from ..analysis.statistics import Interval, Profile, performance_profile, probability_of_improvement
+from ..analysis.summary import Summary, best, gain_shares, ranked
+from ..analysis.verdicts import VIOLATION_BAR
+
+COLOURS = {"learner": "#c2410c", "rule": "#2563a8", "reference": "#6b7280"}
+LADDER = {
+    "nothing": "#9ca3af",
+    "best constant": "#a78bfa",
+    "best rule": "#2563a8",
+    "best learner": "#c2410c",
+    "clairvoyant": "#15803d",
+    "upper bound": "#374151",
+}
+LINES = ("#2563a8", "#15803d", "#0f172a", "#0891b2")  # of rules, with their dashes
+DASHES = ((0, (5, 2)), (0, (2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
+PROFILE = np.linspace(0, 1.05, 106)  # shares of the clairvoyant's gain at which profiles are taken
+SHOWN_RULES = 4  # of the best, in a profile that is not interactive
+
+
+class Curves(NamedTuple):
+    """What the charts of one task show beside its summaries; resampled once for every place that
+    draws it.
+    """
+
+    profiles: dict[str, Profile]  # per agent; empty without a clairvoyant
+    improvements: list[tuple[str, Interval]]  # of the best learner over each rule, best rule first
+
+
+def task_curves(task: str, rows: list[Summary], results: list[AgentResult]) -> Curves:
+    """Profiles and chances of one task."""
+    return Curves(profiles(task, rows, results), improvements(task, rows, results))
+
+
+def improvements(
+    task: str, rows: list[Summary], results: list[AgentResult]
+) -> list[tuple[str, Interval]]:
+    """Chance that the task's best learner scores more than each rule on the same episode; best rule
+    first.
+    """
+    learner = best(rows, "learner", task)
+    found = {r.agent: r for r in results if r.task == task}
+    if not learner:
+        return []
+    rules = [row.agent for row in ranked(rows) if row.task == task and row.kind == "rule"]
+    score = found[learner.agent].figures["score"]
+    return [
+        (rule, probability_of_improvement(score, found[rule].figures["score"])) for rule in rules
+    ]
+
+
+def profiles(task: str, rows: list[Summary], results: list[AgentResult]) -> dict[str, Profile]:
+    """Per agent the share of episodes above each share of the clairvoyant's gain; empty without a
+    clairvoyant.
+    """
+    found = {r.agent: r for r in results if r.task == task}
+    shares = {
+        row.agent: gain_shares(found[row.agent], found[row.agent].clairvoyant)
+        for row in ranked(rows)
+        if row.task == task and row.agent not in ("clairvoyant", "upper_bound")
+    }
+    return {
+        agent: performance_profile(values, PROFILE)
+        for agent, values in shares.items()
+        if values.size
+    }
+
+
+def family(agent: str) -> str:
+    """`PPO` of `PPO-caution02`: the same policy, played with another caution, is one line of the
+    frontier.
+    """
+    return agent.partition("-caution")[0]
+
+
+def frontier(rows: list[Summary]) -> list[Summary]:
+    """Rules and learners that nobody beats in both score and violation rate, safest first."""
+    kept: list[Summary] = []
+    for row in sorted(playing(rows), key=lambda r: (r.violation_rate or 0, -r.score.value)):
+        if not kept or row.score.value > kept[-1].score.value:
+            kept.append(row)
+    return kept
+
+
+def playing(rows: list[Summary]) -> list[Summary]:
+    """Rules and learners with a violation rate."""
+    return [row for row in rows if row.kind != "reference" and row.violation_rate is not None]
+
+
+def write_figures(folder: Path, rows: list[Summary], curves: dict[str, Curves]) -> None:
+    """Write <task>-scores, -profile, -improvement and -frontier.png of every task, and
+    headroom.png.
+
+    Args:
+        folder: where; it is made if it is not there.
+        rows: summaries of all agents.
+        curves: per task.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for task, (found, chances) in curves.items():
+        mine = [row for row in ranked(rows) if row.task == task]
+        score_figure(mine, folder / f"{task}-scores.png")
+        if playing(mine):
+            frontier_figure(mine, folder / f"{task}-frontier.png")
+        if found:
+            profile_figure(found, mine, folder / f"{task}-profile.png")
+        if chances:
+            improvement_figure(chances, mine, folder / f"{task}-improvement.png")
+    if rows:
+        headroom_figure(rows, folder / "headroom.png")
+
+
+def score_figure(rows: list[Summary], path: Path) -> None:
+    """Score of every rule and learner with its interval, best on top; references as lines."""
+    agents = [row for row in rows if row.kind != "reference"][::-1]
+    figure, axis = _figure(7.4, 1.3 + 0.27 * max(3, len(agents)))
+    for y, row in enumerate(agents):
+        axis.plot(
+            [row.score.low, row.score.high],
+            [y, y],
+            color=COLOURS[row.kind],
+            lw=5,
+            alpha=0.3,
+            solid_capstyle="butt",
+        )
+        axis.plot(row.score.value, y, "o", color=COLOURS[row.kind], ms=5)
+    axis.axvline(1, color=LADDER["nothing"], lw=1.2, ls=":", label="doing nothing")
+    for name, style in (("clairvoyant", "--"), ("upper_bound", "-")):
+        for row in (row for row in rows if row.agent == name):
+            words = name.replace("_", " ")
+            axis.axvline(
+                row.score.value,
+                color=LADDER[words],
+                lw=1.4,
+                ls=style,
+                label=f"{words} {row.score.value:.2f}",
+            )
+    axis.set_yticks(range(len(agents)), [row.agent for row in agents])
+    for label, row in zip(axis.get_yticklabels(), agents, strict=True):
+        label.set_color(COLOURS[row.kind])
+    axis.set_ylim(-0.7, len(agents) - 0.3)
+    axis.set_xlabel("score as a multiple of doing nothing: IQM and 95 % interval")
+    _title(figure, f"{rows[0].task}: scores", "learners orange, rules blue")
+    _legend_below(figure, axis)
+    _save(figure, path)
+
+
+def profile_figure(found: dict[str, Profile], rows: list[Summary], path: Path) -> None:
+    """Learners and the best rules: the share of episodes that end above a share of the
+    clairvoyant's gain.
+    """
+    figure, axis = _figure(7.4, 4.6)
+    kinds = {row.agent: row.kind for row in rows}
+    learners = [agent for agent in found if kinds[agent] == "learner"]
+    rules = [agent for agent in found if kinds[agent] == "rule"][:SHOWN_RULES]
+    for i, agent in enumerate(learners + rules):
+        one = found[agent]
+        nth = (i - len(learners)) % len(LINES)
+        colour = _warm(i) if agent in learners else LINES[nth]
+        axis.plot(
+            one.thresholds,
+            one.value,
+            color=colour,
+            lw=1.9 if agent in learners else 1.4,
+            label=agent,
+            ls="-" if agent in learners else DASHES[nth],
+        )
+        axis.fill_between(one.thresholds, one.low, one.high, color=colour, alpha=0.13, lw=0)
+    axis.set_xlim(PROFILE[0], PROFILE[-1])
+    axis.set_ylim(0, 1.02)
+    axis.set_xlabel("share of the clairvoyant's gain above doing nothing")
+    axis.set_ylabel("share of episodes above it")
+    _title(
+        figure,
+        f"{rows[0].task}: performance profiles",
+        f"learners, and the {len(rules)} best rules dashed; 95 % bands",
+    )
+    _legend_below(figure, axis)
+    _save(figure, path)
+
+
+def improvement_figure(
+    chances: list[tuple[str, Interval]], rows: list[Summary], path: Path
+) -> None:
+    """Chance that the best learner ends above each rule on the same episode."""
+    figure, axis = _figure(7.4, 1.3 + 0.27 * max(3, len(chances)))
+    for y, (_, chance) in enumerate(chances[::-1]):
+        axis.plot(
+            [chance.low, chance.high],
+            [y, y],
+            color=COLOURS["learner"],
+            lw=5,
+            alpha=0.3,
+            solid_capstyle="butt",
+        )
+        axis.plot(chance.value, y, "o", color=COLOURS["learner"], ms=5)
+    axis.axvline(0.5, color="#6b7280", lw=1.2, ls="--")
+    axis.set_yticks(range(len(chances)), [rule for rule, _ in chances[::-1]])
+    axis.set_ylim(-0.7, len(chances) - 0.3)
+    axis.set_xlim(-0.02, 1.02)
+    learner = best(rows, "learner")
+    axis.set_xlabel(
+        f"P({learner.agent if learner else 'learner'} scores more than the rule on the same episode), 95 % interval"
+    )
+    _title(
+        figure,
+        f"{rows[0].task}: probability of improvement",
+        "the best learner over each rule; even odds dashed",
+    )
+    _save(figure, path)
+
+
+def frontier_figure(rows: list[Summary], path: Path) -> None:
+    """Score against violation rate; nobody beats those on the line in both."""
+    figure, axis = _figure(7.4, 4.8)
+    agents = playing(rows)
+    line = frontier(rows)
+    rates = [100 * (row.violation_rate or 0) for row in agents]
+    axis.axvspan(-2, 100 * VIOLATION_BAR, color="#15803d", alpha=0.07, lw=0)
+    axis.step(
+        [100 * (row.violation_rate or 0) for row in line] + [max(rates) * 1.05 + 1],
+        [row.score.value for row in line] + [line[-1].score.value],
+        where="post",
+        color="#374151",
+        lw=1.1,
+        zorder=1,
+    )
+    for name in dict.fromkeys(family(row.agent) for row in agents):
+        members = sorted(
+            (row for row in agents if family(row.agent) == name),
+            key=lambda row: row.violation_rate or 0,
+        )
+        if len(members) > 1:
+            axis.plot(
+                [100 * (row.violation_rate or 0) for row in members],
+                [row.score.value for row in members],
+                color=COLOURS[members[0].kind],
+                lw=1.2,
+                ls=":",
+            )
+    for row, rate in zip(agents, rates, strict=True):
+        axis.errorbar(
+            rate,
+            row.score.value,
+            yerr=[[row.score.value - row.score.low], [row.score.high - row.score.value]],
+            fmt="o",
+            color=COLOURS[row.kind],
+            ms=5,
+            lw=0.9,
+            elinewidth=0.9,
+            alpha=0.9,
+            zorder=2,
+        )
+    axis.set_xlabel(
+        f"episodes with ROI under 0.98 of the target, %  (green: at most {100 * VIOLATION_BAR:.0f} %)"
+    )
+    axis.set_ylabel("score, multiple of doing nothing")
+    axis.set_xscale("symlog", linthresh=10, linscale=1.2)
+    axis.set_xlim(-0.5, max(12, 1.12 * max(rates)))
+    ticks = [
+        tick for tick in (0, 1, 2, 5, 10, 20, 40, 60, 100) if tick <= max(12, 1.12 * max(rates))
+    ]
+    axis.set_xticks(ticks, [str(tick) for tick in ticks])
+    axis.minorticks_off()
+    _title(
+        figure,
+        f"{rows[0].task}: score against risk",
+        "learners orange, rules blue; nobody is above the line for less risk",
+    )
+    _name_points(
+        axis, [(rate, row.score.value, row.agent) for row, rate in zip(agents, rates, strict=True)]
+    )
+    _save(figure, path)
+
+
+def headroom_figure(rows: list[Summary], path: Path) -> None:
+    """Every task's ladder from doing nothing to the certified bound."""
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    figure, axes = _figure(8.2, 0.7 + 1.75 * len(tasks), len(tasks))
+    for axis, task in zip(axes, tasks, strict=True):
+        rungs = ladder(rows, task)[::-1]
+        highest = max(rung.score.high for rung in rungs)
+        for y, rung in enumerate(rungs):
+            axis.barh(y, rung.score.value, color=LADDER[rung.name], height=0.72)
+            for colour, width in (("white", 2.6), ("#111827", 1)):
+                axis.plot([rung.score.low, rung.score.high], [y, y], color=colour, lw=width)
+            axis.text(
+                rung.score.high + 0.012 * highest,
+                y,
+                f"{rung.score.value:.2f}",
+                va="center",
+                fontsize=8,
+            )
+        names = [
+            f"{rung.name}: {rung.agent}"
+            if rung.name in ("best rule", "best learner")
+            else rung.name
+            for rung in rungs
+        ]
+        axis.set_yticks(range(len(rungs)), names, fontsize=8)
+        axis.set_xlim(0, 1.12 * highest)
+        axis.set_title(task, fontsize=10, loc="left", fontweight="bold")
+        axis.grid(axis="y", visible=False)
+    axes[-1].set_xlabel("score as a multiple of doing nothing: IQM and 95 % interval")
+    _save(figure, path)
+
+
+def _warm(i: int) -> str:
+    return ("#c2410c", "#e11d48", "#d99a06", "#8b5cf6", "#be4bdb", "#a8623a", "#ef6f9f", "#7f8c1f")[
+        i % 8
+    ]
+
+
+def _name_points(axis: Any, points: list[tuple[float, float, str]]) -> None:
+    """Write each point's name beside it where no other name is; the highest scores choose first."""
+    from matplotlib.patheffects import withStroke
+
+    axis.figure.canvas.draw()
+    taken = [axis.transData.transform((x, y)) for x, y, _ in points]
+    boxes = [(x - 4, y - 4, x + 4, y + 4) for x, y in taken]
+    edge = axis.bbox
+    for (x, y), (_, _, name) in sorted(
+        zip(taken, points, strict=True), key=lambda pair: -pair[0][1]
+    ):
+        width = 6.6 * len(name) + 2
+        height = 12
+        for dx, dy in (
+            (8, -6),
+            (-8 - width, -6),
+            (8, 6),
+            (8, -18),
+            (-8 - width, 6),
+            (-8 - width, -18),
+            (8, 18),
+            (8, -30),
+            (-8 - width, 18),
+            (-8 - width, -30),
+        ):
+            box = (x + dx, y + dy, x + dx + width, y + dy + height)
+            inside = (
+                edge.x0 <= box[0] and box[2] <= edge.x1 and edge.y0 <= box[1] and box[3] <= edge.y1
+            )
+            if inside and all(
+                box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in boxes
+            ):
+                boxes.append(box)
+                px, py = axis.transData.inverted().transform((box[0], box[1] + 2))
+                axis.text(
+                    px,
+                    py,
+                    name,
+                    fontsize=7.5,
+                    color="#1f2937",
+                    path_effects=[withStroke(linewidth=2.5, foreground="white")],
+                )
+                break
+
+
+def _figure(width: float, height: float, rows: int = 0) -> tuple[Any, Any]:
+    """A figure with one axis, or with a column of axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    axes: Any = figure.subplots(rows, 1, squeeze=False)[:, 0] if rows else figure.subplots()
+    for axis in axes if rows else [axes]:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25, lw=0.7)
+        axis.set_axisbelow(True)
+        axis.tick_params(labelsize=8.5)
+    return figure, axes
+
+
+def _title(figure: Any, text: str, below: str) -> None:
+    figure.axes[0].set_title(below, fontsize=8.5, color="#4b5563", loc="left")
+    figure.suptitle(text, fontsize=11, fontweight="bold", x=0.01, ha="left")
+
+
+def _legend_below(figure: Any, axis: Any) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+
+
+def _save(figure: Any, path: Path) -> None:
+    with whole_file(path) as draft:
+        figure.savefig(draft, format="png")

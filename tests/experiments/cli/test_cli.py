@@ -1,0 +1,474 @@
+"""The command line: every command helps, and what a user gets wrong is one sentence, exit code 2
+and no file.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from chengfang.agents import RULES
+from chengfang.envs import TASKS, load_scenario, scenario_names, short_name
+from chengfang.experiments.cli.main import app
+from typer.testing import CliRunner
+
+COMMANDS = [
+    ["compare"],
+    ["train"],
+    ["evaluate"],
+    ["simulate"],
+    ["calibrate"],
+    ["bench"],
+    ["scenarios"],
+    ["scenarios", "list"],
+    ["scenarios", "show"],
+    ["scenarios", "validate"],
+    ["scenarios", "new"],
+]
+TINY = ["--task", "Bidding", "--episodes", "8"]
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    """Commands write where they stand: each test stands in its own folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def call(*words, code=0):
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def refused(folder, *words):
+    """The sentence on stderr; nothing on stdout, and not a file made."""
+    before = sorted(folder.rglob("*"))
+    result = call(*words, code=2)
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert sorted(folder.rglob("*")) == before
+    return result.stderr
+
+
+# Help
+# ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help(words, flag):
+    text = call(*words, flag).stdout
+    assert "Usage:" in text
+    assert len(text.splitlines()) > 5
+
+
+def test_help_lists_every_command():
+    text = call("--help").stdout
+    for words in COMMANDS:
+        assert words[0] in text
+
+
+def test_without_a_command_help_is_shown():
+    result = CliRunner().invoke(app, [])
+    assert "Usage:" in result.output
+
+
+def test_python_dash_m():
+    done = subprocess.run(
+        [sys.executable, "-m", "chengfang", "scenarios", "list"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "default" in done.stdout
+    assert done.stderr == ""
+
+
+def test_usage_errors_exit_two_on_stderr():
+    result = call("simulate", "--sed", "3", "PID", code=2)
+    assert "--sed" in result.stderr
+    assert result.stdout == ""
+
+
+# Scenarios
+# -------------------------------------------------------------------------------------------------------
+
+
+def test_list_names_all():
+    text = call("scenarios", "list").stdout
+    for name in scenario_names():
+        assert name in text
+        assert load_scenario(name).hash in text
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_show_tells_every_field_with_unit_and_range(name):
+    text = call("scenarios", "show", name, "--no-population").stdout
+    scenario = load_scenario(name)
+    assert scenario.hash in text
+    for section, values in scenario:
+        if section in ("name", "description", "source"):
+            continue
+        assert f"\n{section} " in text
+        for field in type(values).model_fields:
+            assert f"  {field} = " in text, f"{section}.{field}"
+    assert "[0 to 3]" in text
+
+
+def test_show_one_section():
+    text = call("scenarios", "show", "--section", "auction").stdout
+    assert "price_rule = first  [second, first]" in text
+    assert "dispersion" not in text
+
+
+def test_show_with_an_override():
+    text = call(
+        "scenarios", "show", "--section", "auction", "--set", "auction.price_rule=second"
+    ).stdout
+    assert "price_rule = second" in text
+
+
+def test_show_counts_the_population(monkeypatch):
+    from chengfang.experiments import scenarios
+
+    monkeypatch.setattr(scenarios, "POPULATION", 16)
+    monkeypatch.setattr(scenarios, "SWEEP", scenarios.SWEEP[::6])
+    text = call("scenarios", "show", "--set", "clock.days=1").stdout
+    assert "neither" in text
+
+
+def test_validate_accepts():
+    assert (
+        f"valid; default, hash {load_scenario().hash}"
+        in call("scenarios", "validate", "default").stdout
+    )
+
+
+def test_validate_tells_everything_at_once(tmp_path):
+    (tmp_path / "wrong.yaml").write_text(
+        "auction: {price_rul: first, bid_span: 1}\nclick: {pressure: -1}\n"
+    )
+    text = refused(tmp_path, "scenarios", "validate", "wrong.yaml")
+    assert text.startswith("error: wrong.yaml has 3 problems:")
+    for part in (
+        "did you mean auction.price_rule?",
+        "auction.bid_span is 1; it must be at least 1.5",
+        "click.pressure is -1",
+    ):
+        assert part in text
+
+
+def test_new_writes_a_market_that_loads(tmp_path):
+    text = call(
+        "scenarios", "new", "mine.yaml", "--base", "dual_track", "--set", "auction.reaction=0.5"
+    ).stdout
+    made = load_scenario(tmp_path / "mine.yaml")
+    assert (made.name, made.auction.reaction, made.regime.preset) == ("mine", 0.5, "dual_track")
+    assert made.hash in text
+    assert call("scenarios", "validate", "mine.yaml").stdout
+
+
+def test_new_takes_a_name(tmp_path):
+    call("scenarios", "new", "mine.yaml", "--name", "autumn")
+    assert load_scenario(tmp_path / "mine.yaml").name == "autumn"
+
+
+def test_new_replaces_nothing_unless_forced(tmp_path):
+    (tmp_path / "mine.yaml").write_text("precious")
+    text = refused(tmp_path, "scenarios", "new", "mine.yaml")
+    assert "already exists" in text
+    assert (tmp_path / "mine.yaml").read_text() == "precious"
+    call("scenarios", "new", "mine.yaml", "--force")
+    assert load_scenario(tmp_path / "mine.yaml").name == "mine"
+
+
+def test_new_into_a_folder_that_does_not_exist(tmp_path):
+    assert "nowhere/mine.yaml" in refused(tmp_path, "scenarios", "new", "nowhere/mine.yaml")
+
+
+# Bad input
+# -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["scenarios", "show", "defalt"], ["did you mean 'default'?"]),
+        (
+            ["scenarios", "show", "--section", "auktion"],
+            ["'auktion' is not a section; allowed are clock, "],
+        ),
+        (["scenarios", "validate", "nowhere.yaml"], ["nowhere.yaml", "Shipped: default"]),
+        (
+            ["scenarios", "validate", "default", "--set", "auction.price_rule=third"],
+            ["auction.price_rule is 'third'"],
+        ),
+        (["scenarios", "validate", "default", "--set", "auction"], ["field=value"]),
+        (
+            ["scenarios", "validate", "default", "--set", "auction.reaction=[bold]"],
+            ["auction.reaction"],
+        ),
+        (
+            ["evaluate", "PDI", *TINY],
+            ["rule is 'PDI'; allowed are DoNothing", "folder of a saved policy"],
+        ),
+        (["evaluate", "PID", "--task", "Auction"], ["task is 'Auction'; allowed are Bidding"]),
+        (["evaluate", "PID", "--scenario", "nowhere.yaml"], ["no scenario or file"]),
+        (["evaluate", "PID", *TINY, "--set", "click.presure=1"], ["did you mean click.pressure?"]),
+        (["evaluate", ".", *TINY], ["is no saved policy"]),
+        (["simulate", "PDI", "--task", "Bidding"], ["rule is 'PDI'"]),
+        (["simulate", "PID", "--task", "Auction"], ["task is 'Auction'"]),
+        (["simulate", "PID", "--task", "Bidding", "--picture", "nowhere/plan.png"], ["nowhere"]),
+        (["train", "DQN"], ["algorithm is 'DQN'; allowed are PPO, SAC"]),
+        (["train", "PPO", "--task", "Auction"], ["task is 'Auction'"]),
+        (["compare", "--config", "nowhere.yaml"], ["nowhere.yaml: no such configuration"]),
+        (["compare", "--task", "Auction"], ["task is 'Auction'"]),
+        (["compare", "--steps", "many"], ["--steps is 'many'", "for example 1e6"]),
+        (["compare", "--steps", "DQN=5"], ["--steps names 'DQN'; the learners are PPO, SAC"]),
+        (["compare", "--steps", "0"], ["steps is 0"]),
+        (["compare", "--steps", "nan"], ["--steps"]),
+        (["compare", "--steps", "inf"], ["--steps"]),
+        (["compare", "--steps", "PPO=5,SAC"], ["--steps"]),
+        (["compare", "--scenario", "defalt"], ["did you mean 'default'?"]),
+        (["compare", "--set", "auction.price_rule=third"], ["auction.price_rule is 'third'"]),
+        (["calibrate", "nowhere.tsv", "-o", "made.yaml"], ["nowhere.tsv"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0] in {words[0] for words in COMMANDS} else "",
+)
+def test_bad_input_is_one_sentence(tmp_path, words, parts):
+    text = refused(tmp_path, *words)
+    assert text.startswith("error: ") or words[0] == "calibrate"
+    for part in parts:
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "PID", "--episodes", "1"],
+        ["evaluate", "PID", "--episodes", "x"],
+        ["evaluate", "PID", "--seed", "-1"],
+        ["compare", "--episodes", "0"],
+        ["compare", "--seeds", "0"],
+        ["compare", "--workers", "0"],
+        ["compare", "--track", "on"],
+        ["train", "PPO", "--steps", "0"],
+        ["train", "PPO", "--seed", "-3"],
+        ["train"],
+        ["simulate"],
+        ["bench", "--envs", "0"],
+    ],
+    ids=" ".join,
+)
+def test_options_out_of_range_are_refused(tmp_path, words):
+    assert "Invalid value" in (text := refused(tmp_path, *words)) or "Missing argument" in text
+
+
+def test_markup_in_what_the_user_gave_is_shown_as_it_is(tmp_path):
+    assert "[red]x[/red]" in refused(tmp_path, "evaluate", "[red]x[/red]", *TINY)
+
+
+def test_zip_model_is_refused(tmp_path):
+    (tmp_path / "model.zip").write_bytes(b"PK\x03\x04")
+    assert "never loaded" in refused(tmp_path, "evaluate", "model.zip", *TINY)
+
+
+def test_out_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    result = call("compare", *TINY, "--rules-only", "--track", "off", "--out", "taken", code=2)
+    assert "taken" in result.stderr
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+# Work
+# ------------------------------------------------------------------------------------------------------------
+
+
+def test_simulate_draws_a_picture_and_prints_the_books(tmp_path):
+    text = call("simulate", "PID", "--task", "Bidding", "--picture", "plan.png").stdout
+    assert (tmp_path / "plan.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["plan.png"]
+    for word in (
+        "feed",
+        "live",
+        "mall",
+        "search",
+        "natural",
+        "transaction",
+        "overall_roi",
+        "roi_target",
+        "settled_gmv",
+    ):
+        assert word in text
+
+
+def test_simulate_prints_json():
+    plan = json.loads(call("simulate", "FixedBid", "--task", "Bidding", "--json").stdout)
+    assert plan["gmv"] == pytest.approx(
+        sum(plan[f"gmv_{s}"] for s in ("feed", "live", "mall", "search")), abs=0.05
+    )
+    again = json.loads(call("simulate", "fixedbid", "--task", "bidding", "--json").stdout)
+    assert again == plan
+    other = json.loads(
+        call("simulate", "FixedBid", "--task", "Bidding", "--json", "--seed", "5").stdout
+    )
+    assert other != plan
+
+
+def test_simulated_nothing_is_valid_json():
+    """No spend means an infinite ROI, which JSON does not know."""
+
+    def strict(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    text = call("simulate", "DoNothing", "--task", "Bidding", "--json").stdout
+    json.loads(text, parse_constant=strict)
+
+
+@pytest.mark.parametrize("task", [short_name(t) for t in TASKS[:3]])
+def test_evaluate_prints_json(task):
+    data = json.loads(call("evaluate", "PID", "--task", task, "--episodes", "8", "--json").stdout)
+    assert data["agent"] == "PID"
+    assert data["kind"] == "rule"
+    assert data["episodes"] == 8
+    assert data["task"] == task
+    assert data["scenario_hash"] == load_scenario().hash
+    assert data["score"]["low"] <= data["score"]["value"] <= data["score"]["high"]
+    assert 0 <= data["violation"] <= 1
+
+
+def test_evaluate_prints_a_table():
+    text = call("evaluate", "EvenPacing", *TINY).stdout
+    assert "EvenPacing" in text
+    assert "Bidding on default, 8 episodes" in text
+
+
+def test_evaluate_plays_the_scenario_asked_for(tmp_path):
+    plain = json.loads(call("evaluate", "PID", *TINY, "--json").stdout)
+    changed = json.loads(
+        call("evaluate", "PID", *TINY, "--json", "--set", "auction.price_rule=second").stdout
+    )
+    assert (
+        changed["scenario_hash"] == load_scenario("default", {"auction.price_rule": "second"}).hash
+    )
+    assert changed["score"] != plain["score"]
+    call("scenarios", "new", "mine.yaml", "--set", "auction.price_rule=second")
+    mine = json.loads(call("evaluate", "PID", *TINY, "--json", "--scenario", "mine.yaml").stdout)
+    assert mine["score"] == changed["score"]
+
+
+def test_compare_rules_only(tmp_path):
+    call("compare", *TINY, "--rules-only", "--track", "off", "--out", "made")
+    data = json.loads((tmp_path / "made/manifest.json").read_text())
+    assert data["complete"] is True
+    assert data["task"] == "Bidding"
+    for rule in RULES:
+        assert rule in (tmp_path / "made/results.md").read_text()
+    saved = yaml.safe_load((tmp_path / "made/config.yaml").read_text())
+    assert saved["learners"] == {}
+    assert saved["episodes"] == 8
+    text = call(
+        "compare", "--config", "made/config.yaml", "--track", "off", "--out", "again"
+    ).stdout
+    assert (tmp_path / "again/results.csv").read_text() == (
+        tmp_path / "made/results.csv"
+    ).read_text()
+    assert "Best" in text
+
+
+def test_train_then_evaluate_and_simulate(tmp_path):
+    text = call(
+        "train", "ppo", "--task", "Bidding", "--steps", "13000", "--track", "off", "--out", "policy"
+    ).stdout
+    assert "chengfang evaluate policy --task Bidding" in text
+    data = json.loads(call("evaluate", "policy", *TINY, "--json").stdout)
+    assert (data["agent"], data["kind"]) == ("policy", "learner")
+    call("simulate", "policy", "--task", "Bidding")
+    assert (tmp_path / "plan.png").is_file()
+    other = call("evaluate", "policy", "--task", "Coupon", "--episodes", "8", code=2)
+    assert "acts on the levers bid_feed" in other.stderr
+
+
+def test_bench_prints_json_and_a_table(monkeypatch):
+    from chengfang.experiments import bench
+
+    asked = []
+
+    def measure(envs, quick, learner, told):
+        asked.append((envs, quick, learner))
+        told("speed")
+        return [bench.Figure("speed", 123456.0, "steps/s")]
+
+    monkeypatch.setattr(bench, "bench", measure)
+    result = call("bench", "--quick", "--json", "--no-learner", "--envs", "64")
+    data = json.loads(result.stdout)
+    assert data["figures"][0]["value"] == 123456.0
+    assert "numba" in data["versions"]
+    assert asked == [(64, True, False)]
+    assert "measuring speed" in result.stderr
+    assert "123,456" in call("bench").stdout
+
+
+# Judging as the benchmark does
+# -----------------------------------------------------------------------------------
+
+
+def test_evaluate_prints_one_object_with_the_benchmarks_names():
+    result = call("evaluate", "OnlineLP", *TINY, "--seed", "7", "--json")
+    assert len(result.stdout.splitlines()) == 1
+    data = json.loads(result.stdout)
+    assert (data["task"], data["agent"], data["kind"]) == ("Bidding", "OnlineLP", "rule")
+    assert (data["episodes"], data["seed"]) == (8, 7)
+    assert data["ci_low"] <= data["iqm"] <= data["ci_high"]
+    assert all(
+        isinstance(data[name], float) for name in ("violation_rate", "mean_shortfall", "budget_use")
+    )
+
+
+def test_evaluate_says_what_the_summary_of_a_benchmark_would():
+    from chengfang.agents import make_rule, plan_spec
+    from chengfang.agents.rules.tuned import tuned_parameters
+    from chengfang.envs import Setting, find_task, select_levers
+    from chengfang.experiments.analysis.results import AgentResult
+    from chengfang.experiments.analysis.summary import summary_rows
+    from chengfang.experiments.runs.evaluate import evaluate
+
+    task = find_task("Bidding")
+    setting = Setting(load_scenario(task.scenario), select_levers(task.levers), task.days)
+    rule = make_rule("OnlineLP", plan_spec(*setting[:3]), **tuned_parameters("OnlineLP", "Bidding"))
+    played = evaluate(rule, setting, 8, 7)
+    [row] = summary_rows(
+        [
+            AgentResult(
+                "Bidding",
+                "OnlineLP",
+                "rule",
+                {name: v[None] for name, v in played.plans.items()},
+                played.nothing,
+                None,
+                None,
+            )
+        ]
+    )
+    data = json.loads(call("evaluate", "OnlineLP", *TINY, "--seed", "7", "--json").stdout)
+    for name in ("iqm", "ci_low", "ci_high", "violation_rate", "mean_shortfall", "budget_use"):
+        assert data[name] == pytest.approx(row[name], rel=1e-12), name
+
+
+def test_untuned_rules_play_their_defaults():
+    tuned, plain = (
+        json.loads(call("evaluate", "OnlineLP", *TINY, "--json", *words).stdout)
+        for words in ([], ["--untuned"])
+    )
+    assert tuned["iqm"] != plain["iqm"]
+
+
+def test_a_margin_on_a_rule_is_refused(tmp_path):
+    assert "--caution is 0.05; only saved policies" in refused(
+        tmp_path, "evaluate", "OnlineLP", *TINY, "--caution", "0.05"
+    )
