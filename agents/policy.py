@@ -1,4 +1,4 @@
-"""The one protocol of everything that acts, and what a policy may know of its task (design 5).
+"""The one protocol of everything that acts, and what a policy may know of its task (world 5).
 
 A policy sees observations and the plan's public description; it is never handed the market, so it
 cannot reach latent truth.

@@ -178,7 +178,7 @@ def memory_per_env() -> float:
         market.dones,
         market.costs,
     )
-    assert market.cells.shape[1:] == (rows.CELL_ROWS, rows.CELLS)
+    assert market.cells.shape[1:] == (rows.CELL_ROWS, rows.N_LANES)
     return sum(a.nbytes for a in arrays) / market.num_envs
 
 

@@ -92,7 +92,7 @@ def binding_shares(
     scenario: Scenario, days: int | None = None, episodes: int = POPULATION, split: str = "train"
 ) -> dict[str, float]:
     """Share of merchants bound by budget, ROI, both or neither under the best constant multiplier
-    in hindsight (design 2.11).
+    in hindsight (world 2.11).
     """
     setting = Setting(scenario, select_levers("bidding"), days or scenario.clock.days, split)
     spec = plan_spec(Setting(scenario, setting.levers, setting.days))

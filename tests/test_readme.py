@@ -12,7 +12,7 @@ from chengfang.agents.rules.tuned import tuned_parameters
 from chengfang.envs import TASKS, Setting, find_task, load_scenario, select_levers, short_name
 from chengfang.experiments.analysis.statistics import iqm
 from chengfang.experiments.benchmark.config import load_benchmark
-from chengfang.experiments.runs.evaluate import do_nothing, evaluate
+from chengfang.experiments.runs.evaluate import evaluate, play_noop
 
 ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "results" / "benchmark"
@@ -110,7 +110,7 @@ def test_a_committed_row_is_made_again(agent: str) -> None:
         **tuned_parameters(agent, "Bidding"),
     )
     plans = evaluate(rule, setting, count, config.test_seed, nothing={}).plans
-    nothing = do_nothing(setting, np.arange(config.test_seed, config.test_seed + count))["score"]
+    nothing = play_noop(setting, np.arange(config.test_seed, config.test_seed + count))["score"]
     committed = next(row for row in _rows() if row["task"] == "Bidding" and row["agent"] == agent)
     assert iqm(plans["score"] / nothing) == pytest.approx(committed["iqm"], rel=1e-5)
     assert plans["violated"].mean() == pytest.approx(committed["violation_rate"], abs=1e-5)
@@ -137,6 +137,6 @@ def test_the_saved_learners_score_as_committed(name: str) -> None:
     rows = {row["agent"]: row["iqm"] for row in _rows() if row["task"] == name}
     best = max(row["iqm"] for row in _rows() if row["task"] == name and row["kind"] == "learner")
     # on the first quarter of the merchants: the ratio to a rule is what carries over
-    nothing = do_nothing(setting, np.arange(config.test_seed, config.test_seed + count))["score"]
+    nothing = play_noop(setting, np.arange(config.test_seed, config.test_seed + count))["score"]
     ratio = iqm(plans["score"] / nothing) / iqm(ruled["score"] / nothing)
     assert ratio == pytest.approx(best / rows["OnlineLP"], rel=1e-2)

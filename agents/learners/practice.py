@@ -32,10 +32,10 @@ PRIVILEGED = (
     "true_gap",
     "true_value",
     "true_cost",
-    *(f"worth_{s}" for s in range(rows.SCENES)),
-    *(f"reach_{s}" for s in range(rows.SCENES)),
-    *(f"demand_shock_{s}" for s in range(rows.SCENES)),
-    *(f"price_shock_{s}" for s in range(rows.SCENES)),
+    *(f"worth_{s}" for s in range(rows.N_SCENES)),
+    *(f"reach_{s}" for s in range(rows.N_SCENES)),
+    *(f"demand_shock_{s}" for s in range(rows.N_SCENES)),
+    *(f"price_shock_{s}" for s in range(rows.N_SCENES)),
 )
 
 
@@ -47,7 +47,7 @@ class PracticeVecEnv(PromotionVecEnv):
 
     Rewards are growths of a potential that ends at the objective, over budget * roi_target:
 
-    * score: settled * min(1, (ROI / (target * (1 + caution)))^2), design 6
+    * score: settled * min(1, (ROI / (target * (1 + caution)))^2), world 6
     * lagrangian: settled - multiplier * max(0, target * (1 + caution) * cost - settled)
 
     With `paired`, what doing nothing earns on the same random numbers is taken off tick by tick: a
@@ -106,7 +106,7 @@ class PracticeVecEnv(PromotionVecEnv):
                 levers=self.levers,
                 split=split,
                 threads=threads,
-                passive=True,
+                noop=True,
             )
         self._idle_path = np.zeros((num_envs, self.market.ticks + 1))
         self._twin: Market | None = None
@@ -115,7 +115,7 @@ class PracticeVecEnv(PromotionVecEnv):
                 scenario, num_envs, days=days, levers=self.levers, split=split, threads=threads
             )
         self._twin_path = np.zeros((num_envs, self.market.ticks + 1))
-        self._static = np.zeros((num_envs, 2 + 2 * rows.SCENES), np.float32)
+        self._static = np.zeros((num_envs, 2 + 2 * rows.N_SCENES), np.float32)
         self.public = (
             len(FEATURE_NAMES)
             + (practice.caution_range is not None)
@@ -287,11 +287,11 @@ def _latent_start(market: Market, chosen: np.ndarray) -> np.ndarray:
     """
     merchants = market.merchants[chosen]
     cells = market.cells[chosen].astype(float)
-    ads = slice(rows.AD, rows.CELLS)
+    ads = slice(rows.AD, rows.N_LANES)
     click, order = (1 / (1 + np.exp(-cells[:, row, ads])) for row in (rows.CLICK, rows.ORDER))
     value = click * order * cells[:, rows.VALUE, ads]
     worth = np.log(value * 10 / merchants["roi_target"][:, None]) - cells[:, rows.PRICE_MU, ads]
-    reach = (cells[:, rows.TRAFFIC, ads] * value).reshape(-1, rows.SEGMENTS, rows.SCENES).sum(
+    reach = (cells[:, rows.TRAFFIC, ads] * value).reshape(-1, rows.N_SEGMENTS, rows.N_SCENES).sum(
         1
     ) * market.ticks
     days = market.days
@@ -299,7 +299,7 @@ def _latent_start(market: Market, chosen: np.ndarray) -> np.ndarray:
         [
             np.log(merchants["binding_multiplier"])[:, None],
             np.log(merchants["binding_spend"] * days / merchants["budget"])[:, None],
-            worth.reshape(-1, rows.SEGMENTS, rows.SCENES).mean(1),
+            worth.reshape(-1, rows.N_SEGMENTS, rows.N_SCENES).mean(1),
             np.log(np.maximum(reach, 1.0) / _scale(merchants)[:, None]),
         ],
         1,

@@ -1,4 +1,4 @@
-"""The most a plan can make of ads when its own impressions wear the market out (design 2.3, 2.5),
+"""The most a plan can make of ads when its own impressions wear the market out (world 2.3, 2.5),
 for one merchant at given prices.
 
 Ad impressions harm later ticks in three ways: they press on a segment's users (X, all pools), they
@@ -21,7 +21,7 @@ from numba import njit
 from ...envs.market import layout as rows
 from .free_traffic import best_free, shown_worth
 from .price_of_winning import LOW, STEP, bend_table, yield_table
-from .relaxation import SURPRISE, Optimism, commissions, spill_over, supply_goals
+from .relaxation import SURPRISE, Relaxation, commissions, spill_over, supply_goals
 
 NODES = 9
 # of the supply's chord: any multiplier bounds, and a policy that buys supply gains from a small one
@@ -315,7 +315,7 @@ def program(
     return total
 
 
-def ad_market(o: Optimism) -> AdMarket:
+def ad_market(o: Relaxation) -> AdMarket:
     """What `program` needs of a market, multipliers apart."""
     w = o.constants
     n = len(o.merchants)
@@ -394,7 +394,7 @@ def ad_market(o: Optimism) -> AdMarket:
     )
 
 
-def boost_choices(o: Optimism) -> np.ndarray:
+def boost_choices(o: Relaxation) -> np.ndarray:
     """(B, 2) factors on auctions and shifts of ln Z that the policy can choose from."""
     w = o.constants
     levels = (

@@ -1,5 +1,5 @@
 """What a plan could have earned that knew the day beforehand: open-loop search on the realised
-random numbers (design 5).
+random numbers (world 5).
 
 The same seed gives a market the same merchant, shocks and luck whatever is done in it, so a plan
 found by trying many on one seed is a plan in hindsight for exactly that day, and replaying it gives

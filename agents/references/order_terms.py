@@ -104,7 +104,7 @@ def order_values(
         name: paid[:, None] * float(overall and w[f"cost_{name}"])
         for name in ("commission", "coupon", "service")
     }
-    rate = np.zeros(rows.CELLS)
+    rate = np.zeros(rows.N_LANES)
     default = float(w["lever_default"][rows.LEVER_COMMISSION_NATURAL])
     rate[: rows.BLOCK] = (
         (0.0 if "commission_natural" in levers else default)
@@ -114,8 +114,8 @@ def order_values(
     rate[rows.AD :] = (
         0.0 if "commission_ad" in levers else float(w["lever_default"][rows.LEVER_COMMISSION_AD])
     )
-    worth = np.zeros((len(merchants), rows.CELLS))
-    orders = np.zeros((len(merchants), rows.CELLS))
+    worth = np.zeros((len(merchants), rows.N_LANES))
+    orders = np.zeros((len(merchants), rows.N_LANES))
     depths = depth_choices(w, levers)
     appeal, value, refund = _mix(w, levers)
     dearest = (

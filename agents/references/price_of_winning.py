@@ -1,4 +1,4 @@
-"""The best a bid can do in one auction whose highest competing bid is log-normal (design 2.3),
+"""The best a bid can do in one auction whose highest competing bid is log-normal (world 2.3),
 tabulated and never too small.
 
 With a value v per win and a price kappa on every unit spent, an opportunity yields max_b W(b) v -

@@ -16,8 +16,8 @@ from ...envs.market import layout as rows
 from .order_terms import free_tiers, most_worth, shift_ratio
 from .tiers import heat_shift
 
-SCENE_OF_LANE = np.arange(rows.CELLS) % rows.SCENES
-POOL_OF_LANE = np.arange(rows.CELLS) // rows.BLOCK
+SCENE_OF_LANE = np.arange(rows.N_LANES) % rows.N_SCENES
+POOL_OF_LANE = np.arange(rows.N_LANES) // rows.BLOCK
 LEAST_COMMISSION = 0.002
 MOST_CONCAVE = 1 / (6 * np.sqrt(3))  # of a logistic, the largest -f''
 COMMISSION_POINTS = 20
@@ -25,7 +25,7 @@ LUCK = 1.5  # how far free impressions of a tick, or of a few, may be from their
 SURPRISE = 1.3  # how far luck may carry what ads add up to beyond every auction won
 
 
-class Optimism(NamedTuple):
+class Relaxation(NamedTuple):
     """Upper limits for n merchants over T ticks."""
 
     constants: np.void  # WORLD record
@@ -68,12 +68,12 @@ class Optimism(NamedTuple):
         return np.exp(-down) * (1 + np.exp(top)) / (1 + np.exp(top - down))
 
 
-def optimism(setting: Setting, seeds: np.ndarray) -> Optimism:
+def relax(setting: Setting, seeds: np.ndarray) -> Relaxation:
     """Follow a plan that does nothing on every seed, and take the best a policy could do to what it
     leaves behind.
     """
     levers = setting.levers
-    market = Market.of(setting, len(seeds), passive=True)
+    market = Market.of(setting, len(seeds), noop=True)
     market.reset(seeds=seeds)
     w = market.world.constants[0]
     merchants = market.merchants.copy()
@@ -121,7 +121,7 @@ def optimism(setting: Setting, seeds: np.ndarray) -> Optimism:
         1,
     )
     reach += _above_chord(w, reach, room, most - least)
-    return Optimism(
+    return Relaxation(
         w,
         merchants,
         cells,
@@ -197,7 +197,7 @@ def _room(
     return np.minimum(room, np.maximum(float(w["quality_limit"]) - high, 0.0))
 
 
-def spill_over(o: Optimism) -> np.ndarray:
+def spill_over(o: Relaxation) -> np.ndarray:
     """(n, 2) what one ad order adds to the quality index of both free pools; nothing where it would
     take away.
     """
@@ -384,7 +384,7 @@ def _least_exposure(
     """(n, T, 4) exposure of the creative mix by the fewest free impressions alone, refreshed as
     early as the lever allows.
     """
-    shape = (*traffic.shape[:2], 2 * rows.SEGMENTS, rows.SCENES)
+    shape = (*traffic.shape[:2], 2 * rows.N_SEGMENTS, rows.N_SCENES)
     seen = (traffic[..., : rows.AD] * reach).reshape(shape).sum(2) / merchants[
         "audience_scene"
     ].astype(float)[:, None]
@@ -491,7 +491,7 @@ def _click(
         * quality[..., None]
         * 2.0 ** (-exposure * float(w["fatigue_rate"]))
     )
-    lift = np.zeros(rows.CELLS)
+    lift = np.zeros(rows.N_LANES)
     if "commission_ad" in levers:
         top = max(float(w["lever_high"][rows.LEVER_COMMISSION_AD]), LEAST_COMMISSION)
     else:

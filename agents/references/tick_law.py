@@ -70,7 +70,7 @@ def read_tiny(scenario: Scenario, days: int = 1, split: str = "test") -> Tiny:
             f"traffic.ad and traffic.segments open {len(open_lanes)} ad lanes; exact needs 1: one scene, one segment"
         )
     lane = int(open_lanes[0])
-    hours = market.world.hours[lane % rows.SCENES]
+    hours = market.world.hours[lane % rows.N_SCENES]
     ctr = logistic(cells[rows.CLICK, lane])
     cvr = logistic(cells[rows.ORDER, lane])
     price = np.floor(cells[rows.VALUE, lane] + F(0.5))

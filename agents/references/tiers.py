@@ -1,4 +1,4 @@
-"""What the mix of product tiers can do to orders (design 2.6, 2.8): a tier shown more than its heat
+"""What the mix of product tiers can do to orders (world 2.6, 2.8): a tier shown more than its heat
 warrants sells less.
 """
 

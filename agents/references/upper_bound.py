@@ -1,4 +1,4 @@
-"""A value no policy exceeds in expectation: Lagrangian relaxation with optimistic states (design 5;
+"""A value no policy exceeds in expectation: Lagrangian relaxation with optimistic states (world 5;
 proof in docs/upper_bound.md).
 
 The score S min(1, r^2), r = S / (target C), is at most max(L1, L2) with L1 = S + mu (S - target C),
@@ -20,7 +20,7 @@ from ...envs.market import layout as rows
 from .ad_program import AdMarket, ad_market, program
 from .order_terms import order_values, shift_ratio
 from .price_of_winning import auction_yield
-from .relaxation import Optimism, commissions, optimism, spill_over
+from .relaxation import Relaxation, commissions, relax, spill_over
 
 FEN = 100.0
 GOLDEN = (np.sqrt(5) - 1) / 2
@@ -76,12 +76,12 @@ def upper_bound(
     seeds = np.asarray(seeds)
     parts = []
     for first in range(0, len(seeds), batch):
-        o = optimism(setting, seeds[first : first + batch])
+        o = relax(setting, seeds[first : first + batch])
         parts.append(_bound(o, ad_market(o)))
     return Bound(*(np.concatenate([part[i] for part in parts]) for i in range(len(Bound._fields))))
 
 
-def _bound(o: Optimism, ads: AdMarket) -> Bound:
+def _bound(o: Relaxation, ads: AdMarket) -> Bound:
     relaxed = _Relaxed(o, ads)
     n = len(o.merchants)
     target = o.merchants["roi_target"].astype(float)
@@ -184,7 +184,7 @@ def _golden(
 class _Relaxed:
     """The relaxed problem of n episodes as a function of its multipliers."""
 
-    def __init__(self, o: Optimism, ads: AdMarket):
+    def __init__(self, o: Relaxation, ads: AdMarket):
         self.o = o
         self.ads = ads
         n = len(o.merchants)
@@ -240,7 +240,7 @@ class _Relaxed:
         return price * np.minimum(unit, self.o.merchants["coupon_budget"])
 
 
-def _rounding(o: Optimism) -> np.ndarray:
+def _rounding(o: Relaxation) -> np.ndarray:
     """(n,) most fen that whole fen can add to the value or hide from the cost.
 
     In each tick and open group the GMV, the refund, commission, both halves of a coupon, services
@@ -249,7 +249,9 @@ def _rounding(o: Optimism) -> np.ndarray:
     """
     w = o.constants
     groups = (
-        (o.traffic > 0).reshape(*o.traffic.shape[:2], rows.POOLS, rows.SEGMENTS, rows.SCENES).any(3)
+        (o.traffic > 0)
+        .reshape(*o.traffic.shape[:2], rows.N_POOLS, rows.N_SEGMENTS, rows.N_SCENES)
+        .any(3)
     )
     if float(w["at_once"]) < 1:  # delayed orders arrive in any tick
         groups = np.broadcast_to(groups.any(1, keepdims=True), groups.shape)  # pyright: ignore
@@ -257,7 +259,7 @@ def _rounding(o: Optimism) -> np.ndarray:
     return (5.0 * groups.sum((2, 3)) + 2.0 * compartments * groups.any((2, 3))).sum(1)  # pyright: ignore
 
 
-def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -> Cells:
+def _cells(o: Relaxation, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -> Cells:
     """What free traffic and ad impressions are worth at these multipliers."""
     w = o.constants
     cells = o.cells
@@ -281,7 +283,7 @@ def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -
     ]
     natural = np.stack([per_visit[..., : rows.BLOCK] * worth[:, None] for worth in worths], 1)
     transaction = per_visit[..., rows.BLOCK : rows.AD] * click_worth[:, None, rows.BLOCK : rows.AD]
-    ad = slice(rows.AD, rows.CELLS)
+    ad = slice(rows.AD, rows.N_LANES)
     clicks = o.click[..., ad] * ratio[..., ad]
     worth = clicks * click_worth[:, None, ad]
     orders = clicks * click_orders[:, None, ad]
@@ -289,8 +291,8 @@ def _cells(o: Optimism, settled: np.ndarray, paid: np.ndarray, nu: np.ndarray) -
     return Cells(natural, transaction, worth, orders, worth + orders * after[..., None])
 
 
-def _spill_over(o: Optimism, worth: np.ndarray) -> np.ndarray:
-    """(n, T) most that one paid order adds to later free traffic, fen (design 2.8); worth (n, T, 2,
+def _spill_over(o: Relaxation, worth: np.ndarray) -> np.ndarray:
+    """(n, T) most that one paid order adds to later free traffic, fen (world 2.8); worth (n, T, 2,
     16) if all of it were shown.
     """
     w = o.constants
@@ -354,8 +356,8 @@ def _unworn(ads: AdMarket, value: np.ndarray, price: np.ndarray) -> np.ndarray:
     best = np.zeros(value.shape)
     kappa = np.broadcast_to(price[:, None, None], value.shape)
     for reach, premium in ads.boosts:
-        for s in range(rows.SCENES):
-            at = slice(s, None, rows.SCENES)
+        for s in range(rows.N_SCENES):
+            at = slice(s, None, rows.N_SCENES)
             found = auction_yield(
                 value[..., at],
                 kappa[..., at],
@@ -363,10 +365,10 @@ def _unworn(ads: AdMarket, value: np.ndarray, price: np.ndarray) -> np.ndarray:
                 ads.tables[ads.table_of_scene[s]],
             )
             best[..., at] = np.maximum(best[..., at], reach * found)
-    return (ads.auctions * best).reshape(*value.shape[:2], rows.SEGMENTS, rows.SCENES).sum(2)
+    return (ads.auctions * best).reshape(*value.shape[:2], rows.N_SEGMENTS, rows.N_SCENES).sum(2)
 
 
-def _variance(o: Optimism) -> np.ndarray:
+def _variance(o: Relaxation) -> np.ndarray:
     """(n,) most that luck within ticks moves L1 - L2, divided by (1 + mu)^2: a variance in fen^2.
 
     Compound Poisson orders and refunds, every auction won, and one gamma factor per pool and scene;
@@ -394,7 +396,7 @@ def _variance(o: Optimism) -> np.ndarray:
     luck = (bought * top[:, None] ** 2).sum((1, 2))
     by_group = (
         (bought * top[:, None])
-        .reshape(*bought.shape[:2], rows.POOLS, rows.SEGMENTS, rows.SCENES)
+        .reshape(*bought.shape[:2], rows.N_POOLS, rows.N_SEGMENTS, rows.N_SCENES)
         .sum(3)
     )
     return luck + float(w["dispersion"]) * (by_group**2).sum((1, 2, 3)) * 2

@@ -8,7 +8,7 @@ from .base import Memory, Rule
 
 class DoNothing(Rule):
     """No ads and no coupons: what the shop sells by itself. The zero of every share above doing
-    nothing (design 6).
+    nothing (world 6).
     """
 
     shop_levers = ()

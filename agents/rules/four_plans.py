@@ -11,7 +11,7 @@ class FourPlans(Rule):
     """Each scene is its own plan: a fixed share of the budget, its own ROI target, its own PID;
     nobody sees the whole.
 
-    This is standard promotion before omni-domain promotion (design 5). A scene's ROI counts its ad
+    This is standard promotion before omni-domain promotion (world 5). A scene's ROI counts its ad
     sales only, so its target is the plan's target times `ad_part`: the ad share of GMV over the ad
     share of cost.
     """

@@ -22,7 +22,7 @@ class MPC(Rule):
     channel). Each scene keeps the spend seen per bid bin; bins are pooled by min-max averages, and
     a power law through all data fills in for bins without data (weight `prior_weight`). Value per
     spend of a bid is kappa / bid, see `landscape`. The score is settled GMV * min(1, ROI /
-    target)^2 (design 6).
+    target)^2 (world 6).
     """
 
     defaults = {

@@ -31,7 +31,7 @@ class ManualOperator(Rule):
     """What people do by hand: every few ticks, 10 % down when ROI is under target, 10 % up when it
     is over and money is left.
 
-    The operating practice that platform guides describe (design 5); no paper claims it is good.
+    The operating practice that platform guides describe (world 5); no paper claims it is good.
     """
 
     defaults = {

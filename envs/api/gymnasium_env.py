@@ -39,7 +39,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     A merchant sells through four scenes (feed, live, mall, search) out of three pools of traffic:
     *natural* (content driven, free), *transaction* (ranked by GMV per impression, free) and *ad*
     (auctioned). Each tick the plan sets bids, budget shares, coupon depths and the shop's levers;
-    users of four segments see, click and buy with the probabilities of design 2; orders arrive with
+    users of four segments see, click and buy with the probabilities of world 2; orders arrive with
     delay and some are refunded later. Every episode draws another merchant and another market day.
 
     ## Action Space

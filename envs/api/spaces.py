@@ -1,4 +1,4 @@
-"""Spaces and step information shared by the three faces of the market (design 3)."""
+"""Spaces and step information shared by the three faces of the market (world 3)."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 """Names of the observation's entries, in the engine's order, with what each means and how it is
-scaled (design 3).
+scaled (world 3).
 
 All are what a merchant's dashboard reports. `pace` entries are ln(1 + rate / even rate), where the
 even rate is the budget (times the ROI target for GMV) spread evenly over the episode's ticks; `ln`

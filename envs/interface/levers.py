@@ -1,4 +1,4 @@
-"""What an agent may do: every lever by name, unit and mapping from an action in [-1, 1] (design 3).
+"""What an agent may do: every lever by name, unit and mapping from an action in [-1, 1] (world 3).
 
 Action 0 is what a careful merchant would do, -1 the least (for bids, budget shares, coupons and
 refresh: nothing at all), +1 the most. Linear levers go straight from low over default to high;

@@ -1,4 +1,4 @@
-"""The environment ids: which levers, how long, in which market, and what each asks (design 3)."""
+"""The environment ids: which levers, how long, in which market, and what each asks (world 3)."""
 
 from typing import NamedTuple
 

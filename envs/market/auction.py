@@ -1,37 +1,10 @@
-"""The ad auction in closed form, and the hard limits on what it may cost (design 2.3, 2.10)."""
+"""The ad auction in closed form, and the hard limits on what it may cost (world 2.3, 2.10)."""
 
 import numpy as np
 
 from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import HALF, ONE, ZERO, exp32, log32, normal_cdf
-from .layout import (
-    AD,
-    BLOCK,
-    CLICKED,
-    CTR,
-    CVR,
-    FACTOR,
-    LEVER_BID,
-    LEVER_SCENE_BID,
-    MEAN_SEEN,
-    OFFER,
-    ORDERED,
-    PAY,
-    PREDICTION,
-    PRICE,
-    PRICE_MU,
-    PRICE_SIGMA,
-    REDEEMED,
-    S_AUCTIONS,
-    S_BID,
-    S_KEEP,
-    S_SHOWN,
-    SCENES,
-    SEEN,
-    SEGMENTS,
-    TRAFFIC,
-    WIN,
-)
+from . import layout as rows
 
 F = np.float32
 PER_IMPRESSION = 0.1  # CNY per thousand impressions -> fen per impression
@@ -57,51 +30,56 @@ def second_price_payment(log_bid, mean, sigma):
 def run_auctions(world, state, cells, lane, scene, control, roi_target, price_shift, boost):
     """Expected ad impressions (MEAN_SEEN) and price per won thousand (PAY) of the ad lanes.
 
-    bid = lever * prediction * CTR * CVR * price / roi_target per impression (design 2.3). Under
+    bid = lever * prediction * CTR * CVR * price / roi_target per impression (world 2.3). Under
     incremental ads only the share 1 - f of the auctions that free traffic would not reach anyway is
-    entered (design 2.4).
+    entered (world 2.4).
     """
-    for s in range(SCENES):
-        scene.rows[S_BID, s] = (
-            control[LEVER_BID] * control[LEVER_SCENE_BID + s] / roi_target * CENT_MILLE
+    for s in range(rows.N_SCENES):
+        scene.rows[rows.S_BID, s] = (
+            control[rows.LEVER_BID] * control[rows.LEVER_SCENE_BID + s] / roi_target * CENT_MILLE
         )
         increment = ONE - world.cannibalisation[s] if world.incremental else ONE
-        scene.rows[S_AUCTIONS, s] = increment * (ONE + world.boost_reach * boost)
+        scene.rows[rows.S_AUCTIONS, s] = increment * (ONE + world.boost_reach * boost)
     added = price_shift + world.boost_premium * boost
-    for k in range(SEGMENTS):
-        for s in range(SCENES):
-            c = AD + k * SCENES + s
-            lane.rows[WIN, c] = scene.rows[S_BID, s]
-            lane.rows[PAY, c] = added + state.price_shock[s]
-            lane.rows[MEAN_SEEN, c] = scene.rows[S_AUCTIONS, s]
+    for k in range(rows.N_SEGMENTS):
+        for s in range(rows.N_SCENES):
+            c = rows.AD + k * rows.N_SCENES + s
+            lane.rows[rows.WIN, c] = scene.rows[rows.S_BID, s]
+            lane.rows[rows.PAY, c] = added + state.price_shock[s]
+            lane.rows[rows.MEAN_SEEN, c] = scene.rows[rows.S_AUCTIONS, s]
     first = F(world.first_price)
-    for c in range(AD, AD + BLOCK):
+    for c in range(rows.AD, rows.AD + rows.BLOCK):
         value = (
-            cells.rows[PREDICTION, c] * lane.rows[CTR, c] * lane.rows[CVR, c] * lane.rows[PRICE, c]
+            cells.rows[rows.PREDICTION, c]
+            * lane.rows[rows.CTR, c]
+            * lane.rows[rows.CVR, c]
+            * lane.rows[rows.PRICE, c]
         )
-        bid = max(lane.rows[WIN, c] * value, LEAST_BID)
+        bid = max(lane.rows[rows.WIN, c] * value, LEAST_BID)
         log_bid = log32(bid)
-        mean = cells.rows[PRICE_MU, c] + lane.rows[PAY, c]
-        sigma = cells.rows[PRICE_SIGMA, c]
-        lane.rows[OFFER, c] = bid
-        lane.rows[WIN, c] = win_probability(log_bid, mean, sigma)
-        lane.rows[PAY, c] = second_price_payment(log_bid, mean, sigma)
+        mean = cells.rows[rows.PRICE_MU, c] + lane.rows[rows.PAY, c]
+        sigma = cells.rows[rows.PRICE_SIGMA, c]
+        lane.rows[rows.OFFER, c] = bid
+        lane.rows[rows.WIN, c] = win_probability(log_bid, mean, sigma)
+        lane.rows[rows.PAY, c] = second_price_payment(log_bid, mean, sigma)
     for c in range(
-        AD, AD + BLOCK
+        rows.AD, rows.AD + rows.BLOCK
     ):  # a second plain loop: LLVM vectorises two simple ones, not one with selects
-        won = lane.rows[WIN, c]
-        bid = lane.rows[OFFER, c]
-        payment = min(lane.rows[PAY, c] / max(won, F(1e-20)), bid)
-        lane.rows[PAY, c] = first * bid + (ONE - first) * payment
-        lane.rows[WIN, c] = won if bid > LEAST_BID else ZERO
-        lane.rows[MEAN_SEEN, c] *= cells.rows[TRAFFIC, c] * lane.rows[FACTOR, c]
-    for s in range(SCENES):
-        scene.rows[S_AUCTIONS, s] = ZERO
-    for k in range(SEGMENTS):
-        for s in range(SCENES):
-            scene.rows[S_AUCTIONS, s] += lane.rows[MEAN_SEEN, AD + k * SCENES + s]
-    for c in range(AD, AD + BLOCK):
-        lane.rows[MEAN_SEEN, c] *= lane.rows[WIN, c]
+        won = lane.rows[rows.WIN, c]
+        bid = lane.rows[rows.OFFER, c]
+        payment = min(lane.rows[rows.PAY, c] / max(won, F(1e-20)), bid)
+        lane.rows[rows.PAY, c] = first * bid + (ONE - first) * payment
+        lane.rows[rows.WIN, c] = won if bid > LEAST_BID else ZERO
+        lane.rows[rows.MEAN_SEEN, c] *= cells.rows[rows.TRAFFIC, c] * lane.rows[rows.FACTOR, c]
+    for s in range(rows.N_SCENES):
+        scene.rows[rows.S_AUCTIONS, s] = ZERO
+    for k in range(rows.N_SEGMENTS):
+        for s in range(rows.N_SCENES):
+            scene.rows[rows.S_AUCTIONS, s] += lane.rows[
+                rows.MEAN_SEEN, rows.AD + k * rows.N_SCENES + s
+            ]
+    for c in range(rows.AD, rows.AD + rows.BLOCK):
+        lane.rows[rows.MEAN_SEEN, c] *= lane.rows[rows.WIN, c]
 
 
 @kernel
@@ -109,37 +87,39 @@ def throttle(lane, scene, limit, caps):
     """Scale expected ad impressions so that the tick's expected cost meets the scene caps and the
     limit (fen).
 
-    This is the pro-rata cut of design 2.10 in expectation: the plan enters a share of the tick's
+    This is the pro-rata cut of world 2.10 in expectation: the plan enters a share of the tick's
     auctions.
     """
     total = 0.0
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         cost = 0.0
-        for k in range(SEGMENTS):
-            c = AD + k * SCENES + s
-            cost += lane.rows[MEAN_SEEN, c] * lane.rows[PAY, c] * PER_IMPRESSION
+        for k in range(rows.N_SEGMENTS):
+            c = rows.AD + k * rows.N_SCENES + s
+            cost += lane.rows[rows.MEAN_SEEN, c] * lane.rows[rows.PAY, c] * PER_IMPRESSION
         keep = min(1.0, caps[s] / max(cost, 1e-9))
-        scene.rows[S_KEEP, s] = F(keep)
+        scene.rows[rows.S_KEEP, s] = F(keep)
         total += cost * keep
     common = F(min(1.0, limit / max(total, 1e-9)))
-    for k in range(SEGMENTS):
-        for s in range(SCENES):
-            lane.rows[MEAN_SEEN, AD + k * SCENES + s] *= scene.rows[S_KEEP, s] * common
+    for k in range(rows.N_SEGMENTS):
+        for s in range(rows.N_SCENES):
+            lane.rows[rows.MEAN_SEEN, rows.AD + k * rows.N_SCENES + s] *= (
+                scene.rows[rows.S_KEEP, s] * common
+            )
 
 
 @kernel
 def cost_of_scene(lane, s):
     """Fen the ad impressions of scene s cost in this tick."""
     cost = 0.0
-    for k in range(SEGMENTS):
-        c = AD + k * SCENES + s
+    for k in range(rows.N_SEGMENTS):
+        c = rows.AD + k * rows.N_SCENES + s
         shown = (
-            lane.rows[SEEN, c]
-            + lane.rows[CLICKED, c]
-            + lane.rows[ORDERED, c]
-            + lane.rows[REDEEMED, c]
+            lane.rows[rows.SEEN, c]
+            + lane.rows[rows.CLICKED, c]
+            + lane.rows[rows.ORDERED, c]
+            + lane.rows[rows.REDEEMED, c]
         )
-        cost += shown * lane.rows[PAY, c] * PER_IMPRESSION
+        cost += shown * lane.rows[rows.PAY, c] * PER_IMPRESSION
     return cost
 
 
@@ -148,10 +128,10 @@ def cut_scene(lane, s, keep, whole):
     """Keep a share of the scene's ad counts, all outcomes alike; whole counts by carrying the
     fraction on.
     """
-    for row in range(SEEN, REDEEMED + 1):
+    for row in range(rows.SEEN, rows.REDEEMED + 1):
         carried, taken = 0.0, 0.0
-        for k in range(SEGMENTS):
-            c = AD + k * SCENES + s
+        for k in range(rows.N_SEGMENTS):
+            c = rows.AD + k * rows.N_SCENES + s
             carried += lane.rows[row, c] * keep
             kept = np.floor(carried + 0.5) - taken if whole else lane.rows[row, c] * keep
             kept = min(kept, np.float64(lane.rows[row, c]))
@@ -168,12 +148,12 @@ def charge(lane, scene, limit, caps, whole):
     charged.
     """
     wanted = 0.0
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         wanted += min(cost_of_scene(lane, s), caps[s])
     common = min(1.0, limit / max(wanted, 1e-9))
     left = limit
     total = 0.0
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         cost = cost_of_scene(lane, s)
         allowed = min(left, min(cost, caps[s]) * common)
         if cost > allowed:
@@ -184,13 +164,13 @@ def charge(lane, scene, limit, caps, whole):
         left -= charged
         total += charged
         shown = ZERO
-        for k in range(SEGMENTS):
-            c = AD + k * SCENES + s
+        for k in range(rows.N_SEGMENTS):
+            c = rows.AD + k * rows.N_SCENES + s
             shown += (
-                lane.rows[SEEN, c]
-                + lane.rows[CLICKED, c]
-                + lane.rows[ORDERED, c]
-                + lane.rows[REDEEMED, c]
+                lane.rows[rows.SEEN, c]
+                + lane.rows[rows.CLICKED, c]
+                + lane.rows[rows.ORDERED, c]
+                + lane.rows[rows.REDEEMED, c]
             )
-        scene.rows[S_SHOWN, s] = shown
+        scene.rows[rows.S_SHOWN, s] = shown
     return total

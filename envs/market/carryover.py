@@ -1,5 +1,5 @@
 """What lasts from tick to tick: shocks, pressure, fatigue, quality, influencers, tiers and
-creatives (design 2.8).
+creatives (world 2.8).
 """
 
 import numpy as np
@@ -15,31 +15,7 @@ from ..kernels.numerics import (
     quantile_shape,
 )
 from ..kernels.streams import SLOT_CREATIVE, SLOT_NOISE, fill_row
-from .layout import (
-    AD,
-    AD_GROUP,
-    CELLS,
-    G_IMPRESSIONS,
-    G_ORDERS,
-    GROUPS,
-    L_CREATIVE,
-    LEVER_COMMISSION_NATURAL,
-    LEVER_CREATIVE,
-    LEVER_TIER,
-    NATURAL,
-    REST,
-    S_AUCTIONS,
-    S_DISPERSION,
-    S_NOISE,
-    S_SHOWN,
-    SCENES,
-    SEGMENTS,
-    SHOWN,
-    TERM,
-    TIERS,
-    TRANSACTION,
-    UNIFORM,
-)
+from . import layout as rows
 
 F = np.float32
 LEAST_COMMISSION = F(0.002)
@@ -55,31 +31,34 @@ def draw_noise(world, key, scene, lane):
     to O(v^2). All 48 lanes are drawn and
     20 used: LLVM would unroll a shorter loop and keep it scalar.
     """
-    fill_row(key, SLOT_NOISE, lane, UNIFORM)
-    for j in range(CELLS):
-        lane.rows[TERM, j] = quantile_curve(lane.rows[UNIFORM, j])
-    for j in range(CELLS):
-        lane.rows[REST, j] = quantile_shape(lane.rows[UNIFORM, j], lane.rows[TERM, j])
+    fill_row(key, SLOT_NOISE, lane, rows.UNIFORM)
+    for j in range(rows.N_LANES):
+        lane.rows[rows.TERM, j] = quantile_curve(lane.rows[rows.UNIFORM, j])
+    for j in range(rows.N_LANES):
+        lane.rows[rows.REST, j] = quantile_shape(
+            lane.rows[rows.UNIFORM, j], lane.rows[rows.TERM, j]
+        )
     v = world.dispersion
     centre = ONE - v / F(9)
     root = np.sqrt(v) / F(3)
-    for j in range(2 * SCENES):
-        scene.rows[S_NOISE, j] = lane.rows[REST, j]
-    for g in range(GROUPS):
-        cube = max(centre + root * lane.rows[REST, 2 * SCENES + g], ZERO)
-        scene.rows[S_DISPERSION, g] = cube * cube * cube
+    for j in range(2 * rows.N_SCENES):
+        scene.rows[rows.S_NOISE, j] = lane.rows[rows.REST, j]
+    for g in range(rows.N_GROUPS):
+        cube = max(centre + root * lane.rows[rows.REST, 2 * rows.N_SCENES + g], ZERO)
+        scene.rows[rows.S_DISPERSION, g] = cube * cube * cube
 
 
 @kernel
 def move_shocks(world, state, scene):
-    """AR(1) demand shock, and xi' = phi xi + eps + a * own share of voice (design 2.1, 2.3)."""
-    for s in range(SCENES):
+    """AR(1) demand shock, and xi' = phi xi + eps + a * own share of voice (world 2.1, 2.3)."""
+    for s in range(rows.N_SCENES):
         state.demand_shock[s] = (
-            world.demand_keep * state.demand_shock[s] + world.demand_noise * scene.rows[S_NOISE, s]
+            world.demand_keep * state.demand_shock[s]
+            + world.demand_noise * scene.rows[rows.S_NOISE, s]
         )
         state.price_shock[s] = (
             world.price_keep * state.price_shock[s]
-            + world.price_noise * scene.rows[S_NOISE, SCENES + s]
+            + world.price_noise * scene.rows[rows.S_NOISE, rows.N_SCENES + s]
             + world.price_reaction * state.voice[s]
         )
 
@@ -89,19 +68,19 @@ def wear(world, state, merchant, lane, scene, group):
     """Share of voice, exposure of the creative mix per audience member, and user pressure (design
     2.3, 2.5).
     """
-    for s in range(SCENES):
-        state.voice[s] = scene.rows[S_SHOWN, s] / max(scene.rows[S_AUCTIONS, s], ONE)
+    for s in range(rows.N_SCENES):
+        state.voice[s] = scene.rows[rows.S_SHOWN, s] / max(scene.rows[rows.S_AUCTIONS, s], ONE)
         seen = (
-            group.rows[G_IMPRESSIONS, s]
-            + group.rows[G_IMPRESSIONS, SCENES + s]
-            + group.rows[G_IMPRESSIONS, AD_GROUP + s]
+            group.rows[rows.G_IMPRESSIONS, s]
+            + group.rows[rows.G_IMPRESSIONS, rows.N_SCENES + s]
+            + group.rows[rows.G_IMPRESSIONS, rows.AD_GROUP + s]
         )
         state.exposure[s] += F(seen) / merchant.audience_scene[s]
-    for k in range(SEGMENTS):
+    for k in range(rows.N_SEGMENTS):
         shown = ZERO
-        for s in range(SCENES):
-            c = AD + k * SCENES + s
-            shown += lane.rows[SHOWN, c]
+        for s in range(rows.N_SCENES):
+            c = rows.AD + k * rows.N_SCENES + s
+            shown += lane.rows[rows.SHOWN, c]
         state.pressure[k] = (
             world.pressure_keep * state.pressure[k] + shown / merchant.audience_segment[k]
         )
@@ -118,22 +97,24 @@ def bounded_signal(value, reference):
 @kernel
 def move_quality(world, state, merchant, group):
     """Q' = Q + delta (tanh(signal/ref - 1) - Q) + psi * paid orders/ref - zeta * excess refunds
-    (design 2.8).
+    (world 2.8).
 
     The natural pool listens to the click rate, the transaction pool to GMV per thousand; both
     smoothed as on the dashboard.
     """
     paid_orders = ZERO
-    for s in range(SCENES):
-        paid_orders += F(group.rows[G_ORDERS, AD_GROUP + s])
+    for s in range(rows.N_SCENES):
+        paid_orders += F(group.rows[rows.G_ORDERS, rows.AD_GROUP + s])
     lift = paid_orders / max(merchant.ad_orders_reference, F(1e-6))
     excess = state.smooth_risk[0] / max(state.smooth_risk[1], F(1e-9)) - merchant.risk_reference
-    ctr = state.smooth_ctr[NATURAL, 0] / max(state.smooth_ctr[NATURAL, 1], F(1e-9))
-    gpm = state.smooth_gpm[TRANSACTION, 0] / max(state.smooth_gpm[TRANSACTION, 1], F(1e-9))
+    ctr = state.smooth_ctr[rows.NATURAL, 0] / max(state.smooth_ctr[rows.NATURAL, 1], F(1e-9))
+    gpm = state.smooth_gpm[rows.TRANSACTION, 0] / max(
+        state.smooth_gpm[rows.TRANSACTION, 1], F(1e-9)
+    )
     for p in range(2):
         signal = (
             bounded_signal(ctr, merchant.ctr_reference)
-            if p == NATURAL
+            if p == rows.NATURAL
             else bounded_signal(gpm, merchant.gpm_reference)
         )
         change = (
@@ -148,9 +129,9 @@ def move_quality(world, state, merchant, group):
 
 @kernel
 def move_influencers(world, state, control):
-    """Supply follows ln(commission / reference) at its own speed (design 2.2)."""
+    """Supply follows ln(commission / reference) at its own speed (world 2.2)."""
     offered = log32(
-        max(control[LEVER_COMMISSION_NATURAL], LEAST_COMMISSION) / world.commission_reference
+        max(control[rows.LEVER_COMMISSION_NATURAL], LEAST_COMMISSION) / world.commission_reference
     )
     state.supply += world.influencer_speed * (offered - state.supply)
 
@@ -161,16 +142,22 @@ def move_tiers(world, state, control):
     2.8).
     """
     total = ZERO
-    for j in range(TIERS):
-        total += exp32(world.log_mix[j] + control[LEVER_TIER + j])
+    for j in range(rows.N_TIERS):
+        total += exp32(world.log_mix[j] + control[rows.LEVER_TIER + j])
     hot = state.heat[0]
     trending = state.heat[1]
     potential = state.heat[2]
     rising = (
-        world.tier_growth * exp32(world.log_mix[1] + control[LEVER_TIER + 1]) / total * trending
+        world.tier_growth
+        * exp32(world.log_mix[1] + control[rows.LEVER_TIER + 1])
+        / total
+        * trending
     )
     emerging = (
-        world.tier_growth * exp32(world.log_mix[2] + control[LEVER_TIER + 2]) / total * potential
+        world.tier_growth
+        * exp32(world.log_mix[2] + control[rows.LEVER_TIER + 2])
+        / total
+        * potential
     )
     state.heat[0] = hot * world.tier_keep[0] + rising
     state.heat[1] = trending * world.tier_keep[1] + emerging - rising
@@ -180,29 +167,33 @@ def move_tiers(world, state, control):
 @kernel
 def refresh_creatives(world, state, merchant, control, key, lane, sampled):
     """Work adds up to a creative, which costs its fee, takes time, may be rejected, and joins the
-    mix (design 2.8).
+    mix (world 2.8).
     """
     if state.creative_wait >= ZERO:
         state.creative_wait -= world.hours_per_tick
         if state.creative_wait < ZERO:
             state.creative_wait = F(-1)
-            fill_row(key, SLOT_CREATIVE, lane, UNIFORM)
+            fill_row(key, SLOT_CREATIVE, lane, rows.UNIFORM)
             share = world.creative_mix_share
             drawn = world.creative_mean
             if sampled:
-                drawn += world.creative_sd * normal_quantile(lane.rows[UNIFORM, 0])
-                share = ZERO if lane.rows[UNIFORM, CELLS // 2] < world.creative_rejection else share
+                drawn += world.creative_sd * normal_quantile(lane.rows[rows.UNIFORM, 0])
+                share = (
+                    ZERO
+                    if lane.rows[rows.UNIFORM, rows.N_LANES // 2] < world.creative_rejection
+                    else share
+                )
             else:
                 share *= ONE - world.creative_rejection
             state.creative_quality += share * (max(drawn, ZERO) - state.creative_quality)
-            for s in range(SCENES):
+            for s in range(rows.N_SCENES):
                 state.exposure[s] *= ONE - share
     state.creative_progress = min(
-        state.creative_progress + control[LEVER_CREATIVE] * world.days_per_tick, ONE
+        state.creative_progress + control[rows.LEVER_CREATIVE] * world.days_per_tick, ONE
     )
     if state.creative_progress >= ONE and state.creative_wait < ZERO:
         state.creative_progress = ZERO
         state.creative_wait = world.creative_delay
-        state.ledger[L_CREATIVE] += np.floor(
+        state.ledger[rows.L_CREATIVE] += np.floor(
             world.creative_fee * merchant.budget * world.days_inverse + 0.5
         )

@@ -144,11 +144,11 @@ WORLD = np.dtype(
         ("coupon_budget_low", "f4"),
         ("coupon_budget_high", "f4"),
         # levers: how action j becomes a control
-        ("lever_kind", "i4", rows.LEVERS),
-        ("lever_low", "f4", rows.LEVERS),
-        ("lever_default", "f4", rows.LEVERS),
-        ("lever_high", "f4", rows.LEVERS),
-        ("lever_log_span", "f4", rows.LEVERS),
+        ("lever_kind", "i4", rows.N_LEVERS),
+        ("lever_low", "f4", rows.N_LEVERS),
+        ("lever_default", "f4", rows.N_LEVERS),
+        ("lever_high", "f4", rows.N_LEVERS),
+        ("lever_log_span", "f4", rows.N_LEVERS),
     ],
     align=True,
 )
@@ -417,7 +417,7 @@ def base_cells(s: Scenario) -> np.ndarray:
     )
     cells[rows.PRICE_SIGMA] = _values(s.auction.cpm_log_sigma, SCENES)
     cells[rows.PREDICTION] = 1.0
-    return cells.reshape(rows.CELL_ROWS, rows.CELLS).astype(np.float32)
+    return cells.reshape(rows.CELL_ROWS, rows.N_LANES).astype(np.float32)
 
 
 def hour_table(s: Scenario) -> np.ndarray:

@@ -20,21 +20,7 @@ from ..kernels.numerics import (
     quantile_curve,
     quantile_shape,
 )
-from .layout import (
-    CELLS,
-    GROUPS,
-    MEAN_SEEN,
-    OFFER,
-    OUTCOMES,
-    REST,
-    SEEN,
-    SMALL,
-    SMALL_COUNT,
-    TERM,
-    UNIFORM,
-    UNIFORM_2,
-    WIN,
-)
+from . import layout as rows
 
 F = np.float32
 LARGE = F(4)  # means from here on are drawn by the expanded normal quantile, below by inversion
@@ -50,10 +36,10 @@ SIXTH = F(1 / 6)
 
 # Rows of `lane` a binomial draw uses, and the lanes it draws: the groups, filled up to whole
 # vectors.
-NUMBER = SMALL
-CHANCE = SMALL_COUNT
-RARE = OFFER
-DRAW = WIN
+NUMBER = rows.SMALL
+CHANCE = rows.SMALL_COUNT
+RARE = rows.OFFER
+DRAW = rows.WIN
 DRAWN = 16
 SUMMED = F(2)  # the last term that is summed for all lanes in step
 
@@ -86,10 +72,10 @@ def first_terms(lane, o):
 
     Lanes of large means come along at LARGE, harmless and unused: a mask would cost more.
     """
-    for j in range(CELLS):
-        m = min(lane.rows[MEAN_SEEN + o, j], LARGE)
+    for j in range(rows.N_LANES):
+        m = min(lane.rows[rows.MEAN_SEEN + o, j], LARGE)
         weight = exp32(-m)
-        left = lane.rows[UNIFORM + o, j] - weight
+        left = lane.rows[rows.UNIFORM + o, j] - weight
         number = ONE if left > ZERO else ZERO
         weight = max(
             weight * m, TINY
@@ -105,9 +91,9 @@ def first_terms(lane, o):
         weight = max(weight * m * F(1 / 4), TINY)
         left -= weight
         number += ONE if left > ZERO else ZERO
-        lane.rows[SEEN + o, j] = number
-        lane.rows[TERM + o, j] = weight
-        lane.rows[REST + o, j] = left
+        lane.rows[rows.SEEN + o, j] = number
+        lane.rows[rows.TERM + o, j] = weight
+        lane.rows[rows.REST + o, j] = left
 
 
 @kernel
@@ -119,11 +105,11 @@ def more_terms(lane, o, first):
     i1 = ONE / F(first + 1)
     i2 = ONE / F(first + 2)
     i3 = ONE / F(first + 3)
-    for j in range(CELLS):
-        m = min(lane.rows[MEAN_SEEN + o, j], LARGE)
-        number = lane.rows[SEEN + o, j]
-        weight = max(lane.rows[TERM + o, j] * m * i0, TINY)
-        left = lane.rows[REST + o, j] - weight
+    for j in range(rows.N_LANES):
+        m = min(lane.rows[rows.MEAN_SEEN + o, j], LARGE)
+        number = lane.rows[rows.SEEN + o, j]
+        weight = max(lane.rows[rows.TERM + o, j] * m * i0, TINY)
+        left = lane.rows[rows.REST + o, j] - weight
         number += ONE if (left > ZERO) & (weight > RESOLUTION) else ZERO
         weight = max(weight * m * i1, TINY)
         left -= weight
@@ -134,18 +120,18 @@ def more_terms(lane, o, first):
         weight = max(weight * m * i3, TINY)
         left -= weight
         number += ONE if (left > ZERO) & (weight > RESOLUTION) else ZERO
-        lane.rows[SEEN + o, j] = number
-        lane.rows[TERM + o, j] = weight
-        lane.rows[REST + o, j] = left
+        lane.rows[rows.SEEN + o, j] = number
+        lane.rows[rows.TERM + o, j] = weight
+        lane.rows[rows.REST + o, j] = left
 
 
 @kernel
 def unfinished(lane, o):
     """Whether any lane of a small mean still has probability to go through and terms that matter."""
     alive = np.int32(0)
-    for j in range(CELLS):
-        going = (lane.rows[REST + o, j] > ZERO) & (lane.rows[TERM + o, j] > RESOLUTION)
-        alive |= np.int32(going & (lane.rows[MEAN_SEEN + o, j] < LARGE))
+    for j in range(rows.N_LANES):
+        going = (lane.rows[rows.REST + o, j] > ZERO) & (lane.rows[rows.TERM + o, j] > RESOLUTION)
+        alive |= np.int32(going & (lane.rows[rows.MEAN_SEEN + o, j] < LARGE))
     return alive != 0
 
 
@@ -153,8 +139,8 @@ def unfinished(lane, o):
 def any_large(lane, o):
     """Whether any lane of the outcome has a large mean."""
     large = np.int32(0)
-    for j in range(CELLS):
-        large |= np.int32(lane.rows[MEAN_SEEN + o, j] >= LARGE)
+    for j in range(rows.N_LANES):
+        large |= np.int32(lane.rows[rows.MEAN_SEEN + o, j] >= LARGE)
     return large != 0
 
 
@@ -163,19 +149,21 @@ def draw_large(lane, o):
     """Replace the counts of large means by normal quantiles; plain loops, because LLVM does not
     vectorise them as one.
     """
-    for j in range(CELLS):
-        lane.rows[TERM + o, j] = quantile_curve(lane.rows[UNIFORM + o, j])
-    for j in range(CELLS):
-        lane.rows[REST + o, j] = quantile_shape(lane.rows[UNIFORM + o, j], lane.rows[TERM + o, j])
-    for j in range(CELLS):
-        lane.rows[REST + o, j] = poisson_quantile(
-            lane.rows[MEAN_SEEN + o, j], lane.rows[REST + o, j]
+    for j in range(rows.N_LANES):
+        lane.rows[rows.TERM + o, j] = quantile_curve(lane.rows[rows.UNIFORM + o, j])
+    for j in range(rows.N_LANES):
+        lane.rows[rows.REST + o, j] = quantile_shape(
+            lane.rows[rows.UNIFORM + o, j], lane.rows[rows.TERM + o, j]
         )
-    for j in range(CELLS):
-        lane.rows[SEEN + o, j] = (
-            lane.rows[REST + o, j]
-            if lane.rows[MEAN_SEEN + o, j] >= LARGE
-            else lane.rows[SEEN + o, j]
+    for j in range(rows.N_LANES):
+        lane.rows[rows.REST + o, j] = poisson_quantile(
+            lane.rows[rows.MEAN_SEEN + o, j], lane.rows[rows.REST + o, j]
+        )
+    for j in range(rows.N_LANES):
+        lane.rows[rows.SEEN + o, j] = (
+            lane.rows[rows.REST + o, j]
+            if lane.rows[rows.MEAN_SEEN + o, j] >= LARGE
+            else lane.rows[rows.SEEN + o, j]
         )
 
 
@@ -187,14 +175,14 @@ def poisson(lane):
     Step by step for all outcomes rather than outcome by outcome: the processor overlaps what does
         not depend on each other.
     """
-    for o in range(OUTCOMES):
+    for o in range(rows.N_OUTCOMES):
         first_terms(lane, o)
-    for o in range(OUTCOMES):
+    for o in range(rows.N_OUTCOMES):
         first = UNROLLED
         while first < MOST_TERMS and unfinished(lane, o):
             more_terms(lane, o, first)
             first += 4
-    for o in range(OUTCOMES):
+    for o in range(rows.N_OUTCOMES):
         if any_large(lane, o):
             draw_large(lane, o)
 
@@ -232,12 +220,12 @@ def binomial(lane):
         rare = min(p, ONE - p)
         weight = exp32(lane.rows[NUMBER, j] * log32(ONE - rare))
         lane.rows[RARE, j] = rare
-        lane.rows[TERM, j] = weight
+        lane.rows[rows.TERM, j] = weight
     for j in range(DRAWN):
         n = lane.rows[NUMBER, j]
-        weight = lane.rows[TERM, j]
+        weight = lane.rows[rows.TERM, j]
         odds = lane.rows[RARE, j] / (ONE - lane.rows[RARE, j])
-        left = lane.rows[UNIFORM_2, j] - weight
+        left = lane.rows[rows.UNIFORM_2, j] - weight
         k = ONE if left > ZERO else ZERO
         weight = weight * n * odds
         left -= weight
@@ -246,15 +234,15 @@ def binomial(lane):
         left -= weight
         k += ONE if left > ZERO else ZERO
         lane.rows[DRAW, j] = k
-        lane.rows[TERM, j] = weight
-        lane.rows[REST, j] = left
-    for j in range(GROUPS):
+        lane.rows[rows.TERM, j] = weight
+        lane.rows[rows.REST, j] = left
+    for j in range(rows.N_GROUPS):
         n = lane.rows[NUMBER, j]
         rare = lane.rows[RARE, j]
-        rest = lane.rows[REST, j]
+        rest = lane.rows[rows.REST, j]
         if (rest > ZERO and n > SUMMED) or n * rare >= NORMAL:
             lane.rows[DRAW, j] = binomial_by_terms(
-                n, rare, lane.rows[UNIFORM_2, j], lane.rows[TERM, j], rest
+                n, rare, lane.rows[rows.UNIFORM_2, j], lane.rows[rows.TERM, j], rest
             )
     for j in range(DRAWN):
         n = lane.rows[NUMBER, j]

@@ -1,4 +1,4 @@
-"""The plan's dashboard: what a merchant reads at the end of an episode (design 1, 3).
+"""The plan's dashboard: what a merchant reads at the end of an episode (world 1, 3).
 
 Money in CNY, rates as shares. At the end everything on its way has arrived and every refund
 counted.
@@ -15,7 +15,7 @@ from .ledger import NET, OVERALL
 
 FEN = 100.0
 LEAST = 1e-9
-TOLERANCE = 0.98  # an ROI below this share of the target violates it (design 6)
+TOLERANCE = 0.98  # an ROI below this share of the target violates it (world 6)
 
 
 def dashboard(

@@ -1,4 +1,4 @@
-"""From a user's visit to an order: free exposure, clicks, coupons and orders (design 2.1, 2.2, 2.5,
+"""From a user's visit to an order: free exposure, clicks, coupons and orders (world 2.1, 2.2, 2.5,
 2.6).
 """
 
@@ -6,49 +6,7 @@ import numpy as np
 
 from ..kernels.compiled import kernel
 from ..kernels.numerics import HALF, ONE, ZERO, exp32, log32, logistic
-from .layout import (
-    AD,
-    APPEAL,
-    BLOCK,
-    CELLS,
-    CLICK,
-    CTR,
-    CVR,
-    DEPTH,
-    EXPOSURE,
-    FACTOR,
-    LEVER_COMMISSION_AD,
-    LEVER_COUPON,
-    LEVER_INSURANCE,
-    LEVER_INTEREST,
-    LEVER_SERVICE,
-    LEVER_TIER,
-    LEVER_TILT,
-    LIFT,
-    MEAN_CLICKED,
-    MEAN_ORDERED,
-    MEAN_REDEEMED,
-    MEAN_SEEN,
-    NATURAL,
-    ORDER,
-    PAID,
-    POOLS,
-    PRICE,
-    REDEMPTION,
-    REFUND,
-    RESPONSE,
-    RISK,
-    S_APPEAL,
-    S_DISPERSION,
-    S_TRAFFIC,
-    SCENES,
-    SEGMENTS,
-    TIERS,
-    TRAFFIC,
-    TRANSACTION,
-    USE,
-    VALUE,
-)
+from . import layout as rows
 
 F = np.float32
 LN2 = F(0.6931472)
@@ -58,29 +16,29 @@ LEAST_COMMISSION = F(0.002)  # a commission of nothing still has a logarithm
 @kernel
 def traffic_of_scene(world, state, hours, calendar, day, scene):
     """Opportunity factor per scene: hour * weekday * event * e^(shock - var/2), 1 on average
-    (design 2.1).
+    (world 2.1).
     """
     tick_of_day = state.tick % world.ticks_per_day
     common = world.weekday[(state.weekday + day) % 7] * calendar[0, state.calendar + day]
-    for s in range(SCENES):
-        scene.rows[S_TRAFFIC, s] = (
+    for s in range(rows.N_SCENES):
+        scene.rows[rows.S_TRAFFIC, s] = (
             common * hours[s, tick_of_day] * exp32(state.demand_shock[s] - world.demand_correction)
         )
 
 
 @kernel
 def tier_terms(world, state, control):
-    """Order logit, value factor and refund logit of the exposure mix over tiers (design 2.6, 2.8).
+    """Order logit, value factor and refund logit of the exposure mix over tiers (world 2.6, 2.8).
 
     The mix is a softmax of the scenario's mix shifted by the levers; a tier shown more than its
     heat warrants sells less.
     """
     total = ZERO
-    for j in range(TIERS):
-        total += exp32(world.log_mix[j] + control[LEVER_TIER + j])
+    for j in range(rows.N_TIERS):
+        total += exp32(world.log_mix[j] + control[rows.LEVER_TIER + j])
     appeal, value, refund = ZERO, ZERO, ZERO
-    for j in range(TIERS):
-        mix = exp32(world.log_mix[j] + control[LEVER_TIER + j]) / total
+    for j in range(rows.N_TIERS):
+        mix = exp32(world.log_mix[j] + control[rows.LEVER_TIER + j]) / total
         warmth = min(max(state.heat[j] / max(mix, F(1e-3)), F(0.05)), F(20))
         appeal += mix * (
             world.tier_appeal[j] + world.heat_elasticity * (log32(warmth) - world.log_warmth[j])
@@ -93,55 +51,58 @@ def tier_terms(world, state, control):
 @kernel
 def creative_appeal(world, state, scene):
     """gain * q * 2^(-E / half-life) per scene: the appeal of the creative mix fades with exposure
-    (design 2.5).
+    (world 2.5).
     """
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         faded = exp32(-LN2 * state.exposure[s] * world.fatigue_rate)
-        scene.rows[S_APPEAL, s] = world.creative_gain * state.creative_quality * faded
+        scene.rows[rows.S_APPEAL, s] = world.creative_gain * state.creative_quality * faded
 
 
 @kernel
 def spread(world, state, control, scene, lane):
     """Put what belongs to a scene, a pool or a segment on its lanes: traffic, appeal, coupon depth."""
-    offered = max(control[LEVER_COMMISSION_AD], LEAST_COMMISSION)
+    offered = max(control[rows.LEVER_COMMISSION_AD], LEAST_COMMISSION)
     ad_lift = world.influencer_ad_lift * log32(offered / world.commission_ad_neutral)
-    for p in range(POOLS):
-        lift = ad_lift if p == PAID else ZERO
+    for p in range(rows.N_POOLS):
+        lift = ad_lift if p == rows.PAID else ZERO
         free = (
             world.quality_lift[p] * state.quality[p] + world.influencer_lift[p] * state.supply
-            if p < PAID
+            if p < rows.PAID
             else ZERO
         )
-        for k in range(SEGMENTS):
+        for k in range(rows.N_SEGMENTS):
             depth = (
-                min(control[LEVER_COUPON + p] * control[LEVER_TILT + k], world.depth_max)
+                min(control[rows.LEVER_COUPON + p] * control[rows.LEVER_TILT + k], world.depth_max)
                 * world.coupon_pool[p]
             )
             worn = lift - world.pressure * state.pressure[k]
-            for s in range(SCENES):
-                c = p * BLOCK + k * SCENES + s
-                lane.rows[FACTOR, c] = (
-                    scene.rows[S_TRAFFIC, s] * scene.rows[S_DISPERSION, p * SCENES + s]
+            for s in range(rows.N_SCENES):
+                c = p * rows.BLOCK + k * rows.N_SCENES + s
+                lane.rows[rows.FACTOR, c] = (
+                    scene.rows[rows.S_TRAFFIC, s]
+                    * scene.rows[rows.S_DISPERSION, p * rows.N_SCENES + s]
                 )
-                lane.rows[APPEAL, c] = scene.rows[S_APPEAL, s] + worn
-                lane.rows[DEPTH, c] = depth
-                lane.rows[LIFT, c] = free
+                lane.rows[rows.APPEAL, c] = scene.rows[rows.S_APPEAL, s] + worn
+                lane.rows[rows.DEPTH, c] = depth
+                lane.rows[rows.LIFT, c] = free
 
 
 @kernel
 def rates(world, cells, lane, order_shift, refund_shift, value_factor):
-    """CTR, CVR, redemption, refund risk and price of every lane (design 2.5 to 2.7)."""
+    """CTR, CVR, redemption, refund risk and price of every lane (world 2.5 to 2.7)."""
     scale = world.coupon_rate
     use_scale = world.redemption_rate
     slope = world.refund_depth
-    for c in range(CELLS):
-        depth = lane.rows[DEPTH, c]
-        gain = cells.rows[RESPONSE, c] * (ONE - exp32(-depth * scale))
-        lane.rows[CTR, c] = logistic(cells.rows[CLICK, c] + lane.rows[APPEAL, c])
-        lane.rows[CVR, c] = logistic(cells.rows[ORDER, c] + order_shift + gain)
-        lane.rows[USE, c] = cells.rows[REDEMPTION, c] * (ONE - exp32(-depth * use_scale))
-        lane.rows[RISK, c] = logistic(cells.rows[REFUND, c] + refund_shift + slope * depth)
-        lane.rows[PRICE, c] = np.floor(cells.rows[VALUE, c] * value_factor + HALF)
+    for c in range(rows.N_LANES):
+        depth = lane.rows[rows.DEPTH, c]
+        gain = cells.rows[rows.RESPONSE, c] * (ONE - exp32(-depth * scale))
+        lane.rows[rows.CTR, c] = logistic(cells.rows[rows.CLICK, c] + lane.rows[rows.APPEAL, c])
+        lane.rows[rows.CVR, c] = logistic(cells.rows[rows.ORDER, c] + order_shift + gain)
+        lane.rows[rows.USE, c] = cells.rows[rows.REDEMPTION, c] * (ONE - exp32(-depth * use_scale))
+        lane.rows[rows.RISK, c] = logistic(
+            cells.rows[rows.REFUND, c] + refund_shift + slope * depth
+        )
+        lane.rows[rows.PRICE, c] = np.floor(cells.rows[rows.VALUE, c] * value_factor + HALF)
 
 
 @kernel
@@ -149,82 +110,87 @@ def free_impressions(cells, lane):
     """Expected free impressions: opportunities * logistic(eta + eta_Q Q + eta_kappa supply) (design
     2.2).
     """
-    for c in range(AD):
-        reach = logistic(cells.rows[EXPOSURE, c] + lane.rows[LIFT, c])
-        lane.rows[MEAN_SEEN, c] = cells.rows[TRAFFIC, c] * lane.rows[FACTOR, c] * reach
+    for c in range(rows.AD):
+        reach = logistic(cells.rows[rows.EXPOSURE, c] + lane.rows[rows.LIFT, c])
+        lane.rows[rows.MEAN_SEEN, c] = (
+            cells.rows[rows.TRAFFIC, c] * lane.rows[rows.FACTOR, c] * reach
+        )
 
 
 @kernel
 def displace(world, lane):
     """Dual track: a paid impression displaces a free one of its scene and segment with probability
-    f (design 2.4).
+    f (world 2.4).
     """
-    for k in range(SEGMENTS):
-        for s in range(SCENES):
-            j = k * SCENES + s
-            natural = NATURAL * BLOCK + j
-            transaction = TRANSACTION * BLOCK + j
-            free = lane.rows[MEAN_SEEN, natural] + lane.rows[MEAN_SEEN, transaction]
-            lost = world.cannibalisation[s] * lane.rows[MEAN_SEEN, AD + j]
+    for k in range(rows.N_SEGMENTS):
+        for s in range(rows.N_SCENES):
+            j = k * rows.N_SCENES + s
+            natural = rows.NATURAL * rows.BLOCK + j
+            transaction = rows.TRANSACTION * rows.BLOCK + j
+            free = lane.rows[rows.MEAN_SEEN, natural] + lane.rows[rows.MEAN_SEEN, transaction]
+            lost = world.cannibalisation[s] * lane.rows[rows.MEAN_SEEN, rows.AD + j]
             stay = ONE - min(lost / max(free, F(1e-20)), ONE)
-            lane.rows[MEAN_SEEN, natural] *= stay
-            lane.rows[MEAN_SEEN, transaction] *= stay
+            lane.rows[rows.MEAN_SEEN, natural] *= stay
+            lane.rows[rows.MEAN_SEEN, transaction] *= stay
 
 
 @kernel
 def expected_coupon_cost(lane):
     """Fen of coupons the tick is expected to issue, both funders together."""
     total = ZERO
-    for c in range(CELLS):
+    for c in range(rows.N_LANES):
         coupons = (
-            lane.rows[MEAN_SEEN, c] * lane.rows[CTR, c] * lane.rows[CVR, c] * lane.rows[USE, c]
+            lane.rows[rows.MEAN_SEEN, c]
+            * lane.rows[rows.CTR, c]
+            * lane.rows[rows.CVR, c]
+            * lane.rows[rows.USE, c]
         )
-        total += coupons * np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF)
+        total += coupons * np.floor(lane.rows[rows.PRICE, c] * lane.rows[rows.DEPTH, c] + HALF)
     return total
 
 
 @kernel
 def ration_coupons(cells, lane, order_shift, keep):
     """Issue coupons to a share `keep` of the tick only: the rest of the users decide without one
-    (design 2.10).
+    (world 2.10).
     """
-    for c in range(CELLS):
-        plain = logistic(cells.rows[ORDER, c] + order_shift)
-        mixed = keep * lane.rows[CVR, c] + (ONE - keep) * plain
-        lane.rows[USE, c] = keep * lane.rows[CVR, c] * lane.rows[USE, c] / mixed
-        lane.rows[CVR, c] = mixed
+    for c in range(rows.N_LANES):
+        plain = logistic(cells.rows[rows.ORDER, c] + order_shift)
+        mixed = keep * lane.rows[rows.CVR, c] + (ONE - keep) * plain
+        lane.rows[rows.USE, c] = keep * lane.rows[rows.CVR, c] * lane.rows[rows.USE, c] / mixed
+        lane.rows[rows.CVR, c] = mixed
 
 
 @kernel
 def thin(lane):
     """Means of the four thinned counts of every lane, from expected impressions in MEAN_SEEN."""
-    for c in range(CELLS):
-        shown = lane.rows[MEAN_SEEN, c]
-        click = shown * lane.rows[CTR, c]
-        order = click * lane.rows[CVR, c]
-        redeemed = order * lane.rows[USE, c]
-        lane.rows[MEAN_SEEN, c] = shown - click
-        lane.rows[MEAN_CLICKED, c] = click - order
-        lane.rows[MEAN_ORDERED, c] = order - redeemed
-        lane.rows[MEAN_REDEEMED, c] = redeemed
+    for c in range(rows.N_LANES):
+        shown = lane.rows[rows.MEAN_SEEN, c]
+        click = shown * lane.rows[rows.CTR, c]
+        order = click * lane.rows[rows.CVR, c]
+        redeemed = order * lane.rows[rows.USE, c]
+        lane.rows[rows.MEAN_SEEN, c] = shown - click
+        lane.rows[rows.MEAN_CLICKED, c] = click - order
+        lane.rows[rows.MEAN_ORDERED, c] = order - redeemed
+        lane.rows[rows.MEAN_REDEEMED, c] = redeemed
 
 
 @kernel
 def order_shift(world, control, tier_appeal, event_shift):
-    """What tiers, services and the calendar add to every order logit (design 2.6)."""
+    """What tiers, services and the calendar add to every order logit (world 2.6)."""
     return (
         tier_appeal
         + event_shift
-        + world.insurance_lift * control[LEVER_INSURANCE]
-        + world.interest_lift * control[LEVER_INTEREST]
+        + world.insurance_lift * control[rows.LEVER_INSURANCE]
+        + world.interest_lift * control[rows.LEVER_INTEREST]
     )
 
 
 @kernel
 def refund_shift(world, control, tier_refund):
-    """What tiers and services add to every refund logit (design 2.7)."""
+    """What tiers and services add to every refund logit (world 2.7)."""
     return (
         tier_refund
-        + world.refund_insurance * control[LEVER_INSURANCE]
-        - world.refund_service * control[LEVER_SERVICE]
+        + world.refund_insurance * control[rows.LEVER_INSURANCE]
+        - world.refund_service * control[rows.LEVER_SERVICE]
     )

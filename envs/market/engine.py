@@ -35,7 +35,7 @@ class Scratch(NamedTuple):
 def make_scratch() -> Scratch:
     """Fresh work space for one thread."""
     return Scratch(
-        np.zeros((rows.LANE_ROWS, rows.CELLS), np.float32),
+        np.zeros((rows.LANE_ROWS, rows.N_LANES), np.float32),
         np.zeros((rows.SCENE_ROWS, 16), np.float32),
         np.zeros((rows.GROUP_ROWS, 24)),
         np.zeros((2, 64), np.float32),
@@ -66,7 +66,7 @@ class Market:
         threads: worker threads for large batches; results do not depend on it.
         sampled: False for expectation mode: counts are their means and nothing is random but the
             merchant.
-        passive: the plan does nothing, whatever the actions: no ads, no coupons (the baseline of
+        noop: the plan does nothing, whatever the actions: no ads, no coupons (the baseline of
             shares).
 
     Attributes:
@@ -86,7 +86,7 @@ class Market:
         split: str = "train",
         threads: int = 1,
         sampled: bool = True,
-        passive: bool = False,
+        noop: bool = False,
     ):
         _one_of("reward", reward, REWARDS)
         _one_of("split", split, tuple(SPLITS))
@@ -100,13 +100,13 @@ class Market:
         self.levers = select_levers(levers)
         self.reward = reward
         self.sampled = sampled
-        self.passive = passive
+        self.noop = noop
         self.threads = int(threads)
         self.world = build_world(scenario, self.days, int(SPLITS[split]), reward, sampled)
         self.ticks = int(self.world.constants[0]["ticks"])
         self.states = np.zeros(num_envs, rows.STATE)
         self.merchants = np.zeros(num_envs, rows.MERCHANT)
-        self.cells = np.zeros((num_envs, rows.CELL_ROWS, rows.CELLS), np.float32)
+        self.cells = np.zeros((num_envs, rows.CELL_ROWS, rows.N_LANES), np.float32)
         self.twins = np.zeros(num_envs, rows.STATE) if reward == "incremental" else None
         self.observations = np.zeros((num_envs, FEATURES), np.float32)
         self.rewards = np.zeros(num_envs, np.float32)
@@ -126,7 +126,7 @@ class Market:
         self._scratch = [make_scratch() for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(self.threads - 1, "market") if self.threads > 1 else None
         self._single = None
-        if self.num_envs == 1 and self.twins is None and not self.passive:
+        if self.num_envs == 1 and self.twins is None and not self.noop:
             buffer = np.zeros((1, len(self.levers)), np.float32)
             self._single = (buffer, self._arguments(buffer, self._scratch[0]))
 
@@ -185,13 +185,13 @@ class Market:
         actions = self._checked(actions)
 
         def work(scratch: Scratch, first: int, last: int) -> None:
-            step_batch(first, last, *self._arguments(actions, scratch), self.passive)
+            step_batch(first, last, *self._arguments(actions, scratch), self.noop)
             if self.twins is not None:
                 step_batch(first, last, *self._arguments(actions, scratch, twin=True), True)
                 self.rewards[first:last] -= self._twin_rewards[first:last]
 
         self._run(work)
-        if self.passive:
+        if self.noop:
             self.dones[:] = self.states["done"]
         return self.observations
 
@@ -209,7 +209,7 @@ class Market:
     def _arguments(
         self, actions: np.ndarray, scratch: Scratch, twin: bool = False
     ) -> tuple[Any, ...]:
-        """What `step_batch` takes between the range of markets and the passive flag."""
+        """What `step_batch` takes between the range of markets and the noop flag."""
         w = self.world
         states, rewards, costs = (
             (self.twins, self._twin_rewards, self._twin_costs)
@@ -293,7 +293,7 @@ class Market:
 
     @classmethod
     def of(cls, setting: Setting, num_envs: int, **options: Any) -> "Market":
-        """Open `num_envs` markets of a setting; `options` as for the class (reward, threads, sampled, passive)."""
+        """Open `num_envs` markets of a setting; `options` as for the class (reward, threads, sampled, noop)."""
         return cls(
             setting.scenario,
             num_envs,

@@ -27,12 +27,6 @@ from .demand import (
 from .ledger import overall_cost, roi_parts
 
 F = np.float32
-AD = rows.AD
-BLOCK = rows.BLOCK
-CELLS = rows.CELLS
-POOLS = rows.POOLS
-SCENES = rows.SCENES
-SEGMENTS = rows.SEGMENTS
 DRAWS = 64
 BISECTIONS = 10
 REACTIONS = 4
@@ -64,10 +58,10 @@ def draw_cells(world, base, merchant, normal, category, cells):
     refund = world.category_refund[category] + world.refund_sd * normal[5]
     price = world.category_price[category] + world.price_sd * normal[6]
     value = merchant.order_value
-    for p in range(POOLS):
-        for k in range(SEGMENTS):
-            for s in range(SCENES):
-                c = p * BLOCK + k * SCENES + s
+    for p in range(rows.N_POOLS):
+        for k in range(rows.N_SEGMENTS):
+            for s in range(rows.N_SCENES):
+                c = p * rows.BLOCK + k * rows.N_SCENES + s
                 cells.rows[rows.TRAFFIC, c] = base[rows.TRAFFIC, c] * size
                 cells.rows[rows.EXPOSURE, c] = (
                     base[rows.EXPOSURE, c] + world.scene_sd * normal[12 + s]
@@ -87,7 +81,9 @@ def draw_cells(world, base, merchant, normal, category, cells):
                 )
                 cells.rows[rows.PRICE_SIGMA, c] = base[rows.PRICE_SIGMA, c]
                 noise = (
-                    world.prediction_noise * normal[32 + k * SCENES + s] if p == rows.PAID else ZERO
+                    world.prediction_noise * normal[32 + k * rows.N_SCENES + s]
+                    if p == rows.PAID
+                    else ZERO
                 )
                 cells.rows[rows.PREDICTION, c] = (
                     exp32(noise + world.prediction_bias) if p == rows.PAID else ONE
@@ -119,7 +115,7 @@ def reset_state(world, state, merchant):
     state.creative_quality = merchant.start_creative
     state.creative_progress = ZERO
     state.creative_wait = F(-1)
-    for j in range(rows.TIERS):
+    for j in range(rows.N_TIERS):
         state.heat[j] = world.tier_stock[j]
     state.tick_spend[:], state.tick_gmv[:], state.tick_impressions[:] = ZERO, ZERO, ZERO
     state.tick_clicks[:], state.tick_auctions[:] = ZERO, ZERO
@@ -134,7 +130,7 @@ def reset_state(world, state, merchant):
         state.smooth_gpm[p, 1] = ONE
     state.smooth_risk[0] = merchant.risk_reference
     state.smooth_risk[1] = ONE
-    for j in range(rows.LEVERS):
+    for j in range(rows.N_LEVERS):
         state.control[j] = world.lever_default[j]
 
 
@@ -143,7 +139,7 @@ def start_shocks(world, state, normal):
     """Demand and price shocks from their stationary laws."""
     demand = world.demand_noise / np.sqrt(ONE - world.demand_keep * world.demand_keep)
     price = world.price_noise / np.sqrt(ONE - world.price_keep * world.price_keep)
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         state.demand_shock[s] = demand * normal[48 + s] if world.sampled else ZERO
         state.price_shock[s] = price * normal[52 + s] if world.sampled else ZERO
 
@@ -153,16 +149,16 @@ def settle_prices(world, cells, lane, multiplier, scene):
     """Stationary price shift per scene (S_KEEP) when competitors have answered our share of voice:
     xi = a voice / (1 - phi).
 
-    Voice falls as prices rise, so the fixed point is found by a few damped steps (design 2.3).
+    Voice falls as prices rise, so the fixed point is found by a few damped steps (world 2.3).
     """
     answer = world.price_reaction / (ONE - world.price_keep)
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         scene.rows[rows.S_KEEP, s] = ZERO
     for _ in range(REACTIONS):
-        for s in range(SCENES):
+        for s in range(rows.N_SCENES):
             entered, shown = ZERO, ZERO
-            for k in range(SEGMENTS):
-                c = AD + k * SCENES + s
+            for k in range(rows.N_SEGMENTS):
+                c = rows.AD + k * rows.N_SCENES + s
                 traffic = cells.rows[rows.TRAFFIC, c]
                 value = lane.rows[rows.CTR, c] * lane.rows[rows.CVR, c] * lane.rows[rows.PRICE, c]
                 bid = max(multiplier * cells.rows[rows.PREDICTION, c] * value * F(10), LEAST_BID)
@@ -184,14 +180,14 @@ def ad_curve(world, cells, lane, multiplier, scene):
     """
     settle_prices(world, cells, lane, multiplier, scene)
     spend, gmv, orders = 0.0, 0.0, 0.0
-    for c in range(AD, CELLS):
+    for c in range(rows.AD, rows.N_LANES):
         value = lane.rows[rows.CTR, c] * lane.rows[rows.CVR, c] * lane.rows[rows.PRICE, c]
         bid = max(multiplier * cells.rows[rows.PREDICTION, c] * value * F(10), LEAST_BID)
-        mean = cells.rows[rows.PRICE_MU, c] + scene.rows[rows.S_KEEP, c % SCENES]
+        mean = cells.rows[rows.PRICE_MU, c] + scene.rows[rows.S_KEEP, c % rows.N_SCENES]
         sigma = cells.rows[rows.PRICE_SIGMA, c]
         won = win_probability(log32(bid), mean, sigma)
         payment = won * bid if world.first_price else second_price_payment(log32(bid), mean, sigma)
-        entered = cells.rows[rows.TRAFFIC, c] * (ONE - world.cannibalisation[c % SCENES])
+        entered = cells.rows[rows.TRAFFIC, c] * (ONE - world.cannibalisation[c % rows.N_SCENES])
         spend += entered * payment * 0.1
         gmv += entered * won * value
         orders += entered * won * lane.rows[rows.CTR, c] * lane.rows[rows.CVR, c]
@@ -289,14 +285,14 @@ def price_fluid_market(world, merchant, cells, state, lane, scene, uniform):
     """References, audiences, target and budget from the fluid market halfway through the creative's
     life.
     """
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         scene.rows[rows.S_TRAFFIC, s] = ONE
-        for p in range(POOLS):
-            scene.rows[rows.S_DISPERSION, p * SCENES + s] = ONE
+        for p in range(rows.N_POOLS):
+            scene.rows[rows.S_DISPERSION, p * rows.N_SCENES + s] = ONE
     renewed = (
         ONE + world.lever_default[rows.LEVER_CREATIVE] * F(world.days) * world.creative_mix_share
     )
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         state.exposure[s] = world.start_exposure + HALF * world.audience * F(world.days) / renewed
     appeal, value, refund = tier_terms(world, state, state.control)
     shift = order_shift(world, state.control, appeal, ZERO)
@@ -310,7 +306,7 @@ def price_fluid_market(world, merchant, cells, state, lane, scene, uniform):
     at_risk = 0.0
     orders = 0.0
     clicks_natural, shown_natural, gmv_transaction, shown_transaction = 0.0, 0.0, 0.0, 0.0
-    for c in range(AD):
+    for c in range(rows.AD):
         shown = lane.rows[rows.MEAN_SEEN, c]
         clicks = lane.rows[rows.MEAN_SEEN, c] * lane.rows[rows.CTR, c]
         sold = clicks * lane.rows[rows.CVR, c]
@@ -319,7 +315,7 @@ def price_fluid_market(world, merchant, cells, state, lane, scene, uniform):
         gmv += worth
         coupon += worth * lane.rows[rows.USE, c] * lane.rows[rows.DEPTH, c]
         at_risk += sold * lane.rows[rows.RISK, c]
-        if c < BLOCK:
+        if c < rows.BLOCK:
             clicks_natural += clicks
             shown_natural += shown
             commission += worth * state.control[rows.LEVER_COMMISSION_NATURAL]
@@ -370,12 +366,12 @@ def set_audiences(world, merchant, cells, lane):
     """People behind a usual day's impressions: free ones as expected, ads as won at the binding
     multiplier.
     """
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         merchant.audience_scene[s] = ZERO
-    for k in range(SEGMENTS):
+    for k in range(rows.N_SEGMENTS):
         ads = ZERO
-        for s in range(SCENES):
-            c = AD + k * SCENES + s
+        for s in range(rows.N_SCENES):
+            c = rows.AD + k * rows.N_SCENES + s
             value = lane.rows[rows.CTR, c] * lane.rows[rows.CVR, c] * lane.rows[rows.PRICE, c]
             bid = max(
                 merchant.binding_multiplier * cells.rows[rows.PREDICTION, c] * value * F(10),
@@ -387,12 +383,12 @@ def set_audiences(world, merchant, cells, lane):
             shown = cells.rows[rows.TRAFFIC, c] * won
             ads += shown
             free = (
-                lane.rows[rows.MEAN_SEEN, k * SCENES + s]
-                + lane.rows[rows.MEAN_SEEN, BLOCK + k * SCENES + s]
+                lane.rows[rows.MEAN_SEEN, k * rows.N_SCENES + s]
+                + lane.rows[rows.MEAN_SEEN, rows.BLOCK + k * rows.N_SCENES + s]
             )
             merchant.audience_scene[s] += shown + free
         merchant.audience_segment[k] = max(ads * F(world.ticks_per_day) / world.audience, ONE)
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         merchant.audience_scene[s] = max(
             merchant.audience_scene[s] * F(world.ticks_per_day) / world.audience, ONE
         )

@@ -7,16 +7,16 @@ segments and spreads from scenes are contiguous vector loops, and the ad lanes a
 
 import numpy as np
 
-POOLS = 3
-SEGMENTS = 4
-SCENES = 4
-TIERS = 3
-WINDOWS = 4
-BLOCK = SEGMENTS * SCENES
-CELLS = POOLS * BLOCK
-GROUPS = POOLS * SCENES
+N_POOLS = 3
+N_SEGMENTS = 4
+N_SCENES = 4
+N_TIERS = 3
+N_WINDOWS = 4
+BLOCK = N_SEGMENTS * N_SCENES
+N_LANES = N_POOLS * BLOCK
+N_GROUPS = N_POOLS * N_SCENES
 AD = 2 * BLOCK  # first ad lane
-AD_GROUP = 2 * SCENES  # first ad group
+AD_GROUP = 2 * N_SCENES  # first ad group
 NATURAL, TRANSACTION, PAID = range(3)
 
 # Rows of `cells`, (ROWS, 48) float32: a merchant's own constants.
@@ -76,12 +76,12 @@ CELL_ROWS = 11
     SOLD,
 ) = range(37)  # impressions, clicks and orders, sums of the draws
 LANE_ROWS = 37
-OUTCOMES = 4
+N_OUTCOMES = 4
 
 # Lines of an order on its way (pending) and of refunds: orders and whole fen.
 ORDERS, GMV, COUPON, COMMISSION, EXTRAS, AT_RISK = range(6)
 PENDING_LINES = 6
-DELAYS = 2
+N_DELAYS = 2
 # Lines of a refund compartment, whole fen.
 R_GMV, R_COUPON, R_COUPON_MERCHANT, R_COMMISSION, R_FEE, R_GOODS = range(6)
 REFUND_LINES = 6
@@ -158,7 +158,7 @@ LEVER_INTEREST = 20
 LEVER_SERVICE = 21
 LEVER_BOOST = 22
 LEVER_TIER = 23
-LEVERS = 26
+N_LEVERS = 26
 LINEAR, LOGARITHMIC = range(2)  # how a lever maps [-1, 1] to its unit
 
 # Rows of `scene`, (SCENE_ROWS, 16) float32: work space per scene (first 4 entries) or for noise
@@ -198,8 +198,8 @@ GROUP_ROWS = 24
 
 # A merchant's cells and the work arrays as the engine reads them, lane.rows[SEEN, c]; see
 # `step.block`.
-CELL = np.dtype([("rows", "f4", (CELL_ROWS, CELLS))])
-LANE = np.dtype([("rows", "f4", (LANE_ROWS, CELLS))])
+CELL = np.dtype([("rows", "f4", (CELL_ROWS, N_LANES))])
+LANE = np.dtype([("rows", "f4", (LANE_ROWS, N_LANES))])
 SCENE = np.dtype([("rows", "f4", (SCENE_ROWS, 16))])
 GROUP = np.dtype([("rows", "f8", (GROUP_ROWS, 24))])
 
@@ -214,49 +214,49 @@ STATE = np.dtype(
         ("done", "i4"),
         ("ledger", "f8", LEDGER_LINES),
         ("last_ledger", "f8", LEDGER_LINES),  # before the latest tick
-        ("pending", "f8", (PENDING_LINES, DELAYS * GROUPS)),
-        ("refunds", "f8", (WINDOWS, REFUND_LINES)),
+        ("pending", "f8", (PENDING_LINES, N_DELAYS * N_GROUPS)),
+        ("refunds", "f8", (N_WINDOWS, REFUND_LINES)),
         ("accrued", "f8", ACCRUED),
-        ("scene_spend", "f8", SCENES),
+        ("scene_spend", "f8", N_SCENES),
         ("day_spend", "f8"),
         ("boost_spend", "f8"),
         ("coupon_committed", "f8"),
-        ("impressions", "f8", GROUPS),
-        ("clicks", "f8", GROUPS),
-        ("orders", "f8", GROUPS),
-        ("gmv", "f8", GROUPS),
-        ("coupon", "f8", GROUPS),
-        ("refunded", "f8", GROUPS),
+        ("impressions", "f8", N_GROUPS),
+        ("clicks", "f8", N_GROUPS),
+        ("orders", "f8", N_GROUPS),
+        ("gmv", "f8", N_GROUPS),
+        ("coupon", "f8", N_GROUPS),
+        ("refunded", "f8", N_GROUPS),
         ("placed", "f8"),
         ("refunded_orders", "f8"),
-        ("demand_shock", "f4", SCENES),
-        ("price_shock", "f4", SCENES),
-        ("voice", "f4", SCENES),
-        ("exposure", "f4", SCENES),
-        ("pressure", "f4", SEGMENTS),
+        ("demand_shock", "f4", N_SCENES),
+        ("price_shock", "f4", N_SCENES),
+        ("voice", "f4", N_SCENES),
+        ("exposure", "f4", N_SCENES),
+        ("pressure", "f4", N_SEGMENTS),
         ("quality", "f4", 2),
         ("supply", "f4"),
-        ("heat", "f4", TIERS),
+        ("heat", "f4", N_TIERS),
         ("creative_quality", "f4"),
         ("creative_progress", "f4"),
         ("creative_wait", "f4"),
         # what the dashboard shows of the last tick and, smoothed, of the last hours
-        ("tick_spend", "f4", SCENES),
-        ("tick_gmv", "f4", GROUPS),
-        ("tick_impressions", "f4", GROUPS),
-        ("tick_clicks", "f4", GROUPS),
-        ("tick_auctions", "f4", SCENES),
-        ("tick_segment_clicks", "f4", SEGMENTS),
-        ("tick_segment_claims", "f4", SEGMENTS),
-        ("smooth_spend", "f4", SCENES),
-        ("smooth_gmv", "f4", GROUPS),
+        ("tick_spend", "f4", N_SCENES),
+        ("tick_gmv", "f4", N_GROUPS),
+        ("tick_impressions", "f4", N_GROUPS),
+        ("tick_clicks", "f4", N_GROUPS),
+        ("tick_auctions", "f4", N_SCENES),
+        ("tick_segment_clicks", "f4", N_SEGMENTS),
+        ("tick_segment_claims", "f4", N_SEGMENTS),
+        ("smooth_spend", "f4", N_SCENES),
+        ("smooth_gmv", "f4", N_GROUPS),
         ("smooth_coupon", "f4"),
         ("smooth_gpm", "f4", (2, 2)),
         ("smooth_ctr", "f4", (2, 2)),
         ("smooth_risk", "f4", 2),
-        ("smooth_segment_clicks", "f4", SEGMENTS),
-        ("smooth_segment_claims", "f4", SEGMENTS),
-        ("control", "f4", LEVERS),  # levers in force in the last tick, in their own units
+        ("smooth_segment_clicks", "f4", N_SEGMENTS),
+        ("smooth_segment_claims", "f4", N_SEGMENTS),
+        ("control", "f4", N_LEVERS),  # levers in force in the last tick, in their own units
     ],
     align=True,
 )
@@ -270,8 +270,8 @@ MERCHANT = np.dtype(
         ("margin", "f4"),  # CNY, share of price
         ("category", "i4"),
         ("size", "f4"),
-        ("audience_scene", "f4", SCENES),
-        ("audience_segment", "f4", SEGMENTS),  # people
+        ("audience_scene", "f4", N_SCENES),
+        ("audience_segment", "f4", N_SEGMENTS),  # people
         ("gpm_reference", "f4"),
         ("ctr_reference", "f4"),
         ("risk_reference", "f4"),

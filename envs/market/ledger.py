@@ -1,4 +1,4 @@
-"""The books: every fen that moves, and what the plan has earned so far (design 2.9, 2.10).
+"""The books: every fen that moves, and what the plan has earned so far (world 2.9, 2.10).
 
 All lines are cumulative whole fen. Buyers, merchant, platform, influencers and suppliers are the
 only accounts, so what one pays another receives; tests/properties/test_invariants.py states the
@@ -8,52 +8,7 @@ balances and holds every tick to them.
 import numpy as np
 
 from ..kernels.compiled import kernel
-from .layout import (
-    A_COST,
-    A_GMV,
-    A_PLATFORM,
-    A_PROFIT,
-    A_SETTLED,
-    AT_RISK,
-    COMMISSION,
-    COUPON,
-    DELAYS,
-    EXTRAS,
-    G_MATURED,
-    GMV,
-    GROUPS,
-    L_COMMISSION,
-    L_COUPON_MERCHANT,
-    L_COUPON_PLATFORM,
-    L_CREATIVE,
-    L_EXTRAS,
-    L_FEE,
-    L_GMV,
-    L_GOODS,
-    L_PROTECTION,
-    L_REBATE,
-    L_REFUND_COMMISSION,
-    L_REFUND_COUPON_MERCHANT,
-    L_REFUND_COUPON_PLATFORM,
-    L_REFUND_FEE,
-    L_REFUND_GMV,
-    L_REFUND_GOODS,
-    L_REFUND_USER_PAID,
-    L_SERVICE,
-    L_SETTLED_REFUND_COMMISSION,
-    L_SETTLED_REFUND_COUPON,
-    L_SETTLED_REFUND_GMV,
-    L_SPEND,
-    L_USER_PAID,
-    ORDERS,
-    R_COMMISSION,
-    R_COUPON,
-    R_COUPON_MERCHANT,
-    R_FEE,
-    R_GMV,
-    R_GOODS,
-    WINDOWS,
-)
+from . import layout as rows
 
 OVERALL, NET, PAY_ROI = range(3)
 
@@ -64,14 +19,14 @@ def book_arrivals(state, gmv, coupon, merchant, commission, fee, goods, extras):
     coupon.
     """
     book = state.ledger
-    book[L_GMV] += gmv
-    book[L_COUPON_MERCHANT] += merchant
-    book[L_COUPON_PLATFORM] += coupon - merchant
-    book[L_USER_PAID] += gmv - coupon
-    book[L_COMMISSION] += commission
-    book[L_FEE] += fee
-    book[L_GOODS] += goods
-    book[L_EXTRAS] += extras
+    book[rows.L_GMV] += gmv
+    book[rows.L_COUPON_MERCHANT] += merchant
+    book[rows.L_COUPON_PLATFORM] += coupon - merchant
+    book[rows.L_USER_PAID] += gmv - coupon
+    book[rows.L_COMMISSION] += commission
+    book[rows.L_FEE] += fee
+    book[rows.L_GOODS] += goods
+    book[rows.L_EXTRAS] += extras
 
 
 @kernel
@@ -80,25 +35,28 @@ def book_refunds(world, state, i, group):
     counts as settled.
     """
     book = state.ledger
-    book[L_REFUND_GMV] += group.rows[G_MATURED, R_GMV]
-    book[L_REFUND_COUPON_MERCHANT] += group.rows[G_MATURED, R_COUPON_MERCHANT]
-    book[L_REFUND_COUPON_PLATFORM] += (
-        group.rows[G_MATURED, R_COUPON] - group.rows[G_MATURED, R_COUPON_MERCHANT]
+    book[rows.L_REFUND_GMV] += group.rows[rows.G_MATURED, rows.R_GMV]
+    book[rows.L_REFUND_COUPON_MERCHANT] += group.rows[rows.G_MATURED, rows.R_COUPON_MERCHANT]
+    book[rows.L_REFUND_COUPON_PLATFORM] += (
+        group.rows[rows.G_MATURED, rows.R_COUPON]
+        - group.rows[rows.G_MATURED, rows.R_COUPON_MERCHANT]
     )
-    book[L_REFUND_USER_PAID] += group.rows[G_MATURED, R_GMV] - group.rows[G_MATURED, R_COUPON]
-    book[L_REFUND_COMMISSION] += group.rows[G_MATURED, R_COMMISSION]
-    book[L_REFUND_FEE] += group.rows[G_MATURED, R_FEE]
-    book[L_REFUND_GOODS] += group.rows[G_MATURED, R_GOODS]
+    book[rows.L_REFUND_USER_PAID] += (
+        group.rows[rows.G_MATURED, rows.R_GMV] - group.rows[rows.G_MATURED, rows.R_COUPON]
+    )
+    book[rows.L_REFUND_COMMISSION] += group.rows[rows.G_MATURED, rows.R_COMMISSION]
+    book[rows.L_REFUND_FEE] += group.rows[rows.G_MATURED, rows.R_FEE]
+    book[rows.L_REFUND_GOODS] += group.rows[rows.G_MATURED, rows.R_GOODS]
     if world.refund_counted[i]:
-        book[L_SETTLED_REFUND_GMV] += group.rows[G_MATURED, R_GMV]
-        book[L_SETTLED_REFUND_COUPON] += group.rows[G_MATURED, R_COUPON_MERCHANT]
-        book[L_SETTLED_REFUND_COMMISSION] += group.rows[G_MATURED, R_COMMISSION]
+        book[rows.L_SETTLED_REFUND_GMV] += group.rows[rows.G_MATURED, rows.R_GMV]
+        book[rows.L_SETTLED_REFUND_COUPON] += group.rows[rows.G_MATURED, rows.R_COUPON_MERCHANT]
+        book[rows.L_SETTLED_REFUND_COMMISSION] += group.rows[rows.G_MATURED, rows.R_COMMISSION]
 
 
 @kernel
 def overall_cost(world, spend, commission, coupon, creative, service):
     """spend + commission + merchant-funded coupon + creative + service costs, each part switchable
-    (design 1).
+    (world 1).
     """
     cost = spend
     if world.cost_commission:
@@ -119,11 +77,11 @@ def reported_cost(world, book):
     """
     return overall_cost(
         world,
-        book[L_SPEND],
-        book[L_COMMISSION] - book[L_SETTLED_REFUND_COMMISSION],
-        book[L_COUPON_MERCHANT] - book[L_SETTLED_REFUND_COUPON],
-        book[L_CREATIVE],
-        book[L_SERVICE] + book[L_EXTRAS],
+        book[rows.L_SPEND],
+        book[rows.L_COMMISSION] - book[rows.L_SETTLED_REFUND_COMMISSION],
+        book[rows.L_COUPON_MERCHANT] - book[rows.L_SETTLED_REFUND_COUPON],
+        book[rows.L_CREATIVE],
+        book[rows.L_SERVICE] + book[rows.L_EXTRAS],
     )
 
 
@@ -137,34 +95,34 @@ def accrue(world, state, goods_rate):
     sum to the episode's result exactly.
     """
     book = state.ledger
-    gmv = book[L_GMV]
-    commission = book[L_COMMISSION]
-    coupon = book[L_COUPON_MERCHANT]
-    platform_coupon = book[L_COUPON_PLATFORM]
-    fee = book[L_FEE]
-    goods = book[L_GOODS]
-    extras = book[L_EXTRAS]
-    back = book[L_REFUND_GMV]
-    back_commission = book[L_REFUND_COMMISSION]
-    back_coupon = book[L_REFUND_COUPON_MERCHANT]
-    back_platform = book[L_REFUND_COUPON_PLATFORM]
-    back_fee = book[L_REFUND_FEE]
-    back_goods = book[L_REFUND_GOODS]
-    counted = book[L_SETTLED_REFUND_GMV]
-    counted_commission = book[L_SETTLED_REFUND_COMMISSION]
-    counted_coupon = book[L_SETTLED_REFUND_COUPON]
-    for i in range(WINDOWS):
+    gmv = book[rows.L_GMV]
+    commission = book[rows.L_COMMISSION]
+    coupon = book[rows.L_COUPON_MERCHANT]
+    platform_coupon = book[rows.L_COUPON_PLATFORM]
+    fee = book[rows.L_FEE]
+    goods = book[rows.L_GOODS]
+    extras = book[rows.L_EXTRAS]
+    back = book[rows.L_REFUND_GMV]
+    back_commission = book[rows.L_REFUND_COMMISSION]
+    back_coupon = book[rows.L_REFUND_COUPON_MERCHANT]
+    back_platform = book[rows.L_REFUND_COUPON_PLATFORM]
+    back_fee = book[rows.L_REFUND_FEE]
+    back_goods = book[rows.L_REFUND_GOODS]
+    counted = book[rows.L_SETTLED_REFUND_GMV]
+    counted_commission = book[rows.L_SETTLED_REFUND_COMMISSION]
+    counted_coupon = book[rows.L_SETTLED_REFUND_COUPON]
+    for i in range(rows.N_WINDOWS):
         waiting = state.refunds[i]
-        back += waiting[R_GMV]
-        back_commission += waiting[R_COMMISSION]
-        back_coupon += waiting[R_COUPON_MERCHANT]
-        back_platform += waiting[R_COUPON] - waiting[R_COUPON_MERCHANT]
-        back_fee += waiting[R_FEE]
-        back_goods += waiting[R_GOODS]
+        back += waiting[rows.R_GMV]
+        back_commission += waiting[rows.R_COMMISSION]
+        back_coupon += waiting[rows.R_COUPON_MERCHANT]
+        back_platform += waiting[rows.R_COUPON] - waiting[rows.R_COUPON_MERCHANT]
+        back_fee += waiting[rows.R_FEE]
+        back_goods += waiting[rows.R_GOODS]
         if world.refund_counted[i]:
-            counted += waiting[R_GMV]
-            counted_commission += waiting[R_COMMISSION]
-            counted_coupon += waiting[R_COUPON_MERCHANT]
+            counted += waiting[rows.R_GMV]
+            counted_commission += waiting[rows.R_COMMISSION]
+            counted_coupon += waiting[rows.R_COUPON_MERCHANT]
     pending = state.pending
     p_gmv = 0.0
     p_coupon = 0.0
@@ -172,15 +130,17 @@ def accrue(world, state, goods_rate):
     r_gmv = 0.0
     r_coupon = 0.0
     r_commission = 0.0
-    for j in range(DELAYS * GROUPS):  # every line is linear in these sums; without orders all are 0
-        risk = pending[AT_RISK, j] / max(pending[ORDERS, j], 1e-30)
-        p_gmv += pending[GMV, j]
-        p_coupon += pending[COUPON, j]
-        p_commission += pending[COMMISSION, j]
-        extras += pending[EXTRAS, j]
-        r_gmv += risk * pending[GMV, j]
-        r_coupon += risk * pending[COUPON, j]
-        r_commission += risk * pending[COMMISSION, j]
+    for j in range(
+        rows.N_DELAYS * rows.N_GROUPS
+    ):  # every line is linear in these sums; without orders all are 0
+        risk = pending[rows.AT_RISK, j] / max(pending[rows.ORDERS, j], 1e-30)
+        p_gmv += pending[rows.GMV, j]
+        p_coupon += pending[rows.COUPON, j]
+        p_commission += pending[rows.COMMISSION, j]
+        extras += pending[rows.EXTRAS, j]
+        r_gmv += risk * pending[rows.GMV, j]
+        r_coupon += risk * pending[rows.COUPON, j]
+        r_commission += risk * pending[rows.COMMISSION, j]
     merchant = world.merchant_share
     gmv += p_gmv
     coupon += p_coupon * merchant
@@ -197,9 +157,9 @@ def accrue(world, state, goods_rate):
     counted += r_gmv * world.counted_share
     counted_commission += r_commission * world.counted_share
     counted_coupon += r_coupon * merchant * world.counted_share
-    spend = book[L_SPEND]
-    creative = book[L_CREATIVE]
-    service = book[L_SERVICE]
+    spend = book[rows.L_SPEND]
+    creative = book[rows.L_CREATIVE]
+    service = book[rows.L_SERVICE]
     income = (gmv - coupon) - (back - back_coupon)
     costs = (
         (commission - back_commission)
@@ -210,10 +170,10 @@ def accrue(world, state, goods_rate):
         + creative
         + service
     )
-    support = book[L_REBATE] + book[L_PROTECTION]
-    state.accrued[A_SETTLED] = gmv - counted
-    state.accrued[A_GMV] = gmv
-    state.accrued[A_COST] = overall_cost(
+    support = book[rows.L_REBATE] + book[rows.L_PROTECTION]
+    state.accrued[rows.A_SETTLED] = gmv - counted
+    state.accrued[rows.A_GMV] = gmv
+    state.accrued[rows.A_COST] = overall_cost(
         world,
         spend,
         commission - counted_commission,
@@ -221,8 +181,8 @@ def accrue(world, state, goods_rate):
         creative,
         service + extras,
     )
-    state.accrued[A_PROFIT] = income - costs + support
-    state.accrued[A_PLATFORM] = (
+    state.accrued[rows.A_PROFIT] = income - costs + support
+    state.accrued[rows.A_PLATFORM] = (
         spend + (fee - back_fee) - (platform_coupon - back_platform) - support
     )
 
@@ -239,13 +199,17 @@ def roi_parts(world, settled, gmv, cost, spend):
 
 @kernel
 def score(world, state, roi_target):
-    """settled_gmv * min(1, (ROI / target)^2), fen (design 6); without any cost the target is met."""
+    """settled_gmv * min(1, (ROI / target)^2), fen (world 6); without any cost the target is met."""
     earned = state.accrued
     value, cost = roi_parts(
-        world, earned[A_SETTLED], earned[A_GMV], earned[A_COST], state.ledger[L_SPEND]
+        world,
+        earned[rows.A_SETTLED],
+        earned[rows.A_GMV],
+        earned[rows.A_COST],
+        state.ledger[rows.L_SPEND],
     )
     met = value / max(roi_target * cost, 1e-9)
-    return earned[A_SETTLED] * min(1.0, met * met)
+    return earned[rows.A_SETTLED] * min(1.0, met * met)
 
 
 @kernel
@@ -255,14 +219,16 @@ def protect(world, state, roi_target):
     """
     value, cost = roi_parts(
         world,
-        state.accrued[A_SETTLED],
-        state.accrued[A_GMV],
-        state.accrued[A_COST],
-        state.ledger[L_SPEND],
+        state.accrued[rows.A_SETTLED],
+        state.accrued[rows.A_GMV],
+        state.accrued[rows.A_COST],
+        state.ledger[rows.L_SPEND],
     )
     if (
         state.placed >= world.protection_min_orders
         and value < world.protection_threshold * roi_target * cost
     ):
         excess = cost - value / roi_target
-        state.ledger[L_PROTECTION] = np.floor(min(max(excess, 0.0), state.ledger[L_SPEND]))
+        state.ledger[rows.L_PROTECTION] = np.floor(
+            min(max(excess, 0.0), state.ledger[rows.L_SPEND])
+        )

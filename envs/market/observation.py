@@ -1,5 +1,5 @@
 """What the merchant's dashboard shows, scaled to O(1): reported metrics only, never latent truth
-(design 3).
+(world 3).
 
 `envs/features.py` names each entry in the order written here.
 """
@@ -8,36 +8,7 @@ import numpy as np
 
 from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import HALF, ONE, ZERO, log32
-from .layout import (
-    AD_GROUP,
-    BLOCK,
-    CELLS,
-    CLICKS,
-    G_CLICKS,
-    G_GMV,
-    G_IMPRESSIONS,
-    G_IN_AT_RISK,
-    G_IN_COUPON,
-    G_IN_GMV,
-    G_IN_ORDERS,
-    G_SENT_BACK,
-    G_SPEND,
-    GROUPS,
-    L_GMV,
-    L_SETTLED_REFUND_GMV,
-    L_SPEND,
-    LEVER_BID,
-    LEVER_COUPON,
-    LEVER_SCENE_BID,
-    POOLS,
-    REDEEMED,
-    REST,
-    S_AUCTIONS,
-    SCENES,
-    SEGMENTS,
-    TERM,
-    TIERS,
-)
+from . import layout as rows
 from .ledger import reported_cost, roi_parts
 
 F = np.float32
@@ -50,8 +21,8 @@ FEATURES = 81
 
 # Row of `lane` that gathers the arguments of logarithms (REST takes the results), and their lanes
 # in it.
-LOGS = TERM
-LOG_BID, LOG_CPM, LOG_CTR, LOG_SPEND, LOG_GMV, LOG_ROI = range(0, 6 * SCENES, SCENES)
+LOGS = rows.TERM
+LOG_BID, LOG_CPM, LOG_CTR, LOG_SPEND, LOG_GMV, LOG_ROI = range(0, 6 * rows.N_SCENES, rows.N_SCENES)
 (
     LOG_TODAY,
     LOG_TOMORROW,
@@ -66,8 +37,8 @@ LOG_BID, LOG_CPM, LOG_CTR, LOG_SPEND, LOG_GMV, LOG_ROI = range(0, 6 * SCENES, SC
     LOG_EXPOSURE,
 ) = range(24, 35)
 LOG_POOL = 35
-LOG_TIER = 35 + POOLS
-LOG_COUNT = 35 + POOLS + TIERS
+LOG_TIER = 35 + rows.N_POOLS
+LOG_COUNT = 35 + rows.N_POOLS + rows.N_TIERS
 
 
 @scalar
@@ -80,47 +51,47 @@ def smooth(keep, old, new):
 def record(world, state, lane, scene, group):
     """Note the tick on the dashboard: last-tick figures, smoothed figures, totals per group."""
     keep = world.smooth_keep
-    for s in range(SCENES):
-        state.scene_spend[s] += group.rows[G_SPEND, s]
-        state.tick_spend[s] = F(group.rows[G_SPEND, s])
-        state.tick_auctions[s] = scene.rows[S_AUCTIONS, s]
+    for s in range(rows.N_SCENES):
+        state.scene_spend[s] += group.rows[rows.G_SPEND, s]
+        state.tick_spend[s] = F(group.rows[rows.G_SPEND, s])
+        state.tick_auctions[s] = scene.rows[rows.S_AUCTIONS, s]
         state.smooth_spend[s] = smooth(keep, state.smooth_spend[s], state.tick_spend[s])
-    for g in range(GROUPS):  # no sums in here: LLVM would keep the loop scalar
-        state.tick_impressions[g] = F(group.rows[G_IMPRESSIONS, g])
-        state.tick_clicks[g] = F(group.rows[G_CLICKS, g])
-        state.tick_gmv[g] = F(group.rows[G_IN_GMV, g])
-        state.smooth_gmv[g] = smooth(keep, state.smooth_gmv[g], F(group.rows[G_IN_GMV, g]))
-        state.impressions[g] += group.rows[G_IMPRESSIONS, g]
-        state.clicks[g] += group.rows[G_CLICKS, g]
-        state.orders[g] += group.rows[G_IN_ORDERS, g]
-        state.gmv[g] += group.rows[G_IN_GMV, g]
-        state.coupon[g] += group.rows[G_IN_COUPON, g]
-        state.refunded[g] += group.rows[G_SENT_BACK, g] * world.counted_share
+    for g in range(rows.N_GROUPS):  # no sums in here: LLVM would keep the loop scalar
+        state.tick_impressions[g] = F(group.rows[rows.G_IMPRESSIONS, g])
+        state.tick_clicks[g] = F(group.rows[rows.G_CLICKS, g])
+        state.tick_gmv[g] = F(group.rows[rows.G_IN_GMV, g])
+        state.smooth_gmv[g] = smooth(keep, state.smooth_gmv[g], F(group.rows[rows.G_IN_GMV, g]))
+        state.impressions[g] += group.rows[rows.G_IMPRESSIONS, g]
+        state.clicks[g] += group.rows[rows.G_CLICKS, g]
+        state.orders[g] += group.rows[rows.G_IN_ORDERS, g]
+        state.gmv[g] += group.rows[rows.G_IN_GMV, g]
+        state.coupon[g] += group.rows[rows.G_IN_COUPON, g]
+        state.refunded[g] += group.rows[rows.G_SENT_BACK, g] * world.counted_share
     coupon, arrived, at_risk = 0.0, 0.0, 0.0
-    for g in range(GROUPS):
-        coupon += group.rows[G_IN_COUPON, g]
-        arrived += group.rows[G_IN_ORDERS, g]
-        at_risk += group.rows[G_IN_AT_RISK, g]
+    for g in range(rows.N_GROUPS):
+        coupon += group.rows[rows.G_IN_COUPON, g]
+        arrived += group.rows[rows.G_IN_ORDERS, g]
+        at_risk += group.rows[rows.G_IN_AT_RISK, g]
     state.smooth_coupon = smooth(keep, state.smooth_coupon, F(coupon))
     state.smooth_risk[0] = smooth(keep, state.smooth_risk[0], F(at_risk))
     state.smooth_risk[1] = smooth(keep, state.smooth_risk[1], F(arrived))
     for p in range(2):
         shown, clicked, gmv = 0.0, 0.0, 0.0
-        for g in range(p * SCENES, (p + 1) * SCENES):
-            shown += group.rows[G_IMPRESSIONS, g]
-            clicked += group.rows[G_CLICKS, g]
-            gmv += group.rows[G_GMV, g]
+        for g in range(p * rows.N_SCENES, (p + 1) * rows.N_SCENES):
+            shown += group.rows[rows.G_IMPRESSIONS, g]
+            clicked += group.rows[rows.G_CLICKS, g]
+            gmv += group.rows[rows.G_GMV, g]
         state.smooth_ctr[p, 0] = smooth(keep, state.smooth_ctr[p, 0], F(clicked))
         state.smooth_ctr[p, 1] = smooth(keep, state.smooth_ctr[p, 1], F(shown))
         state.smooth_gpm[p, 0] = smooth(keep, state.smooth_gpm[p, 0], F(gmv))
         state.smooth_gpm[p, 1] = smooth(keep, state.smooth_gpm[p, 1], F(shown))
-    for k in range(SEGMENTS):
+    for k in range(rows.N_SEGMENTS):
         clicks, claims = ZERO, ZERO
-        for p in range(POOLS):
-            for s in range(SCENES):
-                c = p * BLOCK + k * SCENES + s
-                clicks += lane.rows[CLICKS, c]
-                claims += lane.rows[REDEEMED, c]
+        for p in range(rows.N_POOLS):
+            for s in range(rows.N_SCENES):
+                c = p * rows.BLOCK + k * rows.N_SCENES + s
+                clicks += lane.rows[rows.CLICKS, c]
+                claims += lane.rows[rows.REDEEMED, c]
         state.tick_segment_clicks[k] = clicks
         state.tick_segment_claims[k] = claims
         state.smooth_segment_clicks[k] = smooth(keep, state.smooth_segment_clicks[k], clicks)
@@ -161,19 +132,19 @@ def gather_plan(world, state, merchant, calendar, out, lane):
     lane.rows[LOGS, LOG_TARGET] = merchant.roi_target
     lane.rows[LOGS, LOG_VALUE] = merchant.order_value / F(100)
     lane.rows[LOGS, LOG_BUDGET] = F(budget * world.days_inverse / 300000.0)
-    settled = book[L_GMV] - book[L_SETTLED_REFUND_GMV]
+    settled = book[rows.L_GMV] - book[rows.L_SETTLED_REFUND_GMV]
     cost = reported_cost(world, book)
-    value, paid = roi_parts(world, settled, book[L_GMV], cost, book[L_SPEND])
+    value, paid = roi_parts(world, settled, book[rows.L_GMV], cost, book[rows.L_SPEND])
     lane.rows[LOGS, LOG_PLAN_ROI] = ratio(F(value / 100.0), F(target * paid / 100.0))
     out[18] = limited(F((value - target * paid) / (budget * target)))
     out[19] = limited(F(settled / (budget * target)))
     out[20] = limited(F(cost / budget))
     lane.rows[LOGS, LOG_COUPON] = pace(state.smooth_coupon, F(merchant.coupon_budget / world.ticks))
     exposure = ZERO
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         exposure += state.exposure[s]
-    lane.rows[LOGS, LOG_EXPOSURE] = ONE + exposure / F(SCENES)
-    for j in range(TIERS):
+    lane.rows[LOGS, LOG_EXPOSURE] = ONE + exposure / F(rows.N_SCENES)
+    for j in range(rows.N_TIERS):
         lane.rows[LOGS, LOG_TIER + j] = ratio(state.heat[j], world.tier_stock[j])
 
 
@@ -182,12 +153,12 @@ def gather_scenes(world, state, merchant, lane):
     """Arguments of the logarithms that speak of scenes and pools, and of their sums."""
     per_tick = F(merchant.budget / world.ticks)
     target = merchant.roi_target
-    bid = state.control[LEVER_BID] / world.bid_reference
+    bid = state.control[rows.LEVER_BID] / world.bid_reference
     spend, smooth_spend, total = ZERO, ZERO, ZERO
-    for s in range(SCENES):
-        g = AD_GROUP + s
+    for s in range(rows.N_SCENES):
+        g = rows.AD_GROUP + s
         shown = state.tick_impressions[g]
-        lane.rows[LOGS, LOG_BID + s] = max(bid * state.control[LEVER_SCENE_BID + s], LEAST)
+        lane.rows[LOGS, LOG_BID + s] = max(bid * state.control[rows.LEVER_SCENE_BID + s], LEAST)
         lane.rows[LOGS, LOG_CPM + s] = ratio(
             state.tick_spend[s] * F(10), shown * world.cpm_scene[s]
         )
@@ -199,10 +170,10 @@ def gather_scenes(world, state, merchant, lane):
         )
         spend += state.tick_spend[s]
         smooth_spend += state.smooth_spend[s]
-    for p in range(POOLS):
+    for p in range(rows.N_POOLS):
         gmv = ZERO
-        for s in range(SCENES):
-            gmv += state.smooth_gmv[p * SCENES + s]
+        for s in range(rows.N_SCENES):
+            gmv += state.smooth_gmv[p * rows.N_SCENES + s]
         lane.rows[LOGS, LOG_POOL + p] = pace(gmv, per_tick * target)
         total += gmv
     lane.rows[LOGS, LOG_PLAN_SPEND] = pace(spend, per_tick)
@@ -224,10 +195,10 @@ def write_plan(world, state, merchant, clock, remaining, lane, out):
     out[2] = clock[1, now]
     out[3] = clock[2, weekday]
     out[4] = clock[3, weekday]
-    out[5] = lane.rows[REST, LOG_TODAY]
-    out[6] = lane.rows[REST, LOG_TOMORROW]
+    out[5] = lane.rows[rows.REST, LOG_TODAY]
+    out[6] = lane.rows[rows.REST, LOG_TOMORROW]
     out[7] = remaining[state.calendar, state.weekday, tick]
-    out[8] = F(1.0 - state.ledger[L_SPEND] / budget)
+    out[8] = F(1.0 - state.ledger[rows.L_SPEND] / budget)
     out[9] = (
         F(1.0 - state.coupon_committed / max(merchant.coupon_budget, 1.0))
         if merchant.coupon_budget > 0.0
@@ -236,58 +207,58 @@ def write_plan(world, state, merchant, clock, remaining, lane, out):
     boost = world.boost_share * budget
     out[10] = F(1.0 - state.boost_spend / boost) if boost > 0.0 else ZERO
     out[11] = F(1.0 - state.day_spend / (world.daily_cap * budget))
-    out[12] = lane.rows[REST, LOG_TARGET] * HALF
-    out[13] = lane.rows[REST, LOG_BUDGET] * HALF
-    out[14] = lane.rows[REST, LOG_VALUE] * HALF
+    out[12] = lane.rows[rows.REST, LOG_TARGET] * HALF
+    out[13] = lane.rows[rows.REST, LOG_BUDGET] * HALF
+    out[14] = lane.rows[rows.REST, LOG_VALUE] * HALF
     out[15] = merchant.margin
     out[16] = limited(F(merchant.coupon_budget / budget))
-    out[17] = lane.rows[REST, LOG_PLAN_ROI]
-    out[21] = lane.rows[REST, LOG_PLAN_SPEND]
-    out[22] = lane.rows[REST, LOG_PLAN_SMOOTH]
-    out[23] = lane.rows[REST, LOG_PLAN_GMV]
+    out[17] = lane.rows[rows.REST, LOG_PLAN_ROI]
+    out[21] = lane.rows[rows.REST, LOG_PLAN_SPEND]
+    out[22] = lane.rows[rows.REST, LOG_PLAN_SMOOTH]
+    out[23] = lane.rows[rows.REST, LOG_PLAN_GMV]
 
 
 @kernel
 def write_scenes(state, merchant, lane, out):
     """Entries 24 to 58: what each scene's ads do, and what each pool sells."""
-    for s in range(SCENES):
-        out[24 + s] = lane.rows[REST, LOG_BID + s]
+    for s in range(rows.N_SCENES):
+        out[24 + s] = lane.rows[rows.REST, LOG_BID + s]
         out[28 + s] = min(
-            state.tick_impressions[AD_GROUP + s] / max(state.tick_auctions[s], ONE), ONE
+            state.tick_impressions[rows.AD_GROUP + s] / max(state.tick_auctions[s], ONE), ONE
         )
-        out[32 + s] = lane.rows[REST, LOG_CPM + s]
-        out[36 + s] = lane.rows[REST, LOG_CTR + s]
+        out[32 + s] = lane.rows[rows.REST, LOG_CPM + s]
+        out[36 + s] = lane.rows[rows.REST, LOG_CTR + s]
         out[40 + s] = F(state.scene_spend[s] / merchant.budget)
-        out[44 + s] = lane.rows[REST, LOG_SPEND + s]
-        out[48 + s] = lane.rows[REST, LOG_GMV + s]
-        out[52 + s] = lane.rows[REST, LOG_ROI + s]
-    for p in range(POOLS):
-        out[56 + p] = lane.rows[REST, LOG_POOL + p]
+        out[44 + s] = lane.rows[rows.REST, LOG_SPEND + s]
+        out[48 + s] = lane.rows[rows.REST, LOG_GMV + s]
+        out[52 + s] = lane.rows[rows.REST, LOG_ROI + s]
+    for p in range(rows.N_POOLS):
+        out[56 + p] = lane.rows[rows.REST, LOG_POOL + p]
 
 
 @kernel
 def write_shop(state, lane, out):
     """Entries 59 to 80: coupons, segments, and the shop's lasting quantities."""
-    out[59] = lane.rows[REST, LOG_COUPON]
-    for p in range(POOLS):
-        out[60 + p] = state.control[LEVER_COUPON + p] * F(10)
+    out[59] = lane.rows[rows.REST, LOG_COUPON]
+    for p in range(rows.N_POOLS):
+        out[60 + p] = state.control[rows.LEVER_COUPON + p] * F(10)
     clicks = ZERO
-    for k in range(SEGMENTS):
+    for k in range(rows.N_SEGMENTS):
         clicks += state.smooth_segment_clicks[k]
-    for k in range(SEGMENTS):
+    for k in range(rows.N_SEGMENTS):
         out[63 + k] = state.smooth_segment_clicks[k] / max(clicks, F(1e-6))
         out[67 + k] = limited(
             state.smooth_segment_claims[k] / max(state.smooth_segment_clicks[k], F(1e-6)) * F(100)
         )
     out[71] = state.quality[0]
     out[72] = state.quality[1]
-    out[73] = lane.rows[REST, LOG_EXPOSURE]
+    out[73] = lane.rows[rows.REST, LOG_EXPOSURE]
     out[74] = limited((state.creative_wait + ONE) / F(24)) if state.creative_wait >= ZERO else ZERO
     out[75] = state.creative_progress
     out[76] = limited(state.supply)
-    for j in range(TIERS):
-        out[77 + j] = lane.rows[REST, LOG_TIER + j]
-    out[80] = F(state.ledger[L_SETTLED_REFUND_GMV] / max(state.ledger[L_GMV], 1.0))
+    for j in range(rows.N_TIERS):
+        out[77 + j] = lane.rows[rows.REST, LOG_TIER + j]
+    out[80] = F(state.ledger[rows.L_SETTLED_REFUND_GMV] / max(state.ledger[rows.L_GMV], 1.0))
 
 
 @kernel
@@ -297,12 +268,12 @@ def observe(world, state, merchant, calendar, remaining, clock, lane, out):
     All logarithms are taken together: their arguments are gathered into one row of lanes, and one
         loop does the rest.
     """
-    for j in range(LOG_COUNT, CELLS):
+    for j in range(LOG_COUNT, rows.N_LANES):
         lane.rows[LOGS, j] = ONE
     gather_plan(world, state, merchant, calendar, out, lane)
     gather_scenes(world, state, merchant, lane)
-    for j in range(CELLS):
-        lane.rows[REST, j] = limited(log32(lane.rows[LOGS, j]))
+    for j in range(rows.N_LANES):
+        lane.rows[rows.REST, j] = limited(log32(lane.rows[LOGS, j]))
     write_plan(world, state, merchant, clock, remaining, lane, out)
     write_scenes(state, merchant, lane, out)
     write_shop(state, lane, out)

@@ -10,67 +10,12 @@ import numpy as np
 
 from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import HALF, ZERO
+from . import layout as rows
 from .counts import CHANCE, DRAW, DRAWN, NUMBER, binomial
-from .layout import (
-    AT_RISK,
-    BLOCK,
-    CELLS,
-    CLICKED,
-    CLICKS,
-    DEPTH,
-    G_AT_RISK,
-    G_CELL_AT_RISK,
-    G_CELL_COUPON,
-    G_CELL_GMV,
-    G_CLICKS,
-    G_COMMISSION,
-    G_COUPON,
-    G_EXTRAS,
-    G_GMV,
-    G_IMPRESSIONS,
-    G_IN_AT_RISK,
-    G_IN_COMMISSION,
-    G_IN_COUPON,
-    G_IN_EXTRAS,
-    G_IN_GMV,
-    G_IN_ORDERS,
-    G_MATURED,
-    G_ORDERS,
-    G_RETURNS,
-    G_SENT_BACK,
-    GMV,
-    GROUPS,
-    LEVER_COMMISSION_AD,
-    LEVER_COMMISSION_NATURAL,
-    LEVER_INSURANCE,
-    LEVER_INTEREST,
-    NATURAL,
-    ORDERED,
-    ORDERS,
-    PAID,
-    POOLS,
-    PRICE,
-    R_COMMISSION,
-    R_COUPON,
-    R_COUPON_MERCHANT,
-    R_FEE,
-    R_GMV,
-    R_GOODS,
-    REDEEMED,
-    REFUND_LINES,
-    RISK,
-    SCENES,
-    SEEN,
-    SEGMENTS,
-    SHOWN,
-    SOLD,
-    UNIFORM,
-    WINDOWS,
-)
 from .ledger import book_arrivals
 
 F = np.float32
-HALF_CELLS = CELLS // 2
+HALF_CELLS = rows.N_LANES // 2
 TINY = 1e-30
 # fewer orders than this are no order: in expectation mode a compartment would never be empty
 TRACE = 1e-9
@@ -84,9 +29,9 @@ def fit_coupons(lane, limit, merchant_share, whole):
     Pro rata over lanes, whole coupons by carrying the fraction on; never more than `limit` in sum.
     """
     cost = 0.0
-    for c in range(CELLS):
-        cost += np.float64(lane.rows[REDEEMED, c]) * np.floor(
-            lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF
+    for c in range(rows.N_LANES):
+        cost += np.float64(lane.rows[rows.REDEEMED, c]) * np.floor(
+            lane.rows[rows.PRICE, c] * lane.rows[rows.DEPTH, c] + HALF
         )
     cost *= merchant_share
     if cost > limit:
@@ -94,17 +39,20 @@ def fit_coupons(lane, limit, merchant_share, whole):
         carried = 0.0
         taken = 0.0
         left = limit
-        for c in range(CELLS):
-            unit = np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF) * merchant_share
-            number = np.float64(lane.rows[REDEEMED, c])
+        for c in range(rows.N_LANES):
+            unit = (
+                np.floor(lane.rows[rows.PRICE, c] * lane.rows[rows.DEPTH, c] + HALF)
+                * merchant_share
+            )
+            number = np.float64(lane.rows[rows.REDEEMED, c])
             carried += number * keep
             kept = min(number, np.floor(carried + 0.5) - taken if whole else number * keep)
             if kept * unit > left:
                 kept = np.floor(left / unit) if whole else left / unit
             taken += kept
             left = max(left - kept * unit, 0.0)
-            lane.rows[ORDERED, c] += F(number - kept)
-            lane.rows[REDEEMED, c] = F(kept)
+            lane.rows[rows.ORDERED, c] += F(number - kept)
+            lane.rows[rows.REDEEMED, c] = F(kept)
 
 
 @kernel
@@ -112,103 +60,109 @@ def count_lanes(lane, group):
     """Impressions, clicks and orders of every lane, and in float64 its GMV, coupons and expected
     refunds.
     """
-    for c in range(CELLS):
-        sold = lane.rows[ORDERED, c] + lane.rows[REDEEMED, c]
-        clicks = sold + lane.rows[CLICKED, c]
-        lane.rows[SOLD, c], lane.rows[CLICKS, c], lane.rows[SHOWN, c] = (
+    for c in range(rows.N_LANES):
+        sold = lane.rows[rows.ORDERED, c] + lane.rows[rows.REDEEMED, c]
+        clicks = sold + lane.rows[rows.CLICKED, c]
+        lane.rows[rows.SOLD, c], lane.rows[rows.CLICKS, c], lane.rows[rows.SHOWN, c] = (
             sold,
             clicks,
-            clicks + lane.rows[SEEN, c],
+            clicks + lane.rows[rows.SEEN, c],
         )
     for half in range(2):
         for j in range(HALF_CELLS):
             c = half * HALF_CELLS + j
-            sold = np.float64(lane.rows[SOLD, c])
-            group.rows[G_CELL_GMV + half, j] = sold * lane.rows[PRICE, c]
-            unit = np.floor(lane.rows[PRICE, c] * lane.rows[DEPTH, c] + HALF)
-            group.rows[G_CELL_COUPON + half, j] = np.float64(lane.rows[REDEEMED, c]) * unit
-            group.rows[G_CELL_AT_RISK + half, j] = sold * lane.rows[RISK, c]
+            sold = np.float64(lane.rows[rows.SOLD, c])
+            group.rows[rows.G_CELL_GMV + half, j] = sold * lane.rows[rows.PRICE, c]
+            unit = np.floor(lane.rows[rows.PRICE, c] * lane.rows[rows.DEPTH, c] + HALF)
+            group.rows[rows.G_CELL_COUPON + half, j] = (
+                np.float64(lane.rows[rows.REDEEMED, c]) * unit
+            )
+            group.rows[rows.G_CELL_AT_RISK + half, j] = sold * lane.rows[rows.RISK, c]
 
 
 @kernel
 def count_groups(world, lane, control, group):
     """Sum lanes to groups: impressions, clicks, orders and the terms fixed with them (whole fen)."""
     count_lanes(lane, group)
-    for p in range(POOLS):
-        for s in range(SCENES):
+    for p in range(rows.N_POOLS):
+        for s in range(rows.N_SCENES):
             shown = ZERO
             clicked = ZERO
             ordered = ZERO
             gmv = 0.0
             coupon = 0.0
             at_risk = 0.0
-            for k in range(SEGMENTS):
-                c = p * BLOCK + k * SCENES + s
+            for k in range(rows.N_SEGMENTS):
+                c = p * rows.BLOCK + k * rows.N_SCENES + s
                 half = c // HALF_CELLS
                 j = c % HALF_CELLS
-                shown += lane.rows[SHOWN, c]
-                clicked += lane.rows[CLICKS, c]
-                ordered += lane.rows[SOLD, c]
-                gmv += group.rows[G_CELL_GMV + half, j]
-                coupon += group.rows[G_CELL_COUPON + half, j]
-                at_risk += group.rows[G_CELL_AT_RISK + half, j]
-            g = p * SCENES + s
-            group.rows[G_IMPRESSIONS, g] = shown
-            group.rows[G_CLICKS, g] = clicked
-            group.rows[G_ORDERS, g] = ordered
-            group.rows[G_GMV, g] = np.floor(gmv + 0.5)
-            group.rows[G_COUPON, g] = np.floor(coupon + 0.5)
-            group.rows[G_AT_RISK, g] = at_risk
+                shown += lane.rows[rows.SHOWN, c]
+                clicked += lane.rows[rows.CLICKS, c]
+                ordered += lane.rows[rows.SOLD, c]
+                gmv += group.rows[rows.G_CELL_GMV + half, j]
+                coupon += group.rows[rows.G_CELL_COUPON + half, j]
+                at_risk += group.rows[rows.G_CELL_AT_RISK + half, j]
+            g = p * rows.N_SCENES + s
+            group.rows[rows.G_IMPRESSIONS, g] = shown
+            group.rows[rows.G_CLICKS, g] = clicked
+            group.rows[rows.G_ORDERS, g] = ordered
+            group.rows[rows.G_GMV, g] = np.floor(gmv + 0.5)
+            group.rows[rows.G_COUPON, g] = np.floor(coupon + 0.5)
+            group.rows[rows.G_AT_RISK, g] = at_risk
     fix_terms(world, control, group)
 
 
 @kernel
 def fix_terms(world, control, group):
     """Commission and services of the orders placed in this tick, whole fen."""
-    interest = world.interest_cost * control[LEVER_INTEREST]
-    insurance = world.insurance_cost * control[LEVER_INSURANCE]
-    for p in range(POOLS):
+    interest = world.interest_cost * control[rows.LEVER_INTEREST]
+    insurance = world.insurance_cost * control[rows.LEVER_INSURANCE]
+    for p in range(rows.N_POOLS):
         rate = 0.0
-        if p == NATURAL:
-            rate = np.float64(control[LEVER_COMMISSION_NATURAL])
-        elif p == PAID:
-            rate = np.float64(control[LEVER_COMMISSION_AD])
-        for g in range(p * SCENES, (p + 1) * SCENES):
-            paid = group.rows[G_GMV, g] - group.rows[G_COUPON, g]
-            group.rows[G_COMMISSION, g] = np.floor(rate * paid + 0.5)
-            group.rows[G_EXTRAS, g] = np.floor(
-                insurance * group.rows[G_ORDERS, g] + interest * paid + 0.5
+        if p == rows.NATURAL:
+            rate = np.float64(control[rows.LEVER_COMMISSION_NATURAL])
+        elif p == rows.PAID:
+            rate = np.float64(control[rows.LEVER_COMMISSION_AD])
+        for g in range(p * rows.N_SCENES, (p + 1) * rows.N_SCENES):
+            paid = group.rows[rows.G_GMV, g] - group.rows[rows.G_COUPON, g]
+            group.rows[rows.G_COMMISSION, g] = np.floor(rate * paid + 0.5)
+            group.rows[rows.G_EXTRAS, g] = np.floor(
+                insurance * group.rows[rows.G_ORDERS, g] + interest * paid + 0.5
             )
 
 
 @kernel
 def deliver(world, state, lane, group, last, whole):
     """Let orders arrive: a share of this tick's at once, and a share of each delay compartment
-    (design 2.6).
+    (world 2.6).
 
     Whole orders by stochastic rounding, floor(x + u); on the last tick everything arrives. One pass
     per group, in
     registers: what goes through memory between two short loops waits for it.
     """
     pending = state.pending
-    for g in range(GROUPS):
-        placed = group.rows[G_ORDERS, g]
+    for g in range(rows.N_GROUPS):
+        placed = group.rows[rows.G_ORDERS, g]
         once = placed * world.at_once
-        once = min(np.floor(once + lane.rows[UNIFORM, g]), placed) if whole else once
+        once = min(np.floor(once + lane.rows[rows.UNIFORM, g]), placed) if whole else once
         rest = placed - once
         quick = rest * world.fast_share
-        quick = min(np.floor(quick + lane.rows[UNIFORM, GROUPS + g]), rest) if whole else quick
-        fast = pending[ORDERS, g] + quick
-        slow = pending[ORDERS, GROUPS + g] + rest - quick
+        quick = (
+            min(np.floor(quick + lane.rows[rows.UNIFORM, rows.N_GROUPS + g]), rest)
+            if whole
+            else quick
+        )
+        fast = pending[rows.ORDERS, g] + quick
+        slow = pending[rows.ORDERS, rows.N_GROUPS + g] + rest - quick
         fast_due = due_orders(
-            fast, world.fast_release, lane.rows[UNIFORM, 2 * GROUPS + g], last, whole
+            fast, world.fast_release, lane.rows[rows.UNIFORM, 2 * rows.N_GROUPS + g], last, whole
         )
         slow_due = due_orders(
-            slow, world.slow_release, lane.rows[UNIFORM, 3 * GROUPS + g], last, whole
+            slow, world.slow_release, lane.rows[rows.UNIFORM, 3 * rows.N_GROUPS + g], last, whole
         )
-        pending[ORDERS, g] = fast - fast_due
-        pending[ORDERS, GROUPS + g] = slow - slow_due
-        group.rows[G_IN_ORDERS, g] = once + fast_due + slow_due
+        pending[rows.ORDERS, g] = fast - fast_due
+        pending[rows.ORDERS, rows.N_GROUPS + g] = slow - slow_due
+        group.rows[rows.G_IN_ORDERS, g] = once + fast_due + slow_due
         deliver_money(
             pending,
             group,
@@ -236,51 +190,51 @@ def deliver_money(pending, group, g, once, quick, fast_due, slow_due):
 
     The shares are part / max(of, tiny): 0 where there is nothing, and exactly 1 where all goes.
     """
-    for j in range(GMV, AT_RISK):
-        amount = group.rows[G_ORDERS + j, g]
+    for j in range(rows.GMV, rows.AT_RISK):
+        amount = group.rows[rows.G_ORDERS + j, g]
         now = np.floor(amount * once)
         soon = np.floor((amount - now) * quick)
         fast = pending[j, g] + soon
-        slow = pending[j, GROUPS + g] + (amount - now - soon)
+        slow = pending[j, rows.N_GROUPS + g] + (amount - now - soon)
         fast_now = np.floor(fast * fast_due)
         slow_now = np.floor(slow * slow_due)
         pending[j, g] = fast - fast_now
-        pending[j, GROUPS + g] = slow - slow_now
-        group.rows[G_IN_ORDERS + j, g] = now + fast_now + slow_now
-    amount = group.rows[G_AT_RISK, g]
+        pending[j, rows.N_GROUPS + g] = slow - slow_now
+        group.rows[rows.G_IN_ORDERS + j, g] = now + fast_now + slow_now
+    amount = group.rows[rows.G_AT_RISK, g]
     now = amount * once
     soon = (amount - now) * quick
-    fast = pending[AT_RISK, g] + soon
-    slow = pending[AT_RISK, GROUPS + g] + (amount - now - soon)
+    fast = pending[rows.AT_RISK, g] + soon
+    slow = pending[rows.AT_RISK, rows.N_GROUPS + g] + (amount - now - soon)
     fast_now = fast * fast_due
     slow_now = slow * slow_due
-    pending[AT_RISK, g] = fast - fast_now
-    pending[AT_RISK, GROUPS + g] = slow - slow_now
-    group.rows[G_IN_AT_RISK, g] = now + fast_now + slow_now
+    pending[rows.AT_RISK, g] = fast - fast_now
+    pending[rows.AT_RISK, rows.N_GROUPS + g] = slow - slow_now
+    group.rows[rows.G_IN_AT_RISK, g] = now + fast_now + slow_now
 
 
 @kernel
 def count_returns(lane, group, whole):
     """How many of this tick's arrivals will be sent back, per group (G_RETURNS)."""
     if whole:
-        for g in range(GROUPS):
-            lane.rows[NUMBER, g] = F(group.rows[G_IN_ORDERS, g])
+        for g in range(rows.N_GROUPS):
+            lane.rows[NUMBER, g] = F(group.rows[rows.G_IN_ORDERS, g])
             lane.rows[CHANCE, g] = F(
-                group.rows[G_IN_AT_RISK, g] / max(group.rows[G_IN_ORDERS, g], 1e-9)
+                group.rows[rows.G_IN_AT_RISK, g] / max(group.rows[rows.G_IN_ORDERS, g], 1e-9)
             )
-        for g in range(GROUPS, DRAWN):
+        for g in range(rows.N_GROUPS, DRAWN):
             lane.rows[NUMBER, g], lane.rows[CHANCE, g] = ZERO, ZERO
         binomial(lane)
-    for g in range(GROUPS):
-        group.rows[G_RETURNS, g] = (
-            np.float64(lane.rows[DRAW, g]) if whole else group.rows[G_IN_AT_RISK, g]
+    for g in range(rows.N_GROUPS):
+        group.rows[rows.G_RETURNS, g] = (
+            np.float64(lane.rows[DRAW, g]) if whole else group.rows[rows.G_IN_AT_RISK, g]
         )
 
 
 @kernel
 def settle_arrivals(world, state, lane, group, goods_rate, whole):
     """Book what arrived, decide what of it will be sent back, and put that into the refund
-    compartments (design 2.7).
+    compartments (world 2.7).
 
     gmv = user paid + merchant's coupon + platform's coupon. Returns the orders that will be
     refunded; per group their GMV is left in G_SENT_BACK. Reversible are GMV, coupon, the merchant's
@@ -301,10 +255,10 @@ def settle_arrivals(world, state, lane, group, goods_rate, whole):
     back_commission = 0.0
     back_fee = 0.0
     back_goods = 0.0
-    for g in range(GROUPS):
-        g_gmv = group.rows[G_IN_GMV, g]
-        g_coupon = group.rows[G_IN_COUPON, g]
-        g_commission = group.rows[G_IN_COMMISSION, g]
+    for g in range(rows.N_GROUPS):
+        g_gmv = group.rows[rows.G_IN_GMV, g]
+        g_coupon = group.rows[rows.G_IN_COUPON, g]
+        g_commission = group.rows[rows.G_IN_COMMISSION, g]
         g_merchant = np.floor(g_coupon * world.merchant_share)
         g_fee = np.floor(world.fee * (g_gmv - g_coupon))
         g_goods = np.floor(goods_rate * g_gmv)
@@ -314,11 +268,11 @@ def settle_arrivals(world, state, lane, group, goods_rate, whole):
         commission += g_commission
         fee += g_fee
         goods += g_goods
-        extras += group.rows[G_IN_EXTRAS, g]
-        share = group.rows[G_RETURNS, g] / max(group.rows[G_IN_ORDERS, g], TINY)
+        extras += group.rows[rows.G_IN_EXTRAS, g]
+        share = group.rows[rows.G_RETURNS, g] / max(group.rows[rows.G_IN_ORDERS, g], TINY)
         sent_back = np.floor(g_gmv * share)
-        group.rows[G_SENT_BACK, g] = sent_back
-        orders += group.rows[G_RETURNS, g]
+        group.rows[rows.G_SENT_BACK, g] = sent_back
+        orders += group.rows[rows.G_RETURNS, g]
         back += sent_back
         back_coupon += np.floor(g_coupon * share)
         back_merchant += np.floor(g_merchant * share)
@@ -327,18 +281,18 @@ def settle_arrivals(world, state, lane, group, goods_rate, whole):
         back_goods += np.floor(g_goods * share)
     book_arrivals(state, gmv, coupon, merchant, commission, fee, goods, extras)
     refunds = state.refunds
-    for i in range(WINDOWS):
+    for i in range(rows.N_WINDOWS):
         part = world.refund_share[i]
         merchant_part = np.floor(
             back_merchant * part
         )  # each payer's part alone, so that nobody gets back more than he gave
         coupon_part = merchant_part + np.floor((back_coupon - back_merchant) * part)
-        refunds[i, R_GMV] += coupon_part + np.floor((back - back_coupon) * part)
-        refunds[i, R_COUPON] += coupon_part
-        refunds[i, R_COUPON_MERCHANT] += merchant_part
-        refunds[i, R_COMMISSION] += np.floor(back_commission * part)
-        refunds[i, R_FEE] += np.floor(back_fee * part)
-        refunds[i, R_GOODS] += np.floor(back_goods * part)
+        refunds[i, rows.R_GMV] += coupon_part + np.floor((back - back_coupon) * part)
+        refunds[i, rows.R_COUPON] += coupon_part
+        refunds[i, rows.R_COUPON_MERCHANT] += merchant_part
+        refunds[i, rows.R_COMMISSION] += np.floor(back_commission * part)
+        refunds[i, rows.R_FEE] += np.floor(back_fee * part)
+        refunds[i, rows.R_GOODS] += np.floor(back_goods * part)
     return orders
 
 
@@ -347,8 +301,8 @@ def mature_refunds(world, state, i, group, last):
     """Release compartment i: a share 1 - e^(-dt/tau) of each line, or all on the last tick; whole
     fen into G_MATURED.
     """
-    for line in range(REFUND_LINES):
+    for line in range(rows.REFUND_LINES):
         waiting = state.refunds[i, line]
         released = waiting if last else np.floor(waiting * world.refund_release[i])
-        group.rows[G_MATURED, line] = released
+        group.rows[rows.G_MATURED, line] = released
         state.refunds[i, line] = waiting - released

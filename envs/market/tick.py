@@ -1,4 +1,4 @@
-"""One tick of one market, stage by stage, and the compiled loops over a batch (design 2, 8).
+"""One tick of one market, stage by stage, and the compiled loops over a batch (world 2, 8).
 
 The stages read like the design: noise, levers, traffic, auction, limits, counts, orders, books,
     shop, reward, dashboard.
@@ -13,6 +13,7 @@ import numpy as np
 from ..kernels.compiled import digest_of, entry, kernel
 from ..kernels.numerics import ONE, ZERO, exp32
 from ..kernels.streams import SLOT_COUNTS, SLOT_DELAY, SLOT_REFUND, episode_key, fill_row, tick_key
+from . import layout as rows
 from .auction import charge, run_auctions, throttle
 from .carryover import (
     draw_noise,
@@ -39,43 +40,6 @@ from .demand import (
     traffic_of_scene,
 )
 from .generator import draw_merchant
-from .layout import (
-    A_COST,
-    A_GMV,
-    A_PLATFORM,
-    A_PROFIT,
-    A_SETTLED,
-    AD_GROUP,
-    CELL,
-    CELLS,
-    G_COUPON,
-    G_IMPRESSIONS,
-    G_ORDERS,
-    G_SPEND,
-    GROUP,
-    GROUPS,
-    L_REBATE,
-    L_SERVICE,
-    L_SPEND,
-    LANE,
-    LEVER_BID,
-    LEVER_BOOST,
-    LEVER_COUPON,
-    LEVER_SERVICE,
-    LEVER_SHARE,
-    LEVERS,
-    LOGARITHMIC,
-    MEAN_SEEN,
-    OUTCOMES,
-    S_DISPERSION,
-    S_NOISE,
-    SCENE,
-    SCENES,
-    SEEN,
-    UNIFORM,
-    UNIFORM_2,
-    WINDOWS,
-)
 from .ledger import accrue, book_refunds, protect, roi_parts, score
 from .observation import observe, record
 from .orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
@@ -87,17 +51,17 @@ COSTS = 5  # columns of the cost array: roi, budget, subsidy, ad load, refund ra
 
 
 @kernel
-def set_controls(world, action, index, control, passive):
-    """Turn an action in [-1, 1] (clipped, as the Box says) into controls; a passive plan bids and
+def set_controls(world, action, index, control, noop):
+    """Turn an action in [-1, 1] (clipped, as the Box says) into controls; a noop plan bids and
     grants nothing.
     """
-    for j in range(LEVERS):
+    for j in range(rows.N_LEVERS):
         control[j] = world.lever_default[j]
     for i in range(index.shape[0]):
         j = index[i]
         a = min(max(action[i], -ONE), ONE)
         middle = world.lever_default[j]
-        if world.lever_kind[j] == LOGARITHMIC:
+        if world.lever_kind[j] == rows.LOGARITHMIC:
             log_span = world.lever_log_span[j]
             floor = exp32(-log_span)
             control[j] = (
@@ -109,21 +73,21 @@ def set_controls(world, action, index, control, passive):
             control[j] = middle + a * (world.lever_high[j] - middle)
         else:
             control[j] = middle + a * (middle - world.lever_low[j])
-    if passive:
-        control[LEVER_BID] = ZERO
+    if noop:
+        control[rows.LEVER_BID] = ZERO
         for p in range(3):
-            control[LEVER_COUPON + p] = ZERO
+            control[rows.LEVER_COUPON + p] = ZERO
 
 
 @kernel
 def limits(world, state, merchant, caps):
     """Fen each scene may still spend (into caps), and the plan within today's cap and its budget
-    (design 2.10).
+    (world 2.10).
     """
-    left = merchant.budget - state.ledger[L_SPEND]
+    left = merchant.budget - state.ledger[rows.L_SPEND]
     today = np.floor(world.daily_cap * merchant.budget) - state.day_spend
-    for s in range(SCENES):
-        share = np.floor(np.float64(state.control[LEVER_SHARE + s]) * merchant.budget)
+    for s in range(rows.N_SCENES):
+        share = np.floor(np.float64(state.control[rows.LEVER_SHARE + s]) * merchant.budget)
         caps[s] = max(share - state.scene_spend[s], 0.0)
     return max(min(left, today), 0.0)
 
@@ -138,17 +102,17 @@ def affordable_boost(world, state, merchant, boost):
 @kernel
 def draw_counts(key, lane):
     """Sample the four thinned Poisson counts of every lane, each outcome on its own slots."""
-    for outcome in range(OUTCOMES):
-        fill_row(key, SLOT_COUNTS + outcome * (CELLS // 2), lane, UNIFORM + outcome)
+    for outcome in range(rows.N_OUTCOMES):
+        fill_row(key, SLOT_COUNTS + outcome * (rows.N_LANES // 2), lane, rows.UNIFORM + outcome)
     poisson(lane)
 
 
 @kernel
 def expect_counts(lane):
     """Expectation mode: the counts are their means."""
-    for outcome in range(OUTCOMES):
-        for c in range(CELLS):
-            lane.rows[SEEN + outcome, c] = lane.rows[MEAN_SEEN + outcome, c]
+    for outcome in range(rows.N_OUTCOMES):
+        for c in range(rows.N_LANES):
+            lane.rows[rows.SEEN + outcome, c] = lane.rows[rows.MEAN_SEEN + outcome, c]
 
 
 @kernel
@@ -157,7 +121,7 @@ def impressions(world, state, merchant, cells, calendar, lane, scene, limit, cap
     every lane.
     """
     control = state.control
-    boost = affordable_boost(world, state, merchant, control[LEVER_BOOST])
+    boost = affordable_boost(world, state, merchant, control[rows.LEVER_BOOST])
     appeal, value, refund = tier_terms(world, state, control)
     shift = order_shift(world, control, appeal, calendar[2, state.calendar + day])
     creative_appeal(world, state, scene)
@@ -203,39 +167,41 @@ def settle_tick(world, state, merchant, lane, group, boost, spent, last, key):
     goods_rate = 1.0 - np.float64(merchant.margin)
     count_groups(world, lane, state.control, group)
     placed, coupon = 0.0, 0.0
-    for g in range(GROUPS):
-        placed += group.rows[G_ORDERS, g]
-        coupon += group.rows[G_COUPON, g]
+    for g in range(rows.N_GROUPS):
+        placed += group.rows[rows.G_ORDERS, g]
+        coupon += group.rows[rows.G_COUPON, g]
     state.placed += placed
     state.coupon_committed = min(
         state.coupon_committed + np.ceil(coupon * world.merchant_share), merchant.coupon_budget
     )
-    book[L_SPEND] += spent
-    book[L_REBATE] += np.floor(world.rebate * spent)
-    book[L_SERVICE] += np.floor(world.service_cost * state.control[LEVER_SERVICE] * placed)
+    book[rows.L_SPEND] += spent
+    book[rows.L_REBATE] += np.floor(world.rebate * spent)
+    book[rows.L_SERVICE] += np.floor(
+        world.service_cost * state.control[rows.LEVER_SERVICE] * placed
+    )
     extra = world.boost_reach * boost
     allowed = np.floor(world.boost_share * merchant.budget) - state.boost_spend
     state.boost_spend += min(np.floor(spent * np.float64(extra / (ONE + extra))), max(allowed, 0.0))
     state.day_spend += spent
-    fill_row(key, SLOT_DELAY, lane, UNIFORM)
-    fill_row(key, SLOT_REFUND, lane, UNIFORM_2)
+    fill_row(key, SLOT_DELAY, lane, rows.UNIFORM)
+    fill_row(key, SLOT_REFUND, lane, rows.UNIFORM_2)
     deliver(world, state, lane, group, last, sampled)
     state.refunded_orders += settle_arrivals(world, state, lane, group, goods_rate, sampled)
-    for i in range(WINDOWS):
+    for i in range(rows.N_WINDOWS):
         mature_refunds(world, state, i, group, last)
         book_refunds(world, state, i, group)
 
 
 @kernel
 def measure(world, state, merchant):
-    """The accrued quantity whose growth is the reward, fen (design 3)."""
+    """The accrued quantity whose growth is the reward, fen (world 3)."""
     if world.reward == PROFIT_REWARD:
-        return state.accrued[A_PROFIT]
+        return state.accrued[rows.A_PROFIT]
     if world.reward == SCORE_REWARD:
         return score(world, state, np.float64(merchant.roi_target))
     if world.reward == PLATFORM_REWARD:
-        return state.accrued[A_PLATFORM]
-    return state.accrued[A_SETTLED]
+        return state.accrued[rows.A_PLATFORM]
+    return state.accrued[rows.A_SETTLED]
 
 
 @kernel
@@ -253,7 +219,7 @@ def write_costs(
     costs,
 ):
     """Signed cost parts of the tick: they sum over the episode to the constraint's own value
-    (design 3).
+    (world 3).
 
     roi: (target * cost - value) / (budget * target); budget and subsidy: shares used, of which 1 is
         the limit; ad load: ad
@@ -264,24 +230,24 @@ def write_costs(
     scale = merchant.budget * np.float64(merchant.roi_target)
     value, paid = roi_parts(
         world,
-        state.accrued[A_SETTLED],
-        state.accrued[A_GMV],
-        state.accrued[A_COST],
-        state.ledger[L_SPEND],
+        state.accrued[rows.A_SETTLED],
+        state.accrued[rows.A_GMV],
+        state.accrued[rows.A_COST],
+        state.ledger[rows.L_SPEND],
     )
     costs[0] = F((target * (paid - before_paid) - (value - before_value)) / scale)
     costs[1] = F(spent / merchant.budget)
     costs[2] = F((state.coupon_committed - committed) / max(merchant.coupon_budget, 1.0))
     ads, shown = 0.0, 0.0
-    for g in range(GROUPS):
-        shown += group.rows[G_IMPRESSIONS, g]
-        ads += group.rows[G_IMPRESSIONS, g] if g >= AD_GROUP else 0.0
+    for g in range(rows.N_GROUPS):
+        shown += group.rows[rows.G_IMPRESSIONS, g]
+        ads += group.rows[rows.G_IMPRESSIONS, g] if g >= rows.AD_GROUP else 0.0
     people = 0.0
-    for s in range(SCENES):
+    for s in range(rows.N_SCENES):
         people += merchant.audience_scene[s]
     costs[3] = F((ads - world.ad_load_limit * shown) / people)
-    gmv = state.accrued[A_GMV] - before_gmv
-    refunds = gmv - (state.accrued[A_SETTLED] - before_settled)
+    gmv = state.accrued[rows.A_GMV] - before_gmv
+    refunds = gmv - (state.accrued[rows.A_SETTLED] - before_settled)
     costs[4] = F((refunds - world.refund_rate_limit * gmv) / scale)
 
 
@@ -299,7 +265,7 @@ def tick(
     scene,
     group,
     caps,
-    passive,
+    noop,
     costs,
 ):
     """Advance one market by one tick; returns its reward, scaled by budget * roi_target."""
@@ -310,13 +276,13 @@ def tick(
     state.last_ledger[:] = state.ledger[:]
     if state.tick % world.ticks_per_day == 0:
         state.day_spend = 0.0
-    set_controls(world, action, index, state.control, passive)
+    set_controls(world, action, index, state.control, noop)
     if sampled:
         draw_noise(world, key, scene, lane)
         move_shocks(world, state, scene)
     else:
-        scene.rows[S_NOISE, :] = ZERO
-        scene.rows[S_DISPERSION, :] = ONE
+        scene.rows[rows.S_NOISE, :] = ZERO
+        scene.rows[rows.S_DISPERSION, :] = ONE
         move_shocks(world, state, scene)
     traffic_of_scene(world, state, hours, calendar, day, scene)
     limit = limits(world, state, merchant, caps)
@@ -334,13 +300,13 @@ def tick(
     before = measure(world, state, merchant)
     value, paid = roi_parts(
         world,
-        state.accrued[A_SETTLED],
-        state.accrued[A_GMV],
-        state.accrued[A_COST],
-        state.ledger[L_SPEND],
+        state.accrued[rows.A_SETTLED],
+        state.accrued[rows.A_GMV],
+        state.accrued[rows.A_COST],
+        state.ledger[rows.L_SPEND],
     )
-    settled = state.accrued[A_SETTLED]
-    gmv = state.accrued[A_GMV]
+    settled = state.accrued[rows.A_SETTLED]
+    gmv = state.accrued[rows.A_GMV]
     committed = state.coupon_committed
     settle_tick(world, state, merchant, lane, group, boost, spent, last, key)
     record(world, state, lane, scene, group)
@@ -400,23 +366,23 @@ def _entries(sources):
         lane,
         scene,
         group,
-        passive,
+        noop,
     ):
-        """Step markets first..last-1; with passive set they bid nothing and no observation is
+        """Step markets first..last-1; with noop set they bid nothing and no observation is
         written.
         """
         _ = sources
-        lanes = block(lane, LANE)
-        scenes = block(scene, SCENE)
-        groups = block(group, GROUP)
-        caps = groups.rows[G_SPEND]
+        lanes = block(lane, rows.LANE)
+        scenes = block(scene, rows.SCENE)
+        groups = block(group, rows.GROUP)
+        caps = groups.rows[rows.G_SPEND]
         for i in range(first, last):
             if states[i].done:
                 continue
             rewards[i] = tick(
                 world[0],
                 merchants[i],
-                block(cells[i], CELL),
+                block(cells[i], rows.CELL),
                 states[i],
                 actions[i],
                 index,
@@ -426,10 +392,10 @@ def _entries(sources):
                 scenes,
                 groups,
                 caps,
-                passive,
+                noop,
                 costs[i],
             )
-            if not passive:
+            if not noop:
                 dones[i] = states[i].done
                 observe(
                     world[0],
@@ -464,8 +430,8 @@ def _entries(sources):
         episode.
         """
         _ = sources
-        lanes = block(lane, LANE)
-        scenes = block(scene, SCENE)
+        lanes = block(lane, rows.LANE)
+        scenes = block(scene, rows.SCENE)
         for i in range(first, last):
             if mask[i]:
                 states[i].key = episode_key(states[i].seed, states[i].episode, world[0].split)
@@ -474,7 +440,7 @@ def _entries(sources):
                     base,
                     states[i].key,
                     merchants[i],
-                    block(cells[i], CELL),
+                    block(cells[i], rows.CELL),
                     states[i],
                     lanes,
                     scenes,

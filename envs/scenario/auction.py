@@ -1,4 +1,4 @@
-"""The ad market a bid meets: landscape, price rule, reaction (design 2.3)."""
+"""The ad market a bid meets: landscape, price rule, reaction (world 2.3)."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""From impression to order: clicks, orders, coupons and delay (design 2.5, 2.6)."""
+"""From impression to order: clicks, orders, coupons and delay (world 2.5, 2.6)."""
 
 from typing import Annotated
 
@@ -127,7 +127,7 @@ class Coupon(Section):
 
 class Tiers(Section):
     """Product tiers: potential grows into trending and hot with exposure, and everything ages
-    (design 2.8).
+    (world 2.8).
     """
 
     mix: dict[Tier, Annotated[float, bounded(0, 1)]] = table(

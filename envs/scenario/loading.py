@@ -17,7 +17,7 @@ from .validation import ScenarioError, merged, validated
 
 FOLDER = Path(__file__).parent / "presets"
 
-# The platform's own names for some of our fields (design 1), accepted wherever a scenario is read.
+# The platform's own names for some of our fields (world 1), accepted wherever a scenario is read.
 ALIASES = {
     "qcpx_mode": "regime.coupons_everywhere",
     "compensate_status": "money.protection",

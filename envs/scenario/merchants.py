@@ -1,4 +1,4 @@
-"""The population that reset() draws a merchant from (design 2.11)."""
+"""The population that reset() draws a merchant from (world 2.11)."""
 
 from .quantity import Section, quantity, switch
 

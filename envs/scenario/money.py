@@ -1,4 +1,4 @@
-"""Fees, accounts and constraints: who pays what, and what may not be exceeded (design 2.4, 2.9,
+"""Fees, accounts and constraints: who pays what, and what may not be exceeded (world 2.4, 2.9,
 2.10).
 """
 

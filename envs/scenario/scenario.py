@@ -1,4 +1,4 @@
-"""A market as data: every number of the world, validated, hashed and written as YAML (design 2).
+"""A market as data: every number of the world, validated, hashed and written as YAML (world 2).
 
 A `Scenario` is immutable. `Scenario.updated({...})` and `load_scenario(..., overrides=...)` make
 changed copies.
@@ -23,7 +23,7 @@ from .validation import merged, validated
 class Scenario(Section):
     """One market: the world, its population of merchants, and what may be controlled.
 
-    Sections follow design 2.1 to 2.11; `chengfang scenarios show` prints each field's unit, range
+    Sections follow world 2.1 to 2.11; `chengfang scenarios show` prints each field's unit, range
     and source.
     """
 

@@ -1,4 +1,4 @@
-"""The shop around the sale: refunds, quality, creatives, influencers and services (design 2.7,
+"""The shop around the sale: refunds, quality, creatives, influencers and services (world 2.7,
 2.8).
 """
 

@@ -1,4 +1,4 @@
-"""Clock, calendar and opportunities: when and how often a user could meet the product (design 2.1,
+"""Clock, calendar and opportunities: when and how often a user could meet the product (world 2.1,
 2.2).
 """
 
@@ -113,7 +113,7 @@ class Event(Section):
 
 
 class Traffic(Section):
-    """Opportunities per day of a merchant of size one, and how they vary (design 2.1)."""
+    """Opportunities per day of a merchant of size one, and how they vary (world 2.1)."""
 
     natural: dict[Scene, Annotated[float, bounded(0, 1e8)]] = table(
         SCENES, (360e3, 240e3, 40e3, 30e3), "opportunities/day", "natural-pool opportunities", PRESS
@@ -172,7 +172,7 @@ class Traffic(Section):
 
 
 class FreeTraffic(Section):
-    """Probability that a free opportunity shows the product (design 2.2)."""
+    """Probability that a free opportunity shows the product (world 2.2)."""
 
     exposure: dict[FreePool, dict[Scene, Annotated[float, bounded(-12, 12)]]] = switch(
         {

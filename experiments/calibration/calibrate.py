@@ -250,7 +250,7 @@ def fresh_click_rate(scenario: Scenario, shift: float = 0.0) -> float:
     """Mean click probability of ad traffic, over scenes and segments, with a fresh creative of mean
     quality.
 
-    logistic(scene + shift + segment + pool ad + creative_gain * quality_mean): design 2.5 at E = 0
+    logistic(scene + shift + segment + pool ad + creative_gain * quality_mean): world 2.5 at E = 0
     and X = 0.
     """
     click = scenario.click

@@ -29,7 +29,7 @@ from ...agents import Policy, make_rule, plan_spec
 from ...agents.learners import load_policy
 from ...envs import Setting
 from ...envs.files import whole_file
-from ..runs.evaluate import Episodes, do_nothing, evaluate
+from ..runs.evaluate import Episodes, evaluate, play_noop
 from ..runs.manifest import manifest, write_json
 from ..runs.tracking import Mode, Tracker, read_metrics
 from ..runs.training_job import Job, Note, run_job
@@ -80,7 +80,7 @@ def compare(
     try:
         with _progress(console) as bars:
             nothing = _known(
-                folder / "episodes" / "nothing.npz", lambda: do_nothing(setting, _seeds(config))
+                folder / "episodes" / "nothing.npz", lambda: play_noop(setting, _seeds(config))
             )
             rows += _rules(config, setting, folder, nothing, bars)
             _train(config, folder, track, workers, bars)

@@ -1,4 +1,4 @@
-"""Results as a table: on the terminal, in Markdown and in CSV, with losing rows kept (design 6)."""
+"""Results as a table: on the terminal, in Markdown and in CSV, with losing rows kept (world 6)."""
 
 import csv
 import io

@@ -29,7 +29,7 @@ from ...envs import Market, Setting, load_scenario
 from ...envs.files import whole_file
 from ..analysis.results import Kind
 from .code_digest import code_digest
-from .evaluate import do_nothing, evaluate
+from .evaluate import evaluate, play_noop
 from .manifest import write_json
 from .tracking import Mode, read_metrics
 
@@ -335,8 +335,7 @@ def _reference(cell: Cell, *_: Any) -> Figures:
 
 def _nothing(cell: Cell) -> Figures:
     blocks = [
-        do_nothing(cell.setting(), cell.seeds[i : i + BLOCK])
-        for i in range(0, cell.episodes, BLOCK)
+        play_noop(cell.setting(), cell.seeds[i : i + BLOCK]) for i in range(0, cell.episodes, BLOCK)
     ]
     return {name: np.concatenate([block[name] for block in blocks]) for name in FIGURES}
 

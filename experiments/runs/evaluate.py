@@ -1,4 +1,4 @@
-"""Judge a policy: held-out merchants, common random numbers, one figure per episode (design 6)."""
+"""Judge a policy: held-out merchants, common random numbers, one figure per episode (world 6)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -56,13 +56,13 @@ def evaluate(
     plans = rollout(policy, market, seeds, on_tick=watch)
     market.close()
     return Episodes(
-        plans, do_nothing(setting, seeds, threads) if nothing is None else nothing, seeds
+        plans, play_noop(setting, seeds, threads) if nothing is None else nothing, seeds
     )
 
 
-def do_nothing(setting: Setting, seeds: np.ndarray, threads: int = 1) -> dict[str, np.ndarray]:
+def play_noop(setting: Setting, seeds: np.ndarray, threads: int = 1) -> dict[str, np.ndarray]:
     """What each merchant earns on the same random numbers without ads and coupons."""
-    market = Market.of(setting, len(seeds), threads=threads, passive=True)
+    market = Market.of(setting, len(seeds), threads=threads, noop=True)
     market.reset(seeds=seeds)
     idle = np.zeros((len(seeds), len(setting.levers)), np.float32)
     for _ in range(market.ticks):

@@ -91,8 +91,8 @@ class Arena:
     def idle(self) -> Plans:
         """Dashboard figures, each (n,), of doing nothing: no ads, no coupons."""
         market = self.market
-        market.passive = True
+        market.noop = True
         try:
             return self.hold(np.zeros((self.count, len(self.levers)), np.float32))
         finally:
-            market.passive = False
+            market.noop = False

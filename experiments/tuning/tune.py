@@ -22,7 +22,7 @@ from ...envs import Market, Setting, Task, find_task, load_scenario, select_leve
 from ...envs.files import whole_file
 from ..analysis.statistics import iqm
 from ..benchmark.config import load_benchmark
-from ..runs.evaluate import do_nothing
+from ..runs.evaluate import play_noop
 from ..runs.manifest import code_version
 from .search_space import Range, same_rule, search_space
 
@@ -64,7 +64,7 @@ class Field:
         self.market = Market.of(setting, count)
         self.market.reset(seeds=np.arange(seed, seed + count))
         self.start = self.market.get_state()
-        self.idle = np.maximum(do_nothing(setting, np.arange(seed, seed + count))["score"], 1e-9)
+        self.idle = np.maximum(play_noop(setting, np.arange(seed, seed + count))["score"], 1e-9)
         self.steps = count * self.market.ticks
 
     def score(self, parameters: dict[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What must hold in every market at every tick, whatever the scenario and the actions (design 2.9,
+"""What must hold in every market at every tick, whatever the scenario and the actions (world 2.9,
 2.10, 3).
 """
 
@@ -193,7 +193,7 @@ def check_limits(rig: Any, before: np.ndarray) -> None:
     assert (
         now["day_spend"] <= np.maximum(np.floor(s.constraints.daily_cap * m["budget"]), 0)
     ).all()
-    share = now["control"][:, rows.LEVER_SHARE : rows.LEVER_SHARE + rows.SCENES].astype(float)
+    share = now["control"][:, rows.LEVER_SHARE : rows.LEVER_SHARE + rows.N_SCENES].astype(float)
     cap = np.floor(share * m["budget"][:, None])
     assert (now["scene_spend"] <= np.maximum(cap, before["scene_spend"])).all()
     assert (rig.ledger("coupon_merchant") <= now["coupon_committed"]).all()
@@ -423,7 +423,7 @@ def test_actions_beyond_the_box_act_as_its_edge(overrides, seed):
 @given(overrides=changes(), seed=st.integers(0, 2**32))
 @settings(PROPERTY, max_examples=15)
 def test_a_passive_plan_spends_and_grants_nothing(overrides, seed):
-    rig = rig_of(market(overrides), passive=True).reset(seed + np.arange(ENVS))
+    rig = rig_of(market(overrides), noop=True).reset(seed + np.arange(ENVS))
     for _ in range(rig.ticks):
         rig.step(np.ones(len(rig.levers)))
     for line in ("spend", "coupon_merchant", "coupon_platform"):

@@ -20,9 +20,9 @@ from chengfang.envs import (
     TASKS,
     PromotionVectorEnv,
     find_task,
-    load_scenario,
     select_levers,
     short_name,
+    task_setting,
 )
 from chengfang.envs.api.sb3_vec_env import PromotionVecEnv
 
@@ -141,8 +141,7 @@ def policies(name):
     """The policies of a task by name: every rule, by itself and as tuned, and the committed
     learner.
     """
-    task = find_task(name)
-    spec = plan_spec(load_scenario(task.scenario), select_levers(task.levers), task.days)
+    spec = plan_spec(task_setting(name))
     found = {}
     for rule in RULES:
         found[rule] = make_rule(rule, spec)

@@ -26,9 +26,9 @@ class Scratch:
     """Work space of one thread."""
 
     def __init__(self) -> None:
-        self.lane = np.zeros((rows.LANE_ROWS, rows.CELLS), np.float32)
+        self.lane = np.zeros((rows.LANE_ROWS, rows.N_LANES), np.float32)
         self.scene = np.zeros((rows.SCENE_ROWS, 16), np.float32)
-        self.group = np.zeros((rows.GROUP_ROWS, 2 * rows.GROUPS))
+        self.group = np.zeros((rows.GROUP_ROWS, 2 * rows.N_GROUPS))
         self.draws = np.zeros((2, 64), np.float32)
 
 
@@ -45,18 +45,18 @@ class Rig:
         reward: str = "settled_gmv",
         sampled: bool = True,
         split: int = int(TRAIN),
-        passive: bool = False,
+        noop: bool = False,
     ):
         self.scenario = scenario
         self.days = days
-        self.passive = passive
+        self.noop = noop
         self.levers = select_levers(levers)
         self.index = np.array([LEVER_NAMES.index(name) for name in self.levers], np.int64)
         self.world = build_world(scenario, days, split, reward, sampled)
         self.ticks = days * scenario.clock.ticks_per_day
         self.merchants = np.zeros(n, rows.MERCHANT)
         self.states = np.zeros(n, rows.STATE)
-        self.cells = np.zeros((n, rows.CELL_ROWS, rows.CELLS), np.float32)
+        self.cells = np.zeros((n, rows.CELL_ROWS, rows.N_LANES), np.float32)
         self.observations = np.zeros((n, FEATURES), np.float32)
         self.rewards = np.zeros(n, np.float32)
         self.dones = np.zeros(n, np.bool_)
@@ -120,7 +120,7 @@ class Rig:
             t.lane,
             t.scene,
             t.group,
-            self.passive,
+            self.noop,
         )
 
     def ledger(self, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One whole tick of one market in plain float64 NumPy, written for reading (design 2): the compiled
+"""One whole tick of one market in plain float64 NumPy, written for reading (world 2): the compiled
 kernel is held to it.
 
 Expectation mode: counts are their means and nothing is drawn. Constants come from the scenario's

@@ -1,7 +1,7 @@
 """What a plan's own results say of the ad market, scene by scene: chance to win, spend and value as
 functions of the bid.
 
-Competing bids are taken as log-normal (design 2.3): W(b) = Phi(x), x = (ln b - m) / sigma, with b
+Competing bids are taken as log-normal (world 2.3): W(b) = Phi(x), x = (ln b - m) / sigma, with b
 in multiples of the reference bid. Per unit of traffic a first-price bidder spends k b W and sells
 kappa k W for it (value in units of the target), so that the ROI of its ads is kappa / b. m follows
 from the reported win rate, k from spend, kappa from reported GMV of which a known share has

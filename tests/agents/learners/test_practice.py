@@ -6,7 +6,7 @@ from chengfang.agents import make_rule, plan_spec
 from chengfang.agents.learners.practice import PRIVILEGED, PracticeVecEnv
 from chengfang.agents.learners.settings import Practice
 from chengfang.envs import FEATURE_NAMES, Market, Setting, load_scenario, select_levers
-from chengfang.experiments.runs.evaluate import do_nothing
+from chengfang.experiments.runs.evaluate import play_noop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -51,7 +51,7 @@ def test_score_rewards_sum_to_the_score():
 def test_paired_rewards_are_above_doing_nothing_on_the_same_luck():
     env, _ = make(PLAIN.model_copy(update={"paired": True}))
     total, infos = play(env, random_actions(0), 24)
-    nothing = do_nothing(Setting(SCENARIO, LEVERS, 1, "train"), np.arange(3, 9))["settled_gmv"]
+    nothing = play_noop(Setting(SCENARIO, LEVERS, 1, "train"), np.arange(3, 9))["settled_gmv"]
     scale = np.array([info["plan"]["budget"] * info["plan"]["roi_target"] for info in infos])
     assert np.allclose(
         total, (np.array([info["plan"]["score"] for info in infos]) - nothing) / scale, atol=1e-4
@@ -95,7 +95,7 @@ def test_relative_rewards_are_shares_of_doing_nothing():
     two, _ = make(PLAIN.model_copy(update={"relative": True}))
     plain, _ = play(one, random_actions(1), 24)
     shares, infos = play(two, random_actions(1), 24)
-    nothing = do_nothing(Setting(SCENARIO, LEVERS, 1, "train"), np.arange(3, 3 + count))[
+    nothing = play_noop(Setting(SCENARIO, LEVERS, 1, "train"), np.arange(3, 3 + count))[
         "settled_gmv"
     ]
     scale = np.array([info["plan"]["budget"] * info["plan"]["roi_target"] for info in infos])
@@ -180,7 +180,7 @@ def test_latent_truth_tells_merchants_apart():
     episode's own.
     """
     env, seen = make(Practice())
-    nothing = do_nothing(Setting(SCENARIO, LEVERS, 1, "train"), np.arange(3, 9))["settled_gmv"]
+    nothing = play_noop(Setting(SCENARIO, LEVERS, 1, "train"), np.arange(3, 9))["settled_gmv"]
     merchants = env.market.merchants
     total = nothing * 100 / (merchants["budget"] * merchants["roi_target"])
     assert np.allclose(seen[:, env.public], total, rtol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 from chengfang.agents.references import upper_bound
 from chengfang.agents.references.free_traffic import best_free
 from chengfang.agents.references.order_terms import _best_commission
-from chengfang.agents.references.relaxation import optimism, supply_goals, wear_kernel
+from chengfang.agents.references.relaxation import relax, supply_goals, wear_kernel
 from chengfang.agents.references.tiers import best_mix
 from chengfang.envs import Market, Setting, load_scenario, select_levers
 from chengfang.envs.market import layout as rows
@@ -190,7 +190,7 @@ def test_no_random_plan_leaves_the_intervals(levers):
     scenario = load_scenario("default", MANY)
     names = select_levers(levers)
     seeds = np.arange(1_000_000, 1_000_006)
-    o = optimism(Setting(scenario, names, 3), seeds)
+    o = relax(Setting(scenario, names, 3), seeds)
     market = Market(scenario, len(seeds), days=3, levers=names, split="test")
     market.reset(seeds=seeds)
     w = market.world.constants[0]

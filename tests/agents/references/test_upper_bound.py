@@ -9,7 +9,7 @@ from chengfang.agents.references import Search, clairvoyant, upper_bound
 from chengfang.agents.references.ad_program import ad_market
 from chengfang.agents.references.order_terms import order_values
 from chengfang.agents.references.price_of_winning import auction_yield, bend_table, yield_table
-from chengfang.agents.references.relaxation import optimism, signal_envelope
+from chengfang.agents.references.relaxation import relax, signal_envelope
 from chengfang.agents.rules.tuned import tuned_parameters
 from chengfang.envs import Setting, load_scenario, select_levers
 from chengfang.envs.market import layout as rows
@@ -44,13 +44,13 @@ def linear_program(scenario, seeds):
     """Most settled GMV under budget and ROI target when each cell and tick mixes bids freely, CNY:
     HiGHS on each seed's tape.
     """
-    o = optimism(Setting(scenario, BIDDING, 1), seeds)
+    o = relax(Setting(scenario, BIDDING, 1), seeds)
     first = scenario.auction.price_rule == "first"
     found = []
     for i in range(len(seeds)):
         merchant = o.merchants[i : i + 1]
         cells = o.cells[i : i + 1]
-        ad = slice(rows.AD, rows.CELLS)
+        ad = slice(rows.AD, rows.N_LANES)
         one = np.ones(1)
         none = np.zeros(1)
         settled = order_values(o.constants, merchant, cells, BIDDING, one, none, none)[0][0]
@@ -60,7 +60,7 @@ def linear_program(scenario, seeds):
         free = o.traffic[i, :, : rows.AD] * o.click[i, :, : rows.AD] * o.reach[i, 1, 0]
         base = (free * settled[: rows.AD]).sum()
         slack = (free * net[: rows.AD]).sum()
-        mu = (cells[0, rows.PRICE_MU, ad] + np.tile(o.price[i], rows.SEGMENTS))[..., None]
+        mu = (cells[0, rows.PRICE_MU, ad] + np.tile(o.price[i], rows.N_SEGMENTS))[..., None]
         sigma = cells[0, rows.PRICE_SIGMA, ad][:, None]
         at = np.linspace(-3.5, 1.5, 70)
         won = np.broadcast_to(ndtr(at), (*mu.shape[:2], 70))
@@ -174,7 +174,7 @@ def test_the_envelope_lies_above_the_signal_and_is_concave():
     assert (np.diff(envelope, 2) <= 1e-9).all()
 
 
-def test_optimism_is_kinder_than_what_happens():
+def test_relaxation_is_kinder_than_what_happens():
     """A real run never sees a higher quality index, fresher creatives or cheaper competition than
     the bound assumes.
     """
@@ -182,7 +182,7 @@ def test_optimism_is_kinder_than_what_happens():
 
     scenario = load_scenario("default", MANY)
     seeds = SEEDS
-    o = optimism(Setting(scenario, BIDDING, 2), seeds)
+    o = relax(Setting(scenario, BIDDING, 2), seeds)
     market = Market(scenario, len(seeds), days=2, levers=BIDDING, split="test")
     market.reset(seeds=seeds)
     action = np.full((len(seeds), len(BIDDING)), -0.3, np.float32)

@@ -26,7 +26,7 @@ from chengfang.envs import (
     select_levers,
     short_name,
 )
-from chengfang.envs.market.layout import LEDGER_NAMES
+from chengfang.envs.market import layout as rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
@@ -313,7 +313,7 @@ def test_do_nothing_spends_nothing(levers):
 def test_do_nothing_is_the_passive_market():
     """The zero of every share: same merchants, same random numbers, same sales to the fen."""
     plan = episodes("DoNothing", 2, "super_plan", 32)
-    market = market_of("super_plan", 2, 32, split="test", passive=True)
+    market = market_of("super_plan", 2, 32, split="test", noop=True)
     market.reset(seeds=np.arange(32))
     idle = np.zeros((32, len(market.levers)), np.float32)
     for _ in range(market.ticks):
@@ -451,7 +451,7 @@ def test_the_share_that_has_arrived_is_the_engines():
     gaps = []
 
     def check(action, state):
-        gmv = market.states["ledger"][:, LEDGER_NAMES.index("gmv")]
+        gmv = market.states["ledger"][:, rows.LEDGER_NAMES.index("gmv")]
         placed = gmv + market.states["pending"][:, 1].sum(1)
         share = gmv / np.maximum(placed, 1)
         gaps.append(

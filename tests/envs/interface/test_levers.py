@@ -30,7 +30,7 @@ ACTION = st.floats(-1, 1, width=32)
 def test_table_is_in_the_engines_order(name):
     table = lever_table(load_scenario(name))
     assert tuple(lever.name for lever in table) == LEVER_NAMES
-    assert len(table) == rows.LEVERS
+    assert len(table) == rows.N_LEVERS
     for lever in table:
         assert lever.unit
         assert lever.meaning

@@ -39,11 +39,11 @@ def _block(harness):
 
 def poisson_rows(mean, uniform):
     count = np.zeros_like(uniform)
-    LANE[rows.MEAN_SEEN : rows.MEAN_SEEN + rows.OUTCOMES] = mean
+    LANE[rows.MEAN_SEEN : rows.MEAN_SEEN + rows.N_OUTCOMES] = mean
     for i in range(uniform.shape[0]):
-        LANE[rows.UNIFORM : rows.UNIFORM + rows.OUTCOMES] = uniform[i]
+        LANE[rows.UNIFORM : rows.UNIFORM + rows.N_OUTCOMES] = uniform[i]
         sampling.poisson(BLOCK)
-        count[i] = LANE[rows.SEEN + i % rows.OUTCOMES]  # every outcome is drawn alike
+        count[i] = LANE[rows.SEEN + i % rows.N_OUTCOMES]  # every outcome is drawn alike
     return count
 
 
@@ -52,7 +52,7 @@ def binomial_rows(number, chance, uniform):
     for i in range(uniform.shape[0]):
         LANE[sampling.NUMBER, :GROUPS] = number
         LANE[sampling.CHANCE, :GROUPS] = chance
-        LANE[rows.UNIFORM : rows.UNIFORM + rows.OUTCOMES, :GROUPS] = uniform[i]
+        LANE[rows.UNIFORM : rows.UNIFORM + rows.N_OUTCOMES, :GROUPS] = uniform[i]
         sampling.binomial(BLOCK)
         count[i] = LANE[sampling.DRAW, :GROUPS]
     return count

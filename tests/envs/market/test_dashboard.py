@@ -43,7 +43,7 @@ def play(
     days=2,
     seed=0,
     high=1.0,
-    passive=False,
+    noop=False,
     ticks=None,
     **keywords,
 ):
@@ -51,7 +51,7 @@ def play(
     costs.
     """
     market = Market(
-        load_scenario(scenario, changes), size, days=days, levers="all", passive=passive, **keywords
+        load_scenario(scenario, changes), size, days=days, levers="all", noop=noop, **keywords
     )
     market.reset(seeds=np.arange(size))
     rng = np.random.default_rng(seed)
@@ -262,7 +262,7 @@ def test_settled_is_gmv_less_refunds_within_the_window():
 
 
 def test_what_costs_nothing_returns_infinitely():
-    market, _, _ = play(days=1, passive=True)
+    market, _, _ = play(days=1, noop=True)
     plan = read(market)
     assert (plan["spend"] == 0).all()
     assert np.isinf(plan["pay_roi"]).all()
@@ -292,7 +292,7 @@ def test_rewards_sum_to_the_result(scenario, reward, sampled):
         "platform": plan["platform_take"]
     }
     if reward == "incremental":
-        nothing, _, _ = play(scenario, sampled=sampled, passive=True)
+        nothing, _, _ = play(scenario, sampled=sampled, noop=True)
         result = plan["settled_gmv"] - read(nothing)["settled_gmv"]
     else:
         result = results[reward]
@@ -301,8 +301,8 @@ def test_rewards_sum_to_the_result(scenario, reward, sampled):
 
 
 def test_passive_market_does_nothing_whatever_the_actions():
-    one, _, _ = play(days=1, passive=True, seed=0)
-    two, _, _ = play(days=1, passive=True, seed=1)
+    one, _, _ = play(days=1, noop=True, seed=0)
+    two, _, _ = play(days=1, noop=True, seed=1)
     plan = read(one)
     for name in (
         "spend",

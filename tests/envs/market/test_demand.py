@@ -129,15 +129,15 @@ def test_free_exposure_is_the_design_formula(harness):
 def made_up(harness):
     """Cells and lanes of a market that never was, as arrays and as the kernels take them."""
     rng = np.random.default_rng(0)
-    cells = np.zeros((rows.CELL_ROWS, rows.CELLS), F)
-    work = np.zeros((rows.LANE_ROWS, rows.CELLS), F)
-    cells[rows.ORDER] = rng.normal(-3, 0.5, rows.CELLS)
-    work[rows.MEAN_SEEN] = rng.uniform(0, 5000, rows.CELLS)
-    work[rows.CTR] = rng.uniform(0.01, 0.2, rows.CELLS)
-    work[rows.USE] = rng.uniform(0, 0.7, rows.CELLS)
-    work[rows.CVR] = expit(cells[rows.ORDER] + rng.uniform(0, 0.8, rows.CELLS))
-    work[rows.PRICE] = np.floor(rng.uniform(500, 20000, rows.CELLS))
-    work[rows.DEPTH] = rng.uniform(0, 0.2, rows.CELLS)
+    cells = np.zeros((rows.CELL_ROWS, rows.N_LANES), F)
+    work = np.zeros((rows.LANE_ROWS, rows.N_LANES), F)
+    cells[rows.ORDER] = rng.normal(-3, 0.5, rows.N_LANES)
+    work[rows.MEAN_SEEN] = rng.uniform(0, 5000, rows.N_LANES)
+    work[rows.CTR] = rng.uniform(0.01, 0.2, rows.N_LANES)
+    work[rows.USE] = rng.uniform(0, 0.7, rows.N_LANES)
+    work[rows.CVR] = expit(cells[rows.ORDER] + rng.uniform(0, 0.8, rows.N_LANES))
+    work[rows.PRICE] = np.floor(rng.uniform(500, 20000, rows.N_LANES))
+    work[rows.DEPTH] = rng.uniform(0, 0.2, rows.N_LANES)
     return cells, work, harness.block(cells, "CELL"), harness.block(work, "LANE")
 
 

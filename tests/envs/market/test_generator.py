@@ -214,7 +214,7 @@ def test_cells_of_a_plain_merchant_are_the_scenario(ticks_per_day, harness):
 
 class FluidMarket:
     """A merchant's market in float64 without shocks, at default levers, halfway through the
-    creative's life (design 2.11).
+    creative's life (world 2.11).
     """
 
     def __init__(self, rig, i):

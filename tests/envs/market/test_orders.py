@@ -10,7 +10,7 @@ import pytest
 from chengfang.envs.market import layout as rows
 from chengfang.envs.scenario import POOLS, SCENES, WINDOWS, load_scenario
 
-GROUPS = rows.GROUPS
+GROUPS = rows.N_GROUPS
 FAST = slice(0, GROUPS)
 SLOW = slice(GROUPS, 2 * GROUPS)
 MODES = pytest.mark.parametrize("sampled", [True, False])

@@ -147,7 +147,7 @@ def test_second_call_does_nothing_twice(finished, monkeypatch):
     weights = folder / "runs" / "PPO-seed0" / "policy.safetensors"
     before = figures(folder)
     stamp = weights.stat().st_mtime_ns
-    forbid(monkeypatch, "do_nothing", "run_job", "evaluate")
+    forbid(monkeypatch, "play_noop", "run_job", "evaluate")
     again, text = run(small(), folder)
     assert again == rows
     assert figures(folder) == before
@@ -245,7 +245,7 @@ def test_interruption_between_pieces_leaves_what_is_finished(tmp_path, monkeypat
     assert "(interrupted)" in (folder / "results.md").read_text(encoding="utf-8")
     assert "PID" in figures(folder)
     assert "PPO" not in figures(folder)
-    forbid(monkeypatch, "do_nothing")
+    forbid(monkeypatch, "play_noop")
     monkeypatch.setattr(module, "_train", lambda *_: None)
     with pytest.raises(Exception, match="is no saved policy"):
         run(small(), folder)

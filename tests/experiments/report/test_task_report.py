@@ -12,7 +12,7 @@ from chengfang.experiments.report import task_report as report_module
 from chengfang.experiments.report.task_report import read_report, report_path
 from rich.console import Console
 
-from .test_benchmark import HERE, SMALL
+from ..benchmark.test_benchmark import HERE, SMALL
 
 TEXTS = ("summary.json", "results.md", "results.csv", "results.tex", "report.html")
 CONFIG = validated_benchmark(SMALL)

@@ -12,7 +12,7 @@ from chengfang.envs.market import layout as rows
 from chengfang.envs.scenario import SCENES
 from chengfang.experiments.analysis.statistics import Interval, iqm
 from chengfang.experiments.cli import main as cli
-from chengfang.experiments.runs.evaluate import TEST_SEED, do_nothing
+from chengfang.experiments.runs.evaluate import TEST_SEED, play_noop
 from chengfang.experiments.studies import STUDIES, Size, learning, money, plans, run_study, unified
 from chengfang.experiments.studies.accounts import ACCOUNTS, accounts
 from chengfang.experiments.studies.arena import Arena
@@ -101,7 +101,7 @@ def test_playing_again_gives_the_same(market):
 
 def test_idle_is_doing_nothing(market):
     setting = Setting(load_scenario("default"), unified.LEVERS, 1)
-    assert np.array_equal(market.idle()["score"], do_nothing(setting, SEEDS)["score"])
+    assert np.array_equal(market.idle()["score"], play_noop(setting, SEEDS)["score"])
     assert market.hold(held(market))["spend"].sum() > 0  # and leaves the market active
 
 
