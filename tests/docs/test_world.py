@@ -184,7 +184,7 @@ def test_sections_cited_in_the_code_are_headings(path):
 
 
 def rows_of_levers():
-    """Lever name -> (unit, mapping, low, default, high) of the page's table, families written out."""
+    """Lever -> (unit, mapping, low, default, high) of the page's table, families written out."""
     families = {"<scene>": SCENES, "<pool>": POOLS, "<segment>": SEGMENTS, "<tier>": TIERS}
     rows = {}
     for line in PAGE[PAGE.index("### 3.1 ") : PAGE.index("### 3.2 ")].splitlines():
