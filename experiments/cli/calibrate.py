@@ -17,7 +17,8 @@ def calibrate(
     name: Annotated[str | None, typer.Option(help="Name of the new scenario.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Fit a market to a real auction log: hours, bid landscape, click rate; the rest stays a prior."""  # noqa
+    """Fit a market to a real auction log: hours, bid landscape, click rate; the rest stays a
+    prior."""
     from ..calibration.calibrate import cli_calibrate
 
     with plain_errors():

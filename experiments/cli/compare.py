@@ -73,7 +73,8 @@ def compare(
             run(made, out, console, track, fresh, workers)
         except Interrupted:
             errors.print(
-                f"[bold]interrupted[/]: what is finished is in {out}; the same command goes on from there"
+                f"[bold]interrupted[/]: what is finished is in {out}; "
+                "the same command goes on from there"
             )
             raise typer.Exit(130) from None
         except RuntimeError as error:

@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="ChengFang: omni-domain promotion as a reinforcement-learning world.\n\n"
-    "Start with [bold]chengfang compare[/bold]; look around with [bold]chengfang scenarios list[/bold] and "
+    "Start with [bold]chengfang compare[/bold]; look around with "
+    "[bold]chengfang scenarios list[/bold] and "
     "[bold]chengfang simulate PID[/bold].",
 )
 
