@@ -43,8 +43,8 @@ class Memory(NamedTuple):
 
 
 class SavedPolicy:
-    """An actor on reported features, evaluated with numpy alone; by itself or as a shift of a rule's
-    action.
+    """An actor on reported features, evaluated with numpy alone; by itself or as a shift of a
+    rule's action.
 
     The network is dense layers with recurrent cells before all of them, or after the first
     `description["encoder"]` of them. Recurrent states begin at zero with every episode.

@@ -200,7 +200,7 @@ def _check_residual(folder: Path, residual: Any) -> None:
 
 
 def _lever_row(row: list[Any]) -> bool:
-    """Whether a row of the saved table has a lever's fields: texts and numbers where they belong."""
+    """Whether a row of the saved table has a lever's fields: texts and numbers in their places."""
     return (
         len(row) == len(Lever._fields)
         and row[2] in ("linear", "log")
