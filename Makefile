@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := -c constraints.txt
 
-.PHONY: compare benchmark reproduce test test-all lint bench docs install clean help
+.PHONY: compare benchmark reproduce test test-fast lint bench docs install clean help
 
 help:            ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
@@ -21,8 +21,12 @@ reproduce: $(VENV)/.installed      ## make rows of the benchmark again: TASK=Bid
 test: $(VENV)/.installed-test      ## everything the package promises, tested
 	$(BIN)/python -m pytest $(ARGS)
 
+test-fast: $(VENV)/.installed-test  ## what two minutes can tell: everything not marked slow
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
 lint: $(VENV)/.installed-dev       ## ruff and pyright
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 docs: $(VENV)/.installed-docs      ## the site, built offline into docs/_build/html
