@@ -8,10 +8,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # for the generator beside this file
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # the site shows the code, it never runs a market
 
+import chengfang  # noqa: E402
 import environment_pages  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
-
-import chengfang  # noqa: E402
 
 project = "ChengFang"
 author = "The ChengFang authors"

@@ -12,14 +12,13 @@ from pathlib import Path
 
 from chengfang.envs import (
     FEATURES,
+    TASKS,
     Lever,
     SuperPlanEnv,
     Task,
-    TASKS,
     lever_table,
     load_scenario,
     select_levers,
-    short_name,
 )
 from chengfang.envs.scenario import Scenario
 
@@ -133,21 +132,24 @@ def arguments(task: Task) -> str:
     signature = inspect.signature(SuperPlanEnv.__init__).parameters
     defaults = {n: p.default for n, p in signature.items() if n != "self"} | given
     call = ",\n    ".join(f"{name}={value!r}" for name, value in defaults.items())
-    return (
-        f'```python\ngym.make(\n    "{task.id}",\n    {call},\n)\n```\n\n'
-        + table(
-            ("argument", "meaning"),
-            [
-                ("`scenario`", "a shipped market's name, a YAML file, a dict of differences or a `Scenario`"),
-                ("`levers`", "what is controlled: a set's name or a list; the rest stays at its default"),
-                ("`days`", "length of the campaign; `None` for the scenario's own"),
-                ("`reward`", "one of the five rewards above"),
-                ("`split`", "whose merchants are met: `train` or `test`, which are disjoint"),
-                ("`render_mode`", "`rgb_array` draws the plan's dashboard with `env.render()`"),
-                ("`reward_parts`", "put the tick's ledger lines, CNY, into `info[\"reward_parts\"]`"),
-                ("`sampled`", "`False` plays expectations in place of sampled counts"),
-            ],
-        )
+    return f'```python\ngym.make(\n    "{task.id}",\n    {call},\n)\n```\n\n' + table(
+        ("argument", "meaning"),
+        [
+            (
+                "`scenario`",
+                "a shipped market's name, a YAML file, a dict of differences or a `Scenario`",
+            ),
+            (
+                "`levers`",
+                "what is controlled: a set's name or a list; the rest stays at its default",
+            ),
+            ("`days`", "length of the campaign; `None` for the scenario's own"),
+            ("`reward`", "one of the five rewards above"),
+            ("`split`", "whose merchants are met: `train` or `test`, which are disjoint"),
+            ("`render_mode`", "`rgb_array` draws the plan's dashboard with `env.render()`"),
+            ("`reward_parts`", 'put the tick\'s ledger lines, CNY, into `info["reward_parts"]`'),
+            ("`sampled`", "`False` plays expectations in place of sampled counts"),
+        ],
     )
 
 
