@@ -5,6 +5,7 @@ A block that begins with the comment `# some_name.py` (or .yaml) is a file that 
 package's command line.
 """
 
+import importlib
 import os
 import shlex
 import subprocess
@@ -14,7 +15,8 @@ from pathlib import Path
 import chengfang
 import pytest
 from sybil import Example, Sybil
-from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser
 
 ROOT = Path(chengfang.__file__).parent
 PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
@@ -28,6 +30,7 @@ def saved(text: str) -> bool:
     if not first.startswith("# ") or " " in name or not name.endswith(FILE_NAMES):
         return False
     Path(name).write_text(text, encoding="utf-8")
+    importlib.invalidate_caches()  # a module that has just been written is found
     return True
 
 
@@ -44,19 +47,21 @@ def run_shell(example: Example) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
-class Python(PythonCodeBlockParser):
-    """Python blocks that are no files; files are written where they stand."""
+def run_python(example: Example) -> None:
+    """Run a block in the page's namespace, unless it is a file."""
+    if not saved(example.parsed):
+        PythonEvaluator()(example)
 
-    def evaluate(self, example: Example) -> None:
-        """Save the block or run it."""
-        if not saved(example.parsed):
-            super().evaluate(example)
+
+def save_file(example: Example) -> None:
+    """A block of YAML is always a file."""
+    assert saved(example.parsed), "a block of YAML must begin with the comment `# name.yaml`"
 
 
 READER = Sybil(
     parsers=[
-        Python(),
-        CodeBlockParser("yaml", lambda example: saved(example.parsed) and None),
+        CodeBlockParser("python", run_python),
+        CodeBlockParser("yaml", save_file),
         CodeBlockParser("sh", run_shell),
     ]
 )
@@ -96,6 +101,7 @@ def test_every_block_of_a_tutorial_is_one_that_runs(page: Path) -> None:
     languages = {line.strip("`") for line in fences[::2]}
     assert languages <= {"python", "sh", "yaml", "text"}
     assert examples(page), "a tutorial without code"
+
 
 
 def test_the_tutorials_are_all_in_the_table_of_contents() -> None:
