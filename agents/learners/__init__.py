@@ -1,7 +1,8 @@
 """Learners: PPO and SAC from stable-baselines3, and saved policies that load without running code.
 
-What needs torch (`save_policy`, `import_sb3`, `PlanCallback`, training) is imported when it is
-asked for, so that rules, saved policies and the environments stay light.
+What needs torch is imported when it is asked for, so that rules, saved policies and the
+environments stay light: `save_policy`, `import_sb3`, `PlanCallback`, `training`, and the wrappers
+that training stands on (`agents.wrappers`).
 """
 
 from importlib import import_module

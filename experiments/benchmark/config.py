@@ -2,7 +2,7 @@
 consists of.
 
 `defaults` holds rules, learners and references that every task has; a task names only its
-differences, and `null` takes a learner or a reference away. A learner's `practice.rule_task:
+differences, and `null` takes a learner or a reference away. A learner's `training_env.rule_task:
 "{task}"` becomes the name of the task it is trained on.
 """
 
@@ -13,8 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...agents import RULES
-from ...agents.learners.practice import rule_values
-from ...agents.learners.settings import LearnerSettings
+from ...agents.learners.settings import LearnerSettings, rule_values
 from ...agents.rules.tuned import tuned_parameters
 from ...envs import Scenario, find_task, load_scenario, select_levers, short_name
 from ...envs.files import whole_file
@@ -211,11 +210,12 @@ def _own(task: str, plan: dict[str, Any]) -> dict[str, Any]:
         if isinstance(plan.get(part), dict)
     }
     for name, settings in parts.get("learners", {}).items():
-        practice = settings.get("practice") if isinstance(settings, dict) else None
-        if isinstance(practice, dict) and practice.get("rule_task") == "{task}":
-            parts["learners"][name] = settings | {
-                "practice": practice | {"rule_task": short_name(find_task(task))}
-            }
+        for field in ("training_env", "practice"):  # the second is its former name
+            env = settings.get(field) if isinstance(settings, dict) else None
+            if isinstance(env, dict) and env.get("rule_task") == "{task}":
+                parts["learners"][name] = settings | {
+                    field: env | {"rule_task": short_name(find_task(task))}
+                }
     return plan | parts
 
 
@@ -371,13 +371,8 @@ def resolved(settings: LearnerSettings) -> LearnerSettings:
     """The same settings with the tuned values of the rule underneath spelled out: they decide what
     is learned.
     """
-    practice = settings.practice
-    if practice is None or practice.rule_task is None:
+    env = settings.training_env
+    if env is None or env.rule_task is None:
         return settings
-    return settings.model_copy(
-        update={
-            "practice": practice.model_copy(
-                update={"rule_task": None, "rule_parameters": rule_values(practice)}
-            )
-        }
-    )
+    spelled_out = {"rule_task": None, "rule_parameters": rule_values(env)}
+    return settings.model_copy(update={"training_env": env.model_copy(update=spelled_out)})

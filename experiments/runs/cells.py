@@ -31,6 +31,7 @@ from ..analysis.results import Kind
 from .code_digest import code_digest
 from .evaluate import evaluate, play_noop
 from .manifest import write_json
+from .recipe_names import recipe_names
 from .tracking import Mode, read_metrics
 
 # raise it to run every cell again: when the code of learners or references changes what all of them
@@ -174,7 +175,7 @@ def training_fingerprint(cell: Cell) -> str:
 def _decides(cell: Cell, key: str) -> dict[str, Any]:
     scenario, world = _world_print(key)
     data = {
-        "options": cell.options,
+        "options": recipe_names(cell.options),
         "seed": cell.seed,
         "scenario": scenario,
         "levers": cell.levers,
@@ -182,15 +183,14 @@ def _decides(cell: Cell, key: str) -> dict[str, Any]:
         "recipe": RECIPE,
         "world": world,
     }
-    practice = cell.options.get("practice") or {}
-    if practice.get("rule"):  # a learner that acts relative to a rule, tuned elsewhere
-        tuned = (
-            tuned_parameters(practice["rule"], practice["rule_task"])
-            if practice.get("rule_task")
-            else {}
-        )
-        rule = {"rule": practice["rule"], "parameters": tuned | practice.get("rule_parameters", {})}
-        data |= {"rule": rule, "rule_print": _rule_print(key, json.dumps(rule, sort_keys=True))}
+    env = cell.options.get("training_env") or {}
+    if env.get("rule"):  # a learner that acts relative to a rule, tuned elsewhere
+        tuned = tuned_parameters(env["rule"], env["rule_task"]) if env.get("rule_task") else {}
+        rule = {"rule": env["rule"], "parameters": tuned | env.get("rule_parameters", {})}
+        data |= {
+            "rule": recipe_names(rule),
+            "rule_print": _rule_print(key, json.dumps(rule, sort_keys=True)),
+        }
     return data
 
 

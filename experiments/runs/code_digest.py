@@ -16,7 +16,12 @@ from ..analysis.results import Kind
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES: dict[Kind, tuple[str, ...]] = {
     "rule": (),
-    "learner": ("agents/learners/*.py", "agents/rules/**/*.py", "envs/api/sb3_vec_env.py"),
+    "learner": (
+        "agents/learners/**/*.py",
+        "agents/wrappers/*.py",
+        "agents/rules/**/*.py",
+        "envs/api/sb3_vec_env.py",
+    ),
     "reference": ("agents/references/*.py", "agents/rules/**/*.py"),
 }
 REPORTS = ("experiments/analysis/*.py", "experiments/report/figures.py")

@@ -70,7 +70,7 @@ def train_job(job: Job, tell: Any) -> None:
     }
     tracker = Tracker(job.folder, job.name, config, job.track)
 
-    def report(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         tracker.log(
             progress.figures
             | {"steps_per_second": progress.steps_per_second, "seconds": progress.seconds},
@@ -80,6 +80,6 @@ def train_job(job: Job, tell: Any) -> None:
 
     try:
         s = job.setting
-        train(job.settings, s, job.seed, job.folder, report, job.origin)
+        train(job.settings, s, job.seed, job.folder, on_progress, job.origin)
     finally:
         tracker.finish()

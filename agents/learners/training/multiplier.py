@@ -4,7 +4,7 @@ multiplier.
 
 from typing import Any
 
-from .settings import Practice
+from ..settings import TrainingEnv
 
 EPISODES = 512  # finished episodes between two updates
 SMOOTHING = 0.5
@@ -20,15 +20,17 @@ class PIDMultiplier:
     budget * target. Merchants with slack do not make up for those without.
 
     Args:
-        practice: start, gains and limit.
+        training_env: start, gains and limit.
     """
 
-    def __init__(self, practice: Practice):
-        self.start = practice.multiplier_start
-        self.gains = practice.multiplier_gains
-        self.limit = practice.shortfall_limit
+    def __init__(self, training_env: TrainingEnv):
+        self.start = training_env.multiplier_start
+        self.gains = training_env.multiplier_gains
+        self.limit = training_env.shortfall_limit
         self.value = self.start
-        self._sum, self._last, self._smooth = 0.0, 0.0, 0.0
+        self._sum = 0.0
+        self._last = 0.0
+        self._smooth = 0.0
         self._costs: list[float] = []
 
     @property
@@ -64,7 +66,8 @@ class PIDMultiplier:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state()`."""
-        self.value, self._sum, self._last, self._smooth = (
-            float(state[k]) for k in ("value", "sum", "last", "smooth")
-        )
+        self.value = float(state["value"])
+        self._sum = float(state["sum"])
+        self._last = float(state["last"])
+        self._smooth = float(state["smooth"])
         self._costs = [float(c) for c in state["costs"]]
