@@ -29,6 +29,10 @@ lint: $(VENV)/.installed-dev       ## ruff and pyright
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+docs: $(VENV)/.installed-docs      ## the site, built offline into docs/_build/html
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -n -q docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 bench: $(VENV)/.installed          ## speed and memory on this machine
 	$(BIN)/chengfang bench $(ARGS)
 
@@ -46,10 +50,14 @@ $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]' $(CONSTRAINTS)
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' $(CONSTRAINTS)
+	touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' $(CONSTRAINTS)
 	touch $@ $(VENV)/.installed $(VENV)/.installed-test
 
 clean:           ## remove the virtual environment and caches, keep results
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build docs/_build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
