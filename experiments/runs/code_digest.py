@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES: dict[Kind, tuple[str, ...]] = {
     "rule": (),
     "learner": ("agents/learners/*.py", "agents/rules/**/*.py", "envs/api/sb3_vec_env.py"),
-    "reference": ("agents/references/*.py", "agents/rules/**/*.py"),
+    "reference": ("agents/references/**/*.py", "agents/rules/**/*.py"),
 }
 REPORTS = ("experiments/analysis/*.py", "experiments/report/figures.py")
 
