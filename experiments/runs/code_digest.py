@@ -22,7 +22,7 @@ SOURCES: dict[Kind, tuple[str, ...]] = {
         "agents/rules/**/*.py",
         "envs/api/sb3_vec_env.py",
     ),
-    "reference": ("agents/references/*.py", "agents/rules/**/*.py"),
+    "reference": ("agents/references/**/*.py", "agents/rules/**/*.py"),
 }
 REPORTS = ("experiments/analysis/*.py", "experiments/report/figures.py")
 
