@@ -134,7 +134,7 @@ def test_show_with_an_override():
 
 
 def test_show_counts_the_population(monkeypatch):
-    from chengfang.experiments import scenarios
+    from chengfang.experiments.inspection import scenarios
 
     monkeypatch.setattr(scenarios, "POPULATION", 16)
     monkeypatch.setattr(scenarios, "SWEEP", scenarios.SWEEP[::6])
@@ -440,7 +440,7 @@ def test_evaluate_says_what_the_summary_of_a_benchmark_would():
 
     task = find_task("Bidding")
     setting = Setting(load_scenario(task.scenario), select_levers(task.levers), task.days)
-    rule = make_rule("OnlineLP", plan_spec(*setting[:3]), **tuned_parameters("OnlineLP", "Bidding"))
+    rule = make_rule("OnlineLP", plan_spec(setting), **tuned_parameters("OnlineLP", "Bidding"))
     played = evaluate(rule, setting, 8, 7)
     [row] = summary_rows(
         [

@@ -7,14 +7,14 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from ..agents import Policy, make_rule, plan_spec
-from ..agents.learners import ArtefactError, load_policy
-from ..agents.rules.tuned import tuned_parameters
-from ..envs import Market, Setting
-from ..envs.api.rendering import plan_figure, snapshot
-from ..envs.files import whole_file
-from ..envs.market.dashboard import single
-from ..envs.scenario import POOLS, SCENES
+from ...agents import Policy, make_rule, plan_spec
+from ...agents.learners import ArtefactError, load_policy
+from ...agents.rules.tuned import tuned_parameters
+from ...envs import Market, Setting
+from ...envs.api.rendering import plan_figure, snapshot
+from ...envs.files import whole_file
+from ...envs.market.dashboard import single
+from ...envs.scenario import POOLS, SCENES
 
 
 def find_policy(
