@@ -78,3 +78,14 @@ def agent_digest(options: dict[str, Any], task: str) -> str:
     files = sorted(Path(name).glob("policy.*"))
     data = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(data or repr(load_tuned().get(task)).encode()).hexdigest()[:16]
+
+
+def sources_of(specs: list[RunSpec]) -> dict[str, bytes]:
+    """Files of all own agents among runs, by path relative to what is on `sys.path`: what another
+    machine needs to import them.
+    """
+    names = {spec.options.get("train") or spec.options["policy"] for spec in specs if spec.kind == "own"}
+    found: dict[str, bytes] = {}
+    for name in sorted(filter(is_own, names)):
+        found |= own_sources(name)
+    return found
