@@ -34,6 +34,35 @@ ScenarioOption = Annotated[
 TaskOption = Annotated[
     str, typer.Option("--task", "-t", help="Task: " + ", ".join(short_name(t) for t in TASKS) + ".")
 ]
+POLICIES = (
+    "a rule's name, best-rule (the task's best tuned rule), best (its best committed policy), the "
+    "folder of a saved policy, or module:Name of your own code"
+)
+PolicyArgument = Annotated[
+    str, typer.Argument(metavar="POLICY", help=f"Who plays: {POLICIES}.", show_default=False)
+]
+TunedOption = Annotated[
+    bool,
+    typer.Option(
+        "--tuned/--untuned", help="A rule's values as tuned on this task, or its defaults."
+    ),
+]
+MarginOption = Annotated[
+    float | None,
+    typer.Option(
+        "--margin", help="Safety margin on the ROI target, for policies trained to take one."
+    ),
+]
+
+
+def _renamed(given: str | None) -> None:
+    if given is not None:
+        raise typer.BadParameter("--caution is called --margin now")
+
+
+CautionOption = Annotated[
+    str | None, typer.Option("--caution", hidden=True, callback=_renamed, metavar="VALUE")
+]
 
 
 @contextlib.contextmanager

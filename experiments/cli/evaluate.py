@@ -1,19 +1,32 @@
 """`chengfang evaluate`: judge one policy on held-out merchants."""
 
+import contextlib
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ...envs import find_task, short_name
 from ..runs.evaluate import TEST_SEED
-from .conventions import ScenarioOption, SetOption, TaskOption, console, plain_errors, setting_of
+from .conventions import (
+    POLICIES,
+    CautionOption,
+    MarginOption,
+    PolicyArgument,
+    ScenarioOption,
+    SetOption,
+    TaskOption,
+    TunedOption,
+    console,
+    errors,
+    plain_errors,
+    setting_of,
+)
 
 
 def evaluate(
-    policy: Annotated[str, typer.Argument(help="A rule's name or the folder of a saved policy.")],
+    policy: PolicyArgument,
     task: TaskOption = "SuperPlan",
     scenario: ScenarioOption = None,
     set_: SetOption = None,
@@ -23,46 +36,42 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(help="First stream of the test merchants.", min=0)
     ] = TEST_SEED,
-    tuned: Annotated[
-        bool,
+    against: Annotated[
+        str | None,
         typer.Option(
-            "--tuned/--untuned", help="A rule's values as tuned on this task, or its defaults."
+            help=f"Compare with this policy on the same merchants and noise. It may be {POLICIES}.",
         ),
-    ] = True,
-    caution: Annotated[
-        float | None, typer.Option(help="Margin on the ROI target, for policies that take one.")
     ] = None,
+    tuned: TunedOption = True,
+    margin: MarginOption = None,
+    caution: CautionOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Judge a rule or a saved policy on held-out merchants."""
-    from ..comparison.report import LEGEND, make_row, rich_table
-    from ..inspection.episode import find_policy
-    from ..runs.evaluate import evaluate as judge
+    """Judge a policy on held-out merchants: a rule, a saved policy, or code of your own."""
+    from ..inspection.evaluation import (
+        LEGEND,
+        Request,
+        comparison_table,
+        difference_in_words,
+        judge,
+        record,
+    )
+    from ..runs.progress import Progress
 
     with plain_errors():
         setting = setting_of(task, scenario, set_)
-        kind = "learner" if Path(policy).exists() else "rule"
         name = short_name(find_task(task))
-        result = judge(
-            find_policy(policy, setting, name if tuned else None, caution), setting, episodes, seed
-        )
-        row = make_row(Path(policy).name if kind == "learner" else policy, kind, [result])
+        request = Request(policy, setting, name, episodes, seed, tuned, margin, against)
+        # what an agent prints must not get into the JSON
+        aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+        with aside, Progress(errors) as progress:
+            judged = judge(request, progress)
         if as_json:
-            data = row._asdict() | {
-                "score": row.score._asdict(),
-                "task": name,
-                "seed": seed,
-                "episodes": episodes,
-                "iqm": row.score.value,
-                "ci_low": row.score.low,
-                "ci_high": row.score.high,
-                "violation_rate": row.violation,
-                "mean_shortfall": row.shortfall,
-                "scenario": setting.scenario.name,
-                "scenario_hash": setting.scenario.hash,
-            }
-            sys.stdout.write(json.dumps(data) + "\n")
-        else:
-            title = f"{name} on {setting.scenario.name}, {episodes} episodes from seed {seed}"
-            console.print(rich_table([row], title))
-            console.print(LEGEND, style="dim")
+            sys.stdout.write(json.dumps(record(judged, request)) + "\n")
+            return
+        title = f"{name} on {setting.scenario.name}, {episodes} episodes from seed {seed}"
+        console.print(comparison_table(judged, title))
+        words = difference_in_words(judged)
+        if words:
+            console.print(f"\n{words}", highlight=False, markup=False, style="bold")
+        console.print(f"\n{LEGEND}", style="dim", highlight=False)

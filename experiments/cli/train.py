@@ -36,15 +36,8 @@ def train(
     ] = "offline",
 ) -> None:
     """Train one learner and save it as a folder that loads without running code."""
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
     from ..comparison.config import load_config
+    from ..runs.progress import Progress
     from ..runs.training_job import Job, Note, train_job
 
     with plain_errors():
@@ -63,32 +56,25 @@ def train(
             "scenario": setting.scenario.name,
             "scenario_hash": setting.scenario.hash,
         }
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
-            console=console,
-        ) as bars:
-            bar = bars.add_task(
-                f"train {name}", total=settings.steps, note="compiling and starting"
-            )
+        job = Job(f"{name}-seed{seed}", settings, setting, seed, folder, track, origin)
+        with Progress(errors) as progress:
+            stage = progress.add(f"train {name}", settings.steps, "steps", "compiling and starting")
 
-            def tell(note: Note) -> None:
-                bars.update(bar, completed=note.steps)
-                if "score" in note.figures:
-                    bars.update(bar, note=f"score {note.figures['score']:.3f}")
+            def on_progress(note: Note) -> None:
+                score = note.figures.get("score")
+                stage.update(note.steps, None if score is None else f"score {score:.3f}")
 
             try:
-                train_job(
-                    Job(f"{name}-seed{seed}", settings, setting, seed, folder, track, origin), tell
-                )
+                train_job(job, on_progress)
             except KeyboardInterrupt:
                 errors.print(
-                    f"[bold]interrupted[/]: checkpoint and policy so far are in {folder}; the same command goes on"
+                    f"[bold]interrupted[/]: checkpoint and policy so far are in {folder}; "
+                    "the same command goes on"
                 )
                 raise typer.Exit(130) from None
         console.print(
-            f"saved {folder}; judge it with: chengfang evaluate {folder} --task {short_name(find_task(task))}"
+            f"saved {folder}; judge it with: "
+            f"chengfang evaluate {folder} --task {short_name(find_task(task))}",
+            highlight=False,
+            soft_wrap=True,
         )

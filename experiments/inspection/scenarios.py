@@ -55,9 +55,8 @@ def field_list(scenario: Scenario, section: str | None = None) -> list[str]:
                 f"  [cyan]{field}[/] = {escape(_shown(getattr(part, field)))}{escape(unit)}"
                 + (f"  [dim]\\[{escape(allowed)}][/]" if allowed else "")
             )
-            lines.append(
-                f"      {escape(info.description or '')} [dim]({escape(str(facts.get('source', '')))})[/]"
-            )
+            source = escape(str(facts.get("source", "")))
+            lines.append(f"      {escape(info.description or '')} [dim]({source})[/]")
     return lines
 
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ...agents import Policy
-from ...agents.catalog import find_policy, is_own, own_digest, own_function
-from ...agents.guard import AgentError, GuardedPolicy
+from ...agents.catalog import BEST, find_policy, is_own
+from ...agents.guard import AgentError, GuardedPolicy, told
+from ...agents.own_code import own_digest, own_function, own_sources
 from ...agents.rules.tuned import load_tuned
 from .spec import RunSpec
+
+BEST_FOLDER = Path(__file__).resolve().parent.parent.parent / "results" / "benchmark" / "best"
 
 
 def own_policy(spec: RunSpec, folder: Path) -> Policy:
@@ -49,23 +52,14 @@ def _trained(spec: RunSpec, folder: Path) -> Policy:
     everything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken)
     names = {parameter.name for parameter in taken}
     given = {name: value for name, value in offered.items() if everything or name in names}
-    where = f"agent {spec.agent} on {spec.task}"
+    where = f"{spec.agent} on {spec.task}"
     if "steps" in given and given["steps"] is None:
         raise AgentError(f"{where}: {spec.options['train']} takes steps; say `steps:` beside it")
     try:
         policy = function(**given)
-    except AgentError:
-        raise
-    except Exception as error:
-        raise AgentError(
-            f"{where}: {spec.options['train']} raised {type(error).__name__}: {error}"
-        ) from error
-    if not callable(getattr(policy, "predict", None)):
-        raise AgentError(
-            f"{where}: {spec.options['train']} returned {type(policy).__name__}, which has no "
-            "`predict`; it must return the policy it trained"
-        )
-    return GuardedPolicy(policy, spec.agent, spec.task)
+    except (Exception, SystemExit) as error:
+        raise AgentError(f"{where}: {spec.options['train']} failed: {told(error)}") from error
+    return GuardedPolicy(policy, spec.agent, spec.task, spec.levers)
 
 
 def agent_digest(options: dict[str, Any], task: str) -> str:
@@ -75,16 +69,17 @@ def agent_digest(options: dict[str, Any], task: str) -> str:
     name = options.get("train") or options["policy"]
     if is_own(name):
         return own_digest(name)
-    files = sorted(Path(name).glob("policy.*"))
+    folder = BEST_FOLDER / task if name.lower() == BEST else Path(name)
+    files = sorted(folder.glob("policy.*"))
     data = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(data or repr(load_tuned().get(task)).encode()).hexdigest()[:16]
 
 
 def sources_of(specs: list[RunSpec]) -> dict[str, bytes]:
-    """Files of all own agents among runs, by path relative to what is on `sys.path`: what another
-    machine needs to import them.
-    """
-    names = {spec.options.get("train") or spec.options["policy"] for spec in specs if spec.kind == "own"}
+    """Source files of all own agents among runs: what another machine needs to import them."""
+    names = {
+        spec.options.get("train") or spec.options["policy"] for spec in specs if spec.kind == "own"
+    }
     found: dict[str, bytes] = {}
     for name in sorted(filter(is_own, names)):
         found |= own_sources(name)

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...agents.guard import AgentError
+from ...agents.own_code import install_sources
 from .execute import silent
 from .fingerprint import fingerprint
 from .pool import PLAIN, Attempt, Options, Outcome, attempt
@@ -87,41 +87,22 @@ class _Attempt:
 
 def _on_node(shared: _Attempt, spec: RunSpec) -> Outcome:
     """Execute a run on this node; a node whose code or processor gives other numbers refuses."""
-    with tempfile.TemporaryDirectory(prefix="chengfang-") as place, _importable(shared, place):
-        try:
-            known = fingerprint(spec)
-        except AgentError as error:
-            return Outcome(spec, None, str(error), own=True)
-        if known != spec.fingerprint:
-            return Outcome(
-                spec,
-                None,
-                "this node would give other figures than the driver; "
-                "install the same chengfang on every node",
-            )
+    install_sources(shared.sources)
+    try:
+        known = fingerprint(spec)
+    except AgentError as error:
+        return Outcome(spec, None, str(error), own=True)
+    if known != spec.fingerprint:
+        return Outcome(
+            spec,
+            None,
+            "this node would give other figures than the driver; "
+            "install the same chengfang on every node",
+        )
+    with tempfile.TemporaryDirectory(prefix="chengfang-") as place:
         folder = Path(place) / "run"
         outcome = shared.run(spec, folder, silent, shared.options._replace(go_on=False))
         return outcome._replace(files=_files(folder) if outcome.data is not None else {})
-
-
-@contextlib.contextmanager
-def _importable(shared: _Attempt, place: str) -> Iterator[None]:
-    """Lets the driver's own agents be imported inside, from files written to `place`."""
-    folder = Path(place) / "sources"
-    for name, data in shared.sources.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    loaded = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        own = {Path(name).parts[0].removesuffix(".py") for name in shared.sources}
-        for name in set(sys.modules) - loaded:  # the next run may bring another version of it
-            if name.partition(".")[0] in own:
-                del sys.modules[name]
 
 
 def _files(folder: Path) -> dict[str, bytes]:
