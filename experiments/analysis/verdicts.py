@@ -119,9 +119,7 @@ def gain_over_rule(task: str, rows: list[Summary], results: list[AgentResult]) -
     return paired_gain(relative_score(one), relative_score(two))
 
 
-def compare_own(
-    task: str, rows: list[Summary], results: list[AgentResult]
-) -> list[OwnComparison]:
+def compare_own(task: str, rows: list[Summary], results: list[AgentResult]) -> list[OwnComparison]:
     """Every agent of the user's own against the task's best rule, best agent first.
 
     Args:

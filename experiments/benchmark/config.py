@@ -344,7 +344,8 @@ def quick(config: BenchmarkConfig) -> BenchmarkConfig:
             "learners": learners,
             "references": references,
             "agents": {
-                agent: own | {"steps": min(own["steps"], 100_000), "seeds": (own["seeds"] or [0])[:1]}
+                agent: own
+                | {"steps": min(own["steps"], 100_000), "seeds": (own["seeds"] or [0])[:1]}
                 if own["train"] and own["steps"]
                 else own
                 for agent, own in plan["agents"].items()

@@ -80,9 +80,7 @@ def _task_outcome(
             save_report(folder, runs.taken)
         return runs.taken, [], []
     found = {
-        spec.name: result
-        for spec in runs.to_play
-        if (result := read_run(folder, spec)) is not None
+        spec.name: result for spec in runs.to_play if (result := read_run(folder, spec)) is not None
     }
     lacking = [spec.name for spec in runs.to_play if spec.name not in found]
     report = read_report(folder, runs.planned)

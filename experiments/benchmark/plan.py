@@ -69,9 +69,7 @@ def _task_runs(config: BenchmarkConfig, task: str) -> list[RunSpec]:
 
     def whole(agent: str, kind: Any, seed: int, options: dict[str, Any]) -> RunSpec:
         episodes = config.held_out(task, agent)
-        return RunSpec(
-            task, agent, kind, seed, *world, options, config.test_seed, episodes
-        )
+        return RunSpec(task, agent, kind, seed, *world, options, config.test_seed, episodes)
 
     specs = [whole(NOTHING, "reference", 0, {})]
     for rule in plan.rules:

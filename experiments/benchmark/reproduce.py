@@ -111,9 +111,7 @@ def chosen_tasks(known: dict[str, Any], names: list[str]) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------------
 
 
-def _prepare(
-    wanted: list[RunSpec], committed: Path, folder: Path, retrain: bool
-) -> _Preparation:
+def _prepare(wanted: list[RunSpec], committed: Path, folder: Path, retrain: bool) -> _Preparation:
     play: list[RunSpec] = []
     taken: list[str] = []
     left: list[str] = []

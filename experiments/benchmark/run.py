@@ -155,14 +155,10 @@ def run_book(
     for name, error in failed.items():
         console.print("failed", style="bold red", end=" ")
         console.print(f"{name}: {error}", highlight=False, markup=False, soft_wrap=True)
-    return Finished(
-        written.rows, failed, written.missing, len(todo), written.reports, own_failed
-    )
+    return Finished(written.rows, failed, written.missing, len(todo), written.reports, own_failed)
 
 
-def _say_plan(
-    book: Book, wanted: list[RunSpec], todo: list[RunSpec], console: Console
-) -> None:
+def _say_plan(book: Book, wanted: list[RunSpec], todo: list[RunSpec], console: Console) -> None:
     taken = sum(len(runs.taken_agents) for runs in book.tasks.values())
     committed = f"; {taken} rows are taken as committed" if taken else ""
     console.print(

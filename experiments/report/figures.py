@@ -5,12 +5,12 @@ tasks.
 from pathlib import Path
 from typing import Any
 
-from ...envs.files import whole_file
 from ..analysis.curves import PROFILE, Curves, family, frontier, playing
 from ..analysis.headroom import headroom
 from ..analysis.statistics import Interval, Profile
 from ..analysis.summary import Summary, best, ranked
 from ..analysis.verdicts import VIOLATION_BAR
+from .plots import new_figure, save_figure
 
 COLOURS = {"learner": "#c2410c", "rule": "#2563a8", "reference": "#6b7280", "own": "#0f766e"}
 LEVELS = {
@@ -34,6 +34,7 @@ WARM = (  # lines of learners
 GREEN = ("#0f766e", "#65a30d", "#14b8a6", "#166534")  # lines of the user's own agents
 LINES = ("#2563a8", "#15803d", "#0f172a", "#0891b2")  # of rules, with their dashes
 DASHES = ((0, (5, 2)), (0, (2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
+DPI = 120
 KEY = "learners orange, rules blue"  # which colour is whose
 SHOWN_RULES = 4  # of the best, in a profile that is not interactive
 
@@ -93,7 +94,7 @@ def score_figure(rows: list[Summary], path: Path) -> None:
     axis.set_xlabel("score as a multiple of doing nothing: IQM and 95 % interval")
     _title(figure, f"{rows[0].task}: scores", _key(rows))
     _legend_below(figure, axis)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def profile_figure(found: dict[str, Profile], rows: list[Summary], path: Path) -> None:
@@ -123,7 +124,7 @@ def profile_figure(found: dict[str, Profile], rows: list[Summary], path: Path) -
         f"learners, and the {len(rules)} best rules dashed; 95 % bands",
     )
     _legend_below(figure, axis)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def improvement_figure(
@@ -155,7 +156,7 @@ def improvement_figure(
         f"{rows[0].task}: probability of improvement",
         "the best learner over each rule; even odds dashed",
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def frontier_figure(rows: list[Summary], path: Path) -> None:
@@ -218,7 +219,7 @@ def frontier_figure(rows: list[Summary], path: Path) -> None:
     _name_points(
         axis, [(rate, row.score.value, row.agent) for row, rate in zip(agents, rates, strict=True)]
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def headroom_figure(rows: list[Summary], path: Path) -> None:
@@ -250,7 +251,7 @@ def headroom_figure(rows: list[Summary], path: Path) -> None:
         axis.set_title(task, fontsize=10, loc="left", fontweight="bold")
         axis.grid(axis="y", visible=False)
     axes[-1].set_xlabel("score as a multiple of doing nothing: IQM and 95 % interval")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _key(rows: list[Summary]) -> str:
@@ -304,9 +305,8 @@ def _name_points(axis: Any, points: list[tuple[float, float, str]]) -> None:
 
 def _figure(width: float, height: float, rows: int = 0) -> tuple[Any, Any]:
     """A figure with one axis, or with a column of axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    figure = new_figure(width, height)
+    figure.set_dpi(DPI)
     axes: Any = figure.subplots(rows, 1, squeeze=False)[:, 0] if rows else figure.subplots()
     for axis in axes if rows else [axes]:
         axis.spines[["top", "right"]].set_visible(False)
@@ -324,8 +324,3 @@ def _title(figure: Any, text: str, below: str) -> None:
 def _legend_below(figure: Any, axis: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-
-
-def _save(figure: Any, path: Path) -> None:
-    with whole_file(path) as draft:
-        figure.savefig(draft, format="png")

@@ -120,9 +120,7 @@ def left_out(rows: list[Summary]) -> str:
     """Which episodes the references and the shares do without; `rows` are of one task, empty if
     they do without none.
     """
-    return " ".join(
-        text for text in (_finalists(rows), _covered(rows), _small_gains(rows)) if text
-    )
+    return " ".join(text for text in (_finalists(rows), _covered(rows), _small_gains(rows)) if text)
 
 
 def _finalists(rows: list[Summary]) -> str:

@@ -109,9 +109,7 @@ def _joined(blocks: list[dict[str, np.ndarray]]) -> Figures:
 
 
 def _rule(spec: RunSpec, _: _Call) -> Figures:
-    rule = make_rule(
-        spec.options["rule"], plan_spec(spec.setting()), **spec.options["parameters"]
-    )
+    rule = make_rule(spec.options["rule"], plan_spec(spec.setting()), **spec.options["parameters"])
     return judged(rule, spec)
 
 
