@@ -66,7 +66,7 @@ class TrainingRun:
             return {}
         facts: dict[str, Any] = {"hold": training_env.hold}
         if training_env.margin_range is not None:
-            facts["caution"] = training_env.safety_margin
+            facts["safety_margin"] = training_env.safety_margin
         if training_env.rule is not None:
             facts["residual"] = {
                 "rule": training_env.rule,
