@@ -58,7 +58,9 @@ def test_a_residual_is_paid_for_what_it_adds(markets, play, pid, random_actions)
 
 def test_it_counts_from_step_to_step_over_held_actions(markets, play, random_actions):
     """The same sums whichever of the two is underneath."""
-    over = play(CounterfactualReward(HoldAction(ObjectiveReward(markets()), 4)), random_actions(1), 6)
+    over = play(
+        CounterfactualReward(HoldAction(ObjectiveReward(markets()), 4)), random_actions(1), 6
+    )
     under = play(
         HoldAction(CounterfactualReward(ObjectiveReward(markets())), 4), random_actions(1), 6
     )

@@ -1,7 +1,12 @@
 """Latent truth for the critic: last in the observation, bounded, and true."""
 
 import numpy as np
-from chengfang.agents.wrappers import PRIVILEGED, PrivilegedObservation, ResidualAction, SafetyMargin
+from chengfang.agents.wrappers import (
+    PRIVILEGED,
+    PrivilegedObservation,
+    ResidualAction,
+    SafetyMargin,
+)
 from chengfang.experiments.runs.evaluate import play_noop
 
 
