@@ -40,6 +40,24 @@ def tuned_study(rule: str, task: str) -> dict[str, Any]:
     return studies.get(name, {})
 
 
+def best_rule(task: str) -> str:
+    """The rule with the best tuned score on a task: on its study's check merchants, which are of
+    the training split, never on test merchants.
+
+    Args:
+        task: a task's short name such as "Bidding", case does not matter.
+
+    Raises:
+        ValueError: if no rule is tuned for the task.
+    """
+    tuned = load_tuned()
+    found = next((rules for known, rules in tuned.items() if known.lower() == task.lower()), {})
+    scores = {rule: study["score"] for rule, study in found.items() if "score" in study}
+    if not scores:
+        raise ValueError(f"task is {task!r}; rules are tuned for {', '.join(tuned)}")
+    return max(scores, key=lambda rule: scores[rule])
+
+
 @cache
 def load_tuned(path: Path = FILE) -> dict[str, dict[str, dict[str, Any]]]:
     """{task: {rule: study}} of a tuned.json, validated; empty if there is no such file.

@@ -7,47 +7,12 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from ..agents import Policy, make_rule, plan_spec
-from ..agents.learners import ArtefactError, load_policy
-from ..agents.rules.tuned import tuned_parameters
-from ..envs import Market, Setting
-from ..envs.api.rendering import plan_figure, snapshot
-from ..envs.files import whole_file
-from ..envs.market.dashboard import single
-from ..envs.scenario import POOLS, SCENES
-
-
-def find_policy(
-    name: str, setting: Setting, task: str | None = None, caution: float | None = None
-) -> Policy:
-    """A rule by name, or a saved policy by its folder.
-
-    Args:
-        name: a rule's name or a folder.
-        setting: what is played.
-        task: take the values a rule was tuned to on this task; None for its defaults.
-        caution: margin on the ROI target, for saved policies trained to take one.
-
-    Raises:
-        ArtefactError: if the folder is no saved policy, or was trained for other levers.
-        ValueError: if there is neither a rule nor a folder of that name.
-    """
-    if Path(name).exists():
-        policy = load_policy(name, caution)
-        if policy.levers != setting.levers:
-            raise ArtefactError(
-                f"{name} acts on the levers {', '.join(policy.levers)}; this task has {', '.join(setting.levers)}"
-            )
-        return policy
-    if caution is not None:
-        raise ValueError(
-            f"--caution is {caution:g}; only saved policies trained to take a margin have one, {name} is a rule"
-        )
-    try:
-        values = tuned_parameters(name, task) if task else {}
-        return make_rule(name, plan_spec(setting), **values)
-    except ValueError as error:
-        raise ValueError(f"{error}; or the folder of a saved policy") from None
+from ...agents import Policy, rollout
+from ...envs import Market, Setting
+from ...envs.api.rendering import plan_figure, snapshot
+from ...envs.files import whole_file
+from ...envs.market.dashboard import single
+from ...envs.scenario import POOLS, SCENES
 
 
 def simulate(
@@ -55,20 +20,11 @@ def simulate(
 ) -> tuple[Market, list[dict[str, Any]], dict[str, float]]:
     """Play one episode; returns the market at its end, a snapshot per tick, and the dashboard."""
     market = Market.of(setting, 1)
-    observation = market.reset(seeds=np.array([seed]))
-    frames = [snapshot(market, 0)]
-    state = None
-    start = np.ones(1, bool)
-    for _ in range(market.ticks):
-        action, state = policy.predict(observation.copy(), state, start)
-        observation = market.step(action)
-        start = np.zeros(1, bool)
-        frames.append(snapshot(market, 0))
-    return (
-        market,
-        frames,
-        single(market.dashboard()),
+    frames: list[dict[str, Any]] = []
+    plan = rollout(
+        policy, market, np.array([seed]), on_tick=lambda played: frames.append(snapshot(played, 0))
     )
+    return market, frames, single(plan)
 
 
 def plan_table(plan: dict[str, float], title: str) -> Table:

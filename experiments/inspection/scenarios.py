@@ -9,11 +9,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from ..agents import make_rule, plan_spec
-from ..envs import Scenario, Setting, load_scenario, save_scenario, scenario_names, select_levers
-from ..envs.scenario import ScenarioError
-from ..envs.scenario.quantity import Section
-from .runs.evaluate import evaluate
+from ...agents import make_rule, plan_spec
+from ...envs import Scenario, Setting, load_scenario, save_scenario, scenario_names, select_levers
+from ...envs.scenario import ScenarioError
+from ...envs.scenario.quantity import Section
+from ..runs.evaluate import evaluate
 
 BOUND = 0.02  # within this share of a limit, the limit binds
 POPULATION = 256
@@ -55,9 +55,8 @@ def field_list(scenario: Scenario, section: str | None = None) -> list[str]:
                 f"  [cyan]{field}[/] = {escape(_shown(getattr(part, field)))}{escape(unit)}"
                 + (f"  [dim]\\[{escape(allowed)}][/]" if allowed else "")
             )
-            lines.append(
-                f"      {escape(info.description or '')} [dim]({escape(str(facts.get('source', '')))})[/]"
-            )
+            source = escape(str(facts.get("source", "")))
+            lines.append(f"      {escape(info.description or '')} [dim]({source})[/]")
     return lines
 
 

@@ -1,0 +1,80 @@
+"""`chengfang train`: one learner, saved as a folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...envs import find_task, short_name
+from .conventions import (
+    ScenarioOption,
+    SetOption,
+    TaskOption,
+    Track,
+    console,
+    errors,
+    plain_errors,
+    setting_of,
+)
+
+
+def train(
+    algorithm: Annotated[
+        str, typer.Argument(help="PPO or SAC, with the settings of the shipped comparison.")
+    ],
+    task: TaskOption = "SuperPlan",
+    scenario: ScenarioOption = None,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the policy; default runs/<task>-<name>."),
+    ] = None,
+    steps: Annotated[float | None, typer.Option(help="Environment steps.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Training seed.", min=0)] = 0,
+    track: Annotated[
+        Track, typer.Option(help="W&B: offline writes files only; online uploads.")
+    ] = "offline",
+) -> None:
+    """Train one learner and save it as a folder that loads without running code."""
+    from ..comparison.config import load_config
+    from ..runs.progress import Progress
+    from ..runs.training_job import Job, Note, train_job
+
+    with plain_errors():
+        known = load_config().learners
+        name = next((n for n in known if n.lower() == algorithm.lower()), None)
+        if name is None:
+            raise ValueError(f"algorithm is {algorithm!r}; allowed are {', '.join(known)}")
+        settings = (
+            known[name] if steps is None else known[name].model_copy(update={"steps": int(steps)})
+        )
+        setting = setting_of(task, scenario, set_, split="train")
+        folder = out or Path("runs") / f"{short_name(find_task(task))}-{name}-seed{seed}"
+        origin = {
+            "task": short_name(find_task(task)),
+            "days": setting.days,
+            "scenario": setting.scenario.name,
+            "scenario_hash": setting.scenario.hash,
+        }
+        job = Job(f"{name}-seed{seed}", settings, setting, seed, folder, track, origin)
+        with Progress(errors) as progress:
+            stage = progress.add(f"train {name}", settings.steps, "steps", "compiling and starting")
+
+            def on_progress(note: Note) -> None:
+                score = note.figures.get("score")
+                stage.update(note.steps, None if score is None else f"score {score:.3f}")
+
+            try:
+                train_job(job, on_progress)
+            except KeyboardInterrupt:
+                errors.print(
+                    f"[bold]interrupted[/]: checkpoint and policy so far are in {folder}; "
+                    "the same command goes on"
+                )
+                raise typer.Exit(130) from None
+        console.print(
+            f"saved {folder}; judge it with: "
+            f"chengfang evaluate {folder} --task {short_name(find_task(task))}",
+            highlight=False,
+            soft_wrap=True,
+        )
