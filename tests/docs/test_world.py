@@ -239,3 +239,26 @@ def test_the_observation_table_covers_every_entry():
         for i in range(first, last + 1):
             assert FEATURE_NAMES[i].startswith(tuple(stems)), FEATURE_NAMES[i]
     assert covered == list(range(len(FEATURE_NAMES)))
+
+
+def test_no_inline_formula_breaks_across_lines():
+    """GitHub shows a broken one as it is written."""
+    text = re.sub(r"`[^`]*`", "", re.sub(r"\$\$.*?\$\$", "", PAGE, flags=re.DOTALL))
+    assert not [formula for formula in re.findall(r"\$([^$]*?)\$", text) if "\n" in formula]
+
+
+def test_the_glossary_knows_every_alias():
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    for alias in ALIASES:
+        assert alias.split(".")[-1] in glossary
+        assert alias in PAGE
+
+
+def test_everything_in_the_architecture_exists():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    parents = [ROOT]
+    for line in page.split("```")[1].splitlines()[1:]:
+        depth = (len(line) - len(line.lstrip())) // 2
+        path = parents[depth] / line.split()[0]
+        assert path.exists(), line
+        parents[depth + 1 :] = [path]
