@@ -31,8 +31,8 @@ def import_sb3(
 ) -> None:
     """Turn a stable-baselines3 model into a saved policy, which runs no code when it is loaded.
 
-    A zip does not say whether its model was trained under VecNormalize; such a model acts wrongly
-    here.
+    A zip holds the model alone, without its training env: one that was trained under VecNormalize,
+    or held its actions, acts otherwise here. Use save_policy where it was trained.
     """
     with plain_errors():
         if not trust:
