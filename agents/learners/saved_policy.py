@@ -238,7 +238,10 @@ def load_policy(folder: "str | Path", safety_margin: float | None = None) -> Sav
     ) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}") from None
     if isinstance(description, dict):
-        description = present_names(description)
+        try:
+            description = present_names(description)
+        except ValueError as error:
+            raise ArtefactError(f"{folder} cannot be used: {error}") from None
     check_description(folder, description)
     layers, cells = read_network(folder, description, tensors)
     return SavedPolicy(layers, description, safety_margin, cells)
