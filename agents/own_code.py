@@ -120,15 +120,14 @@ def own_sources(name: str) -> dict[str, bytes]:
     """
     place = _place(name)
     root, files = _top_files(name, place.top)
-    here = Path.cwd().resolve()
-    waiting = [place.top] if root == here else []
+    waiting = [place.top] if root in (Path.cwd().resolve(), *_INSTALLED) else []
     seen = {place.top, "chengfang"}
     while waiting:
-        for top in _imported_tops(_files_of(here, waiting.pop())):
-            if top not in seen and _files_of(here, top):
+        for top in _imported_tops(_files_of(root, waiting.pop())):
+            if top not in seen and _files_of(root, top):
                 seen.add(top)
                 waiting.append(top)
-                files |= set(_files_of(here, top))
+                files |= set(_files_of(root, top))
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(files)}
 
 
@@ -143,13 +142,17 @@ def install_sources(sources: dict[str, bytes]) -> None:
 
 @cache
 def _install(sources: tuple[tuple[str, bytes], ...]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="chengfang-code-"))
+    folder = Path(tempfile.mkdtemp(prefix="chengfang-code-")).resolve()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for path, data in sources:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
+    _INSTALLED.append(folder)
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
+
+
+_INSTALLED: list[Path] = []
 
 
 def _top_files(name: str, top: str) -> tuple[Path, set[Path]]:

@@ -2,8 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from ...agents.learners.practice import rule_values
-from ...agents.learners.settings import LearnerSettings
+from ...agents.learners.settings import LearnerSettings, rule_values
 from ...agents.rules.tuned import tuned_parameters
 from ...envs import find_task, select_levers, short_name
 from ..runs.spec import RunSpec
@@ -116,8 +115,8 @@ def resolved(settings: LearnerSettings) -> LearnerSettings:
     """The same settings with the tuned values of the rule underneath spelled out: they decide what
     is learned.
     """
-    practice = settings.practice
-    if practice is None or practice.rule_task is None:
+    env = settings.training_env
+    if env is None or env.rule_task is None:
         return settings
-    values = {"rule_task": None, "rule_parameters": rule_values(practice)}
-    return settings.model_copy(update={"practice": practice.model_copy(update=values)})
+    spelled_out = {"rule_task": None, "rule_parameters": rule_values(env)}
+    return settings.model_copy(update={"training_env": env.model_copy(update=spelled_out)})

@@ -8,6 +8,7 @@ from .calibrate import calibrate
 from .compare import compare
 from .evaluate import evaluate
 from .exact import exact
+from .import_sb3 import import_sb3
 from .scenarios import scenarios_app
 from .simulate import simulate
 from .study import study
@@ -37,6 +38,7 @@ for command in (
     bench,
     study,
     exact,
+    import_sb3,
 ):
     app.command()(command)
 app.add_typer(scenarios_app, name="scenarios")

@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES: dict[Kind, tuple[str, ...]] = {
     "rule": (),
     "learner": (
-        "agents/learners/*.py",
+        "agents/learners/**/*.py",
         "agents/wrappers/*.py",
         "agents/rules/**/*.py",
         "envs/api/sb3_vec_env.py",
     ),
-    "reference": ("agents/references/*.py", "agents/rules/**/*.py"),
+    "reference": ("agents/references/**/*.py", "agents/rules/**/*.py"),
     "own": (),  # its own source is in its fingerprint
 }
 REPORTS = ("experiments/analysis/*.py",)

@@ -20,17 +20,13 @@ from ...agents import make_rule, plan_spec, rollout
 from ...agents.rules.tuned import tuned_parameters
 from ...envs import Market, Setting, load_scenario
 from .own_agents import agent_digest
+from .recipe_names import recipe_names
 from .spec import FIGURES, RunSpec
 
 # raise it to run everything again: when the code of learners or references changes what all of them
 # find
 RECIPE = 1
 PROBE_TICKS = 48
-
-
-def recipe_names(options: dict[str, Any]) -> dict[str, Any]:
-    """Stand-in until `recipe_names.py` is merged: no setting has been renamed yet."""
-    return options
 
 
 def identified(spec: RunSpec) -> RunSpec:
@@ -80,7 +76,7 @@ def _decides(spec: RunSpec) -> dict[str, Any]:
     }
     if own:
         data["code"] = agent_digest(spec.options, spec.task)
-    training_env = spec.options.get("training_env") or spec.options.get("practice") or {}
+    training_env = spec.options.get("training_env") or {}
     if training_env.get("rule"):  # a learner that acts relative to a rule, tuned elsewhere
         rule = _rule_underneath(training_env)
         data |= {

@@ -45,7 +45,7 @@ def train_job(job: Job, on_progress: Callable[[Note], None]) -> None:
     }
     tracker = Tracker(job.folder, job.name, config, job.track)
 
-    def report(progress: Progress) -> None:
+    def log(progress: Progress) -> None:
         tracker.log(
             progress.figures
             | {"steps_per_second": progress.steps_per_second, "seconds": progress.seconds},
@@ -54,6 +54,6 @@ def train_job(job: Job, on_progress: Callable[[Note], None]) -> None:
         on_progress(Note(job.name, progress.steps, progress.figures))
 
     try:
-        train(job.settings, job.setting, job.seed, job.folder, report, job.origin)
+        train(job.settings, job.setting, job.seed, job.folder, log, job.origin)
     finally:
         tracker.finish()

@@ -148,12 +148,12 @@ def know(task: str, merchants: int, search: Search, best: Path = BEST) -> Known:
     """
     cell = next(c for c in plan_cells(load_benchmark(), [task]) if c.agent == "PPO-residual")
     setting = cell.setting()
-    practice = cell.options["practice"]
+    env = cell.options["training_env"]
     lucks = Lucks(setting.scenario, setting.levers, setting.days, merchants)
     rule = make_rule(
-        practice["rule"],
+        env["rule"],
         plan_spec(setting),
-        **tuned_parameters(practice["rule"], task),
+        **tuned_parameters(env["rule"], task),
     )
     rng = np.random.default_rng(LUCK_SEED)
     judged = _keys(rng, search.judged)
@@ -163,7 +163,7 @@ def know(task: str, merchants: int, search: Search, best: Path = BEST) -> Known:
     with contextlib.suppress(ArtefactError):
         learner = lucks.scores(load_policy(best / task), judged).mean((1, 2)) / idle
     return Known(
-        practice["rule"],
+        env["rule"],
         lucks.scores(rule, judged).mean((1, 2)) / idle,
         lucks.scores(rule, judged, shifts[:, None]).mean((1, 2)) / idle,
         learner,

@@ -64,9 +64,9 @@ def teach(
     from ...agents.learners.settings import PPOSettings
     from ...agents.learners.training import train
 
-    practice = {"rule": RULE, "rule_parameters": parameters, "hold": HOLD, "privileged": False}
+    training_env = {"rule": RULE, "rule_parameters": parameters, "hold": HOLD, "privileged": False}
     settings = PPOSettings.model_validate(
-        TRAINING | {"steps": size.learner_steps, "practice": practice}
+        TRAINING | {"steps": size.learner_steps, "training_env": training_env}
     )
     with tempfile.TemporaryDirectory() as folder:
         policies = {
