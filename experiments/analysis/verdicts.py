@@ -236,8 +236,8 @@ def own_sentences(verdict: Verdict) -> list[str]:
     """A sentence for every agent of the user's own."""
     return [
         f"Paired on the same episodes, the score of {one.agent} differs from that of the best "
-        f"rule, {one.rule}, by {change(one.gain)}; the mean difference is {one.difference.value:+.3f} "
-        f"[{one.difference.low:+.3f}, {one.difference.high:+.3f}] of doing nothing."
+        f"rule, {one.rule}, by {change(one.gain)}; the mean difference is "
+        f"{one.difference.value:+.3f} [{one.difference.low:+.3f}, {one.difference.high:+.3f}] of doing nothing."
         for one in verdict.own
     ]
 
