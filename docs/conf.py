@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # for the generator beside this file
+sys.path.insert(0, str(HERE))  # for the generators beside this file
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # the site shows the code, it never runs a market
 
 import chengfang  # noqa: E402
 import environment_pages  # noqa: E402
+import evidence_pages  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
 project = "ChengFang"
@@ -53,5 +54,17 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 
 def setup(app: Sphinx) -> None:
-    """Write the environment pages from the code before Sphinx reads them."""
-    app.connect("builder-inited", lambda _: environment_pages.write(HERE / "environments"))
+    """Write the generated pages before Sphinx reads anything."""
+    app.connect("builder-inited", write_pages)
+    app.connect("source-read", relink)
+
+
+def write_pages(app: Sphinx) -> None:
+    """The environments from the code, the evidence from `results/`."""
+    environment_pages.write(HERE / "environments")
+    evidence_pages.write(HERE)
+
+
+def relink(app: Sphinx, name: str, source: list[str]) -> None:
+    """Point links to committed tables at their pages."""
+    source[0] = evidence_pages.relinked(source[0], name.count("/"))
