@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..envs import Setting, find_task, short_name
 from .guard import AgentError, GuardedPolicy, told
-from .learners import ArtefactError, SavedPolicy, load_policy
+from .learners import ArtefactError, SavedPolicy, load_best, load_policy
 from .own_code import code_name, load_code, own_digest, own_function, registered
 from .policy import PlanSpec, Policy, plan_spec
 from .rules import RULES, make_rule
@@ -76,7 +76,7 @@ def find_policy(
     if kind == "folder":
         return _fitting(load_policy(name, safety_margin), name, setting)
     if kind == BEST:
-        return _fitting(_load_best(_needed(short, name), safety_margin), name, setting)
+        return _fitting(load_best(_needed(short, name), safety_margin), name, setting)
     rule = _rule_name(name, short)
     values = tuned_parameters(rule, short) if tuned and short is not None else {}
     return make_rule(rule, plan_spec(setting), **values)
@@ -100,7 +100,7 @@ def describe(name: str, task: str | None = None) -> Described:
         return Described(Path(name).resolve().name, "learner")
     short = None if task is None else short_name(find_task(task))
     if kind == BEST:
-        origin = _load_best(_needed(short, name)).description
+        origin = load_best(_needed(short, name)).description
         return Described(str(origin.get("agent", BEST)), "learner")
     return Described(_rule_name(name, short), "rule")
 
@@ -181,12 +181,6 @@ def _fitting(policy: SavedPolicy, name: str, setting: Setting) -> SavedPolicy:
             f"this task has {', '.join(setting.levers)}"
         )
     return policy
-
-
-def _load_best(task: str, safety_margin: float | None = None) -> SavedPolicy:
-    from .learners.best import load_best
-
-    return load_best(task, safety_margin)
 
 
 def _own_policy(name: str, setting: Setting, task: str) -> GuardedPolicy:

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from ..interface.features import FEATURE_NAMES
+from ..interface.units import FEN_PER_CNY
 from ..market import layout as rows
 from ..market.dashboard import single
 from ..market.engine import Market, MarketState
@@ -52,7 +53,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     | `bidding` | `bid_feed, bid_live, bid_mall, bid_search` |
     | `allocation` | the bids and `share_<scene>`, the most of the budget a scene may spend |
     | `coupon` | `bid`, `coupon_<pool>` and `tilt_<segment>`, whose product is the coupon depth |
-    | `super_plan` | all but `bid` and the tiers: also `creative`, commissions, `insurance`, `interest_free`, `service`, `boost` |
+    | `super_plan` | all but `bid` and the tiers |
     | `whole_shop` | all of these and `tier_hot, tier_trending, tier_potential` |
 
     An action of the wrong shape or with an entry that is not finite raises ValueError; entries
@@ -68,7 +69,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     | 0-7 | `time_left` ... `traffic_left` | time, calendar of promotions, traffic still to come |
     | 8-16 | `budget_left` ... `coupon_budget` | budgets left, and who the merchant is |
     | 17-23 | `roi_gap` ... `smooth_gmv_pace` | the plan's results as reported so far |
-    | 24-55 | `<metric>_<scene>` | bids, win rates, prices, click rates, spend, GMV, ROI of each scene's ads |
+    | 24-55 | `<metric>_<scene>` | bids, win rates, CPM, CTR, spend, GMV, ROI of each scene's ads |
     | 56-58 | `gmv_pace_<pool>` | what each pool sells |
     | 59-70 | `coupon_pace` ... `claims_<segment>` | coupons and segments |
     | 71-80 | `quality_natural` ... `refund_rate` | the shop's lasting quantities |
@@ -81,14 +82,13 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     | `reward=` | growth of |
     |---|---|
     | `settled_gmv` | GMV less refunds within the settlement window (default) |
-    | `incremental` | the same, above a twin that does nothing on the same random numbers |
+    | `incremental` | the same, above a counterfactual that does nothing on the same random numbers |
     | `profit` | the merchant's profit |
     | `score` | settled_gmv * min(1, (ROI / target)^2) |
     | `platform` | what the platform earns: spend + fees - its coupons - rebates |
 
     The constraint is a cost, never a hidden penalty: `info["cost"]` is the tick's (roi_target *
-        cost - value) / (budget *
-    roi_target), whose episode sum must not end above 0; `info["costs"]` has it with the shares of
+    cost - value) / (budget * roi_target), whose episode sum must not end above 0; `info["costs"]` has it with the shares of
     budget and coupon budget used, and `cost_limits` their limits. Spend and coupons cannot exceed
     their budgets: the tick is cut pro rata.
 
@@ -103,8 +103,9 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
 
     ## Arguments
     ```python
-    gym.make("chengfang/SuperPlan-v0", scenario="default", levers="super_plan", days=7, reward="settled_gmv",
-             split="train", render_mode=None, reward_parts=False, sampled=True)
+    gym.make("chengfang/SuperPlan-v0", scenario="default", levers="super_plan", days=7,
+             reward="settled_gmv", split="train", render_mode=None, reward_parts=False,
+             sampled=True)
     ```
     `scenario`: a shipped name, a YAML path, a dict of differences or a `Scenario`. `reward_parts`:
     put the tick's ledger lines into `info["reward_parts"]`. `sampled=False`: counts are their means
@@ -168,25 +169,22 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Advance one tick; raises ValueError for an action of the wrong shape or not finite."""
-        market = self.market
-        market.step_single(np.asarray(action, np.float32))
-        roi, budget, subsidy, ad_load, refund_rate = market.costs[0].tolist()
+        observation, reward, done, (roi, budget, subsidy, ad_load, refund_rate) = (
+            self.market.step_single(np.asarray(action))
+        )
         costs = {"roi": roi, "budget": budget, "subsidy": subsidy}
-        if len(self.cost_limits) > len(costs):
-            costs |= {
-                k: v
-                for k, v in (("ad_load", ad_load), ("refund_rate", refund_rate))
-                if k in self.cost_limits
-            }
+        if "ad_load" in self.cost_limits:
+            costs["ad_load"] = ad_load
+        if "refund_rate" in self.cost_limits:
+            costs["refund_rate"] = refund_rate
         info: dict[str, Any] = {"cost": roi, "costs": costs}
         if self.reward_parts:
             info["reward_parts"] = self._parts()
-        done = bool(market.dones[0])
         if done:
             info["plan"] = self.plan()
         if self.render_mode is not None:
             self._record()
-        return market.observations[0].copy(), float(market.rewards[0]), done, False, info
+        return observation, reward, done, False, info
 
     def plan(self) -> dict[str, float]:
         """The dashboard of the plan so far (`info["plan"]` at the episode's end), money in CNY."""
@@ -214,7 +212,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
 
     def _parts(self) -> dict[str, float]:
         state = self.market.states[0]
-        change = (state["ledger"] - state["last_ledger"]) / 100
+        change = (state["ledger"] - state["last_ledger"]) / FEN_PER_CNY
         return {name: float(change[rows.LEDGER_NAMES.index(name)]) for name in PARTS}
 
     def _record(self) -> None:

@@ -5,17 +5,16 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box
 
+from ..interface.features import N_FEATURES
+from ..interface.feedback import COSTS
 from ..market.engine import Market
-from ..market.observation import FEATURES, LIMIT
+from ..market.observation import LIMIT
 from ..scenario import Scenario
-
-# Columns of Market.costs.
-COSTS = {"roi": 0, "budget": 1, "subsidy": 2, "ad_load": 3, "refund_rate": 4}
 
 
 def observation_space() -> Box:
     """Float32 Box of the reported metrics, each within plus or minus 10."""
-    return Box(-float(LIMIT), float(LIMIT), (FEATURES,), np.float32)
+    return Box(-float(LIMIT), float(LIMIT), (N_FEATURES,), np.float32)
 
 
 def action_space(levers: tuple[str, ...]) -> Box:
@@ -38,4 +37,4 @@ def cost_limits(scenario: Scenario) -> dict[str, float]:
 
 def step_costs(market: Market, names: tuple[str, ...]) -> dict[str, Any]:
     """Cost parts of the latest tick by name, (num_envs,) float32 each."""
-    return {name: market.costs[:, COSTS[name]].copy() for name in names}
+    return {name: market.costs[:, COSTS.index(name)].copy() for name in names}

@@ -61,7 +61,8 @@ FEATURES: tuple[Feature, ...] = (
     *_per(
         SCENES,
         "cpm_{}",
-        "ln of the price paid in {} over the scenario's median competing bid; 0 without impressions",
+        "ln of the price paid in {} over the scenario's median competing bid; "
+        "0 without impressions",
     ),
     *_per(
         SCENES,
@@ -91,3 +92,4 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+N_FEATURES = len(FEATURES)

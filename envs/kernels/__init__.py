@@ -1,1 +1,1 @@
-"""What every compiled engine is built of: how it is compiled, its arithmetic, its random streams."""
+"""What every compiled engine is built of: compilation, arithmetic, random streams, frames."""

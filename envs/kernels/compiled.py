@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.extending import register_jitable
 
 # nnan/ninf/nsz let min, max and select vectorise and change no finite result; "contract" (FMA)
 # would differ between processors, and "reassoc" between vector widths.
@@ -23,8 +24,10 @@ _FLAGS: dict[str, Any] = {
 
 
 def digest_of(*folders: Path) -> str:
-    """SHA-256 of the text of every module in the folders: what an entry's machine code was made of."""
-    paths = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    """SHA-256 of the text of every module in the folders and below: what an entry's machine code
+    was made of.
+    """
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
@@ -40,6 +43,20 @@ def kernel(function: Callable[..., Any]) -> Any:
     return njit(**_FLAGS)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Put a function's text where it is called: for those that return records in a bundle, which
+    compiled functions cannot return.
+    """
+    return njit(inline="always", **_FLAGS)(function)
+
+
 def entry(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls, and keep the machine code on disk."""
     return njit(cache=True, **_FLAGS)(function)
+
+
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let compiled functions call a function of numbers that Python calls with arrays: one formula
+    for both.
+    """
+    return register_jitable(**_FLAGS)(function)

@@ -15,6 +15,7 @@ HALF = F(0.5)
 ONE = F(1)
 ZERO = F(0)
 TWO = F(2)
+EXPONENT = np.int32(0x7F800000)
 
 
 @scalar
@@ -103,3 +104,11 @@ def normal_quantile(u):
     `fill_uniform`.
     """
     return quantile_shape(u, quantile_curve(u))
+
+
+@scalar
+def is_finite(x):
+    """Whether a float32 is neither infinite nor NaN, from its bits: compiled arithmetic assumes
+    that there are none.
+    """
+    return (F(x).view(np.int32) & EXPONENT) != EXPONENT

@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from ..interface.units import CPM_PER_FEN, FEN_PER_CPM
 from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import HALF, ONE, ZERO, exp32, log32, normal_cdf
 from . import layout as rows
 
 F = np.float32
-PER_IMPRESSION = 0.1  # CNY per thousand impressions -> fen per impression
 LEAST_BID = F(1e-6)  # CNY per thousand; below it nothing is bid
-CENT_MILLE = F(10)  # fen per impression -> CNY per thousand
+RARE = F(1e-20)  # keeps a share from being divided by nothing
+LEAST_COST = 1e-9  # fen; likewise
 
 
 @scalar
@@ -27,16 +28,21 @@ def second_price_payment(log_bid, mean, sigma):
 
 
 @kernel
-def run_auctions(world, state, cells, lane, scene, control, roi_target, price_shift, boost):
-    """Expected ad impressions (MEAN_SEEN) and price per won thousand (PAY) of the ad lanes.
+def open_auctions(plan, lane, scene, price_shift, boost):
+    """Put bid level (WIN), price shift (PAY) and the share of auctions entered (MEAN_SEEN) on the
+    ad lanes.
 
-    bid = lever * prediction * CTR * CVR * price / roi_target per impression (world 2.3). Under
-    incremental ads only the share 1 - f of the auctions that free traffic would not reach anyway is
-    entered (world 2.4).
+    Under incremental ads only the share 1 - f of the auctions that free traffic would not reach
+    anyway is entered (world 2.4).
     """
+    world, merchant, _, state = plan
+    control = state.control
     for s in range(rows.N_SCENES):
         scene.rows[rows.S_BID, s] = (
-            control[rows.LEVER_BID] * control[rows.LEVER_SCENE_BID + s] / roi_target * CENT_MILLE
+            control[rows.LEVER_BID]
+            * control[rows.LEVER_SCENE_BID + s]
+            / merchant.roi_target
+            * F(CPM_PER_FEN)
         )
         increment = ONE - world.cannibalisation[s] if world.incremental else ONE
         scene.rows[rows.S_AUCTIONS, s] = increment * (ONE + world.boost_reach * boost)
@@ -47,7 +53,17 @@ def run_auctions(world, state, cells, lane, scene, control, roi_target, price_sh
             lane.rows[rows.WIN, c] = scene.rows[rows.S_BID, s]
             lane.rows[rows.PAY, c] = added + state.price_shock[s]
             lane.rows[rows.MEAN_SEEN, c] = scene.rows[rows.S_AUCTIONS, s]
-    first = F(world.first_price)
+
+
+@kernel
+def run_auctions(plan, lane, scene, price_shift, boost):
+    """Expected ad impressions (MEAN_SEEN) and price per won thousand (PAY) of the ad lanes.
+
+    bid = lever * prediction * CTR * CVR * price / roi_target per impression (world 2.3).
+    """
+    cells = plan.cells
+    open_auctions(plan, lane, scene, price_shift, boost)
+    first = F(plan.world.first_price)
     for c in range(rows.AD, rows.AD + rows.BLOCK):
         value = (
             cells.rows[rows.PREDICTION, c]
@@ -62,15 +78,22 @@ def run_auctions(world, state, cells, lane, scene, control, roi_target, price_sh
         lane.rows[rows.OFFER, c] = bid
         lane.rows[rows.WIN, c] = win_probability(log_bid, mean, sigma)
         lane.rows[rows.PAY, c] = second_price_payment(log_bid, mean, sigma)
-    for c in range(
-        rows.AD, rows.AD + rows.BLOCK
-    ):  # a second plain loop: LLVM vectorises two simple ones, not one with selects
+    # a second plain loop: LLVM vectorises two simple ones, not one with selects
+    for c in range(rows.AD, rows.AD + rows.BLOCK):
         won = lane.rows[rows.WIN, c]
         bid = lane.rows[rows.OFFER, c]
-        payment = min(lane.rows[rows.PAY, c] / max(won, F(1e-20)), bid)
+        payment = min(lane.rows[rows.PAY, c] / max(won, RARE), bid)
         lane.rows[rows.PAY, c] = first * bid + (ONE - first) * payment
         lane.rows[rows.WIN, c] = won if bid > LEAST_BID else ZERO
         lane.rows[rows.MEAN_SEEN, c] *= cells.rows[rows.TRAFFIC, c] * lane.rows[rows.FACTOR, c]
+    count_auctions(lane, scene)
+    for c in range(rows.AD, rows.AD + rows.BLOCK):
+        lane.rows[rows.MEAN_SEEN, c] *= lane.rows[rows.WIN, c]
+
+
+@kernel
+def count_auctions(lane, scene):
+    """Auctions entered per scene (S_AUCTIONS), from those of the ad lanes."""
     for s in range(rows.N_SCENES):
         scene.rows[rows.S_AUCTIONS, s] = ZERO
     for k in range(rows.N_SEGMENTS):
@@ -78,14 +101,12 @@ def run_auctions(world, state, cells, lane, scene, control, roi_target, price_sh
             scene.rows[rows.S_AUCTIONS, s] += lane.rows[
                 rows.MEAN_SEEN, rows.AD + k * rows.N_SCENES + s
             ]
-    for c in range(rows.AD, rows.AD + rows.BLOCK):
-        lane.rows[rows.MEAN_SEEN, c] *= lane.rows[rows.WIN, c]
 
 
 @kernel
 def throttle(lane, scene, limit, caps):
     """Scale expected ad impressions so that the tick's expected cost meets the scene caps and the
-    limit (fen).
+    plan's limit (fen).
 
     This is the pro-rata cut of world 2.10 in expectation: the plan enters a share of the tick's
     auctions.
@@ -95,16 +116,27 @@ def throttle(lane, scene, limit, caps):
         cost = 0.0
         for k in range(rows.N_SEGMENTS):
             c = rows.AD + k * rows.N_SCENES + s
-            cost += lane.rows[rows.MEAN_SEEN, c] * lane.rows[rows.PAY, c] * PER_IMPRESSION
-        keep = min(1.0, caps[s] / max(cost, 1e-9))
+            cost += lane.rows[rows.MEAN_SEEN, c] * lane.rows[rows.PAY, c] * FEN_PER_CPM
+        keep = min(1.0, caps[s] / max(cost, LEAST_COST))
         scene.rows[rows.S_KEEP, s] = F(keep)
         total += cost * keep
-    common = F(min(1.0, limit / max(total, 1e-9)))
+    common = F(min(1.0, limit / max(total, LEAST_COST)))
     for k in range(rows.N_SEGMENTS):
         for s in range(rows.N_SCENES):
             lane.rows[rows.MEAN_SEEN, rows.AD + k * rows.N_SCENES + s] *= (
                 scene.rows[rows.S_KEEP, s] * common
             )
+
+
+@scalar
+def shown_ads(lane, c):
+    """Impressions of an ad lane, whatever came of them."""
+    return (
+        lane.rows[rows.SEEN, c]
+        + lane.rows[rows.CLICKED, c]
+        + lane.rows[rows.ORDERED, c]
+        + lane.rows[rows.REDEEMED, c]
+    )
 
 
 @kernel
@@ -113,13 +145,7 @@ def cost_of_scene(lane, s):
     cost = 0.0
     for k in range(rows.N_SEGMENTS):
         c = rows.AD + k * rows.N_SCENES + s
-        shown = (
-            lane.rows[rows.SEEN, c]
-            + lane.rows[rows.CLICKED, c]
-            + lane.rows[rows.ORDERED, c]
-            + lane.rows[rows.REDEEMED, c]
-        )
-        cost += shown * lane.rows[rows.PAY, c] * PER_IMPRESSION
+        cost += shown_ads(lane, c) * lane.rows[rows.PAY, c] * FEN_PER_CPM
     return cost
 
 
@@ -150,7 +176,7 @@ def charge(lane, scene, limit, caps, whole):
     wanted = 0.0
     for s in range(rows.N_SCENES):
         wanted += min(cost_of_scene(lane, s), caps[s])
-    common = min(1.0, limit / max(wanted, 1e-9))
+    common = min(1.0, limit / max(wanted, LEAST_COST))
     left = limit
     total = 0.0
     for s in range(rows.N_SCENES):
@@ -165,12 +191,6 @@ def charge(lane, scene, limit, caps, whole):
         total += charged
         shown = ZERO
         for k in range(rows.N_SEGMENTS):
-            c = rows.AD + k * rows.N_SCENES + s
-            shown += (
-                lane.rows[rows.SEEN, c]
-                + lane.rows[rows.CLICKED, c]
-                + lane.rows[rows.ORDERED, c]
-                + lane.rows[rows.REDEEMED, c]
-            )
+            shown += shown_ads(lane, rows.AD + k * rows.N_SCENES + s)
         scene.rows[rows.S_SHOWN, s] = shown
     return total

@@ -4,7 +4,7 @@ creatives (world 2.8).
 
 import numpy as np
 
-from ..kernels.compiled import kernel
+from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import (
     ONE,
     ZERO,
@@ -16,9 +16,10 @@ from ..kernels.numerics import (
 )
 from ..kernels.streams import SLOT_CREATIVE, SLOT_NOISE, fill_row
 from . import layout as rows
+from .demand import LEAST_COMMISSION, tier_exposure
 
 F = np.float32
-LEAST_COMMISSION = F(0.002)
+NO_CREATIVE = F(-1)  # hours to wait: none is ordered
 
 
 @kernel
@@ -28,8 +29,8 @@ def draw_noise(world, key, scene, lane):
 
     A gamma factor of mean 1 and squared variation v makes Poisson counts negative binomial; it is
     drawn by the Wilson-Hilferty cube (1 - v/9 + z sqrt(v)/3)^3, whose mean and variance are right
-    to O(v^2). All 48 lanes are drawn and
-    20 used: LLVM would unroll a shorter loop and keep it scalar.
+    to O(v^2). All 48 lanes are drawn and 20 used: LLVM would unroll a shorter loop and keep it
+    scalar.
     """
     fill_row(key, SLOT_NOISE, lane, rows.UNIFORM)
     for j in range(rows.N_LANES):
@@ -65,7 +66,7 @@ def move_shocks(world, state, scene):
 
 @kernel
 def wear(world, state, merchant, lane, scene, group):
-    """Share of voice, exposure of the creative mix per audience member, and user pressure (design
+    """Share of voice, exposure of the creative mix per audience member, and user pressure (world
     2.3, 2.5).
     """
     for s in range(rows.N_SCENES):
@@ -94,6 +95,12 @@ def bounded_signal(value, reference):
     return (e - ONE) / (e + ONE)
 
 
+@scalar
+def smoothed(rate):
+    """A smoothed rate from its two sums, see `layout.HAPPENED`."""
+    return rate[rows.HAPPENED] / max(rate[rows.OUT_OF], F(1e-9))
+
+
 @kernel
 def move_quality(world, state, merchant, group):
     """Q' = Q + delta (tanh(signal/ref - 1) - Q) + psi * paid orders/ref - zeta * excess refunds
@@ -106,12 +113,10 @@ def move_quality(world, state, merchant, group):
     for s in range(rows.N_SCENES):
         paid_orders += F(group.rows[rows.G_ORDERS, rows.AD_GROUP + s])
     lift = paid_orders / max(merchant.ad_orders_reference, F(1e-6))
-    excess = state.smooth_risk[0] / max(state.smooth_risk[1], F(1e-9)) - merchant.risk_reference
-    ctr = state.smooth_ctr[rows.NATURAL, 0] / max(state.smooth_ctr[rows.NATURAL, 1], F(1e-9))
-    gpm = state.smooth_gpm[rows.TRANSACTION, 0] / max(
-        state.smooth_gpm[rows.TRANSACTION, 1], F(1e-9)
-    )
-    for p in range(2):
+    excess = smoothed(state.smooth_risk) - merchant.risk_reference
+    ctr = smoothed(state.smooth_ctr[rows.NATURAL])
+    gpm = smoothed(state.smooth_gpm[rows.TRANSACTION])
+    for p in range(rows.N_FREE_POOLS):
         signal = (
             bounded_signal(ctr, merchant.ctr_reference)
             if p == rows.NATURAL
@@ -131,66 +136,69 @@ def move_quality(world, state, merchant, group):
 def move_influencers(world, state, control):
     """Supply follows ln(commission / reference) at its own speed (world 2.2)."""
     offered = log32(
-        max(control[rows.LEVER_COMMISSION_NATURAL], LEAST_COMMISSION) / world.commission_reference
+        max(control[rows.LEVER_COMMISSION_NATURAL], F(LEAST_COMMISSION))
+        / world.commission_reference
     )
     state.supply += world.influencer_speed * (offered - state.supply)
 
 
 @kernel
 def move_tiers(world, state, control):
-    """Heat flows potential -> trending -> hot with exposure, ages, and new products come in (design
+    """Heat flows potential -> trending -> hot with exposure, ages, and new products come in (world
     2.8).
     """
-    total = ZERO
-    for j in range(rows.N_TIERS):
-        total += exp32(world.log_mix[j] + control[rows.LEVER_TIER + j])
-    hot = state.heat[0]
-    trending = state.heat[1]
-    potential = state.heat[2]
+    total = tier_exposure(world, control)
+    hot = state.heat[rows.HOT]
+    trending = state.heat[rows.TRENDING]
+    potential = state.heat[rows.POTENTIAL]
     rising = (
         world.tier_growth
-        * exp32(world.log_mix[1] + control[rows.LEVER_TIER + 1])
+        * exp32(world.log_mix[rows.TRENDING] + control[rows.LEVER_TIER + rows.TRENDING])
         / total
         * trending
     )
     emerging = (
         world.tier_growth
-        * exp32(world.log_mix[2] + control[rows.LEVER_TIER + 2])
+        * exp32(world.log_mix[rows.POTENTIAL] + control[rows.LEVER_TIER + rows.POTENTIAL])
         / total
         * potential
     )
-    state.heat[0] = hot * world.tier_keep[0] + rising
-    state.heat[1] = trending * world.tier_keep[1] + emerging - rising
-    state.heat[2] = potential * world.tier_keep[2] + world.tier_inflow - emerging
+    state.heat[rows.HOT] = hot * world.tier_keep[rows.HOT] + rising
+    state.heat[rows.TRENDING] = trending * world.tier_keep[rows.TRENDING] + emerging - rising
+    state.heat[rows.POTENTIAL] = (
+        potential * world.tier_keep[rows.POTENTIAL] + world.tier_inflow - emerging
+    )
 
 
 @kernel
-def refresh_creatives(world, state, merchant, control, key, lane, sampled):
+def receive_creative(world, state, key, lane, sampled):
+    """The creative that was waited for: drawn, perhaps rejected, and taken into the mix."""
+    fill_row(key, SLOT_CREATIVE, lane, rows.UNIFORM)
+    share = world.creative_mix_share
+    drawn = world.creative_mean
+    if sampled:
+        drawn += world.creative_sd * normal_quantile(lane.rows[rows.UNIFORM, 0])
+        rejection = lane.rows[rows.UNIFORM, rows.N_LANES // 2]
+        share = ZERO if rejection < world.creative_rejection else share
+    else:
+        share *= ONE - world.creative_rejection
+    state.creative_quality += share * (max(drawn, ZERO) - state.creative_quality)
+    for s in range(rows.N_SCENES):
+        state.exposure[s] *= ONE - share
+
+
+@kernel
+def refresh_creatives(world, state, merchant, key, lane, sampled):
     """Work adds up to a creative, which costs its fee, takes time, may be rejected, and joins the
     mix (world 2.8).
     """
     if state.creative_wait >= ZERO:
         state.creative_wait -= world.hours_per_tick
         if state.creative_wait < ZERO:
-            state.creative_wait = F(-1)
-            fill_row(key, SLOT_CREATIVE, lane, rows.UNIFORM)
-            share = world.creative_mix_share
-            drawn = world.creative_mean
-            if sampled:
-                drawn += world.creative_sd * normal_quantile(lane.rows[rows.UNIFORM, 0])
-                share = (
-                    ZERO
-                    if lane.rows[rows.UNIFORM, rows.N_LANES // 2] < world.creative_rejection
-                    else share
-                )
-            else:
-                share *= ONE - world.creative_rejection
-            state.creative_quality += share * (max(drawn, ZERO) - state.creative_quality)
-            for s in range(rows.N_SCENES):
-                state.exposure[s] *= ONE - share
-    state.creative_progress = min(
-        state.creative_progress + control[rows.LEVER_CREATIVE] * world.days_per_tick, ONE
-    )
+            state.creative_wait = NO_CREATIVE
+            receive_creative(world, state, key, lane, sampled)
+    work = state.control[rows.LEVER_CREATIVE] * world.days_per_tick
+    state.creative_progress = min(state.creative_progress + work, ONE)
     if state.creative_progress >= ONE and state.creative_wait < ZERO:
         state.creative_progress = ZERO
         state.creative_wait = world.creative_delay

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..interface.units import FEN_PER_CNY
 from ..scenario import POOLS, SCENES
 from . import layout as rows
-from .ledger import NET, OVERALL
+from .score import LEAST, roi_parts, score, target_met
 
-FEN = 100.0
-LEAST = 1e-9
 TOLERANCE = 0.98  # an ROI below this share of the target violates it (world 6)
 
 
@@ -32,25 +31,21 @@ def dashboard(
         Arrays of shape (n,): plan totals, then `<metric>_<scene>` and `<metric>_<pool>` for
         impressions, clicks, orders, gmv, settled_gmv, coupon_cost, and spend by scene.
     """
-    book = {name: states["ledger"][:, i] / FEN for i, name in enumerate(rows.LEDGER_NAMES)}
-    accrued = states["accrued"] / FEN
+    book = {name: states["ledger"][:, i] / FEN_PER_CNY for i, name in enumerate(rows.LEDGER_NAMES)}
+    accrued = states["accrued"] / FEN_PER_CNY
     settled = accrued[:, rows.A_SETTLED]
     gmv = accrued[:, rows.A_GMV]
     cost = accrued[:, rows.A_COST]
     spend = book["spend"]
     target = merchants["roi_target"].astype(float)
-    value, paid = (
-        (settled, cost)
-        if constants["roi_kind"] == OVERALL
-        else (settled if constants["roi_kind"] == NET else gmv, spend)
-    )
+    value, paid = roi_parts(constants["roi_kind"], settled, gmv, cost, spend)
     plan = {
         "spend": spend,
-        "budget": merchants["budget"] / FEN,
+        "budget": merchants["budget"] / FEN_PER_CNY,
         "coupon_cost": book["coupon_merchant"],
-        "coupon_budget": merchants["coupon_budget"] / FEN,
+        "coupon_budget": merchants["coupon_budget"] / FEN_PER_CNY,
         "platform_coupon": book["coupon_platform"],
-        "boost_spend": states["boost_spend"] / FEN,
+        "boost_spend": states["boost_spend"] / FEN_PER_CNY,
         "impressions": states["impressions"].sum(1),
         "clicks": states["clicks"].sum(1),
         "orders": states["orders"].sum(1),
@@ -75,8 +70,8 @@ def dashboard(
         "profit": accrued[:, rows.A_PROFIT],
         "platform_take": accrued[:, rows.A_PLATFORM],
     }
-    met = np.minimum(1.0, _ratio(value, target * paid))
-    plan["score"] = settled * met**2
+    met = target_met(value, paid, target)
+    plan["score"] = score(settled, value, paid, target)
     plan["shortfall"] = 1.0 - met
     plan["violated"] = (met < TOLERANCE).astype(float)
     plan["budget_use"] = _ratio(spend, plan["budget"])
@@ -93,16 +88,19 @@ def _splits(states: np.ndarray, plan: Mapping[str, np.ndarray]) -> dict[str, np.
     the parts.
     """
     n = len(states)
-    back = _share(states["refunded"], states["gmv"].sum(1) / FEN - plan["settled_gmv"])
+    back = _share(states["refunded"], states["gmv"].sum(1) / FEN_PER_CNY - plan["settled_gmv"])
     groups = {
         "impressions": states["impressions"],
         "clicks": states["clicks"],
         "orders": states["orders"],
-        "gmv": states["gmv"] / FEN,
-        "settled_gmv": states["gmv"] / FEN - back,
+        "gmv": states["gmv"] / FEN_PER_CNY,
+        "settled_gmv": states["gmv"] / FEN_PER_CNY - back,
         "coupon_cost": _share(states["coupon"], plan["coupon_cost"]),
     }
-    result = {f"spend_{scene}": states["scene_spend"][:, s] / FEN for s, scene in enumerate(SCENES)}
+    result = {
+        f"spend_{scene}": states["scene_spend"][:, s] / FEN_PER_CNY
+        for s, scene in enumerate(SCENES)
+    }
     for metric, values in groups.items():
         table = values.reshape(n, len(POOLS), len(SCENES))
         result |= {f"{metric}_{scene}": table[:, :, s].sum(1) for s, scene in enumerate(SCENES)}

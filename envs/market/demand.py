@@ -10,7 +10,10 @@ from . import layout as rows
 
 F = np.float32
 LN2 = F(0.6931472)
-LEAST_COMMISSION = F(0.002)  # a commission of nothing still has a logarithm
+LEAST_MIX = F(1e-3)
+COLDEST = F(0.05)  # bounds of a tier's heat per exposure
+WARMEST = F(20)
+LEAST_COMMISSION = 0.002  # a commission of nothing still has a logarithm
 
 
 @kernel
@@ -19,11 +22,21 @@ def traffic_of_scene(world, state, hours, calendar, day, scene):
     (world 2.1).
     """
     tick_of_day = state.tick % world.ticks_per_day
-    common = world.weekday[(state.weekday + day) % 7] * calendar[0, state.calendar + day]
+    traffic = calendar[rows.CALENDAR_TRAFFIC, state.calendar + day]
+    common = world.weekday[(state.weekday + day) % rows.N_WEEKDAYS] * traffic
     for s in range(rows.N_SCENES):
         scene.rows[rows.S_TRAFFIC, s] = (
             common * hours[s, tick_of_day] * exp32(state.demand_shock[s] - world.demand_correction)
         )
+
+
+@kernel
+def tier_exposure(world, control):
+    """Sum of the tiers' exposure weights: the scenario's mix shifted by the levers (world 2.8)."""
+    total = ZERO
+    for j in range(rows.N_TIERS):
+        total += exp32(world.log_mix[j] + control[rows.LEVER_TIER + j])
+    return total
 
 
 @kernel
@@ -33,13 +46,11 @@ def tier_terms(world, state, control):
     The mix is a softmax of the scenario's mix shifted by the levers; a tier shown more than its
     heat warrants sells less.
     """
-    total = ZERO
-    for j in range(rows.N_TIERS):
-        total += exp32(world.log_mix[j] + control[rows.LEVER_TIER + j])
+    total = tier_exposure(world, control)
     appeal, value, refund = ZERO, ZERO, ZERO
     for j in range(rows.N_TIERS):
         mix = exp32(world.log_mix[j] + control[rows.LEVER_TIER + j]) / total
-        warmth = min(max(state.heat[j] / max(mix, F(1e-3)), F(0.05)), F(20))
+        warmth = min(max(state.heat[j] / max(mix, LEAST_MIX), COLDEST), WARMEST)
         appeal += mix * (
             world.tier_appeal[j] + world.heat_elasticity * (log32(warmth) - world.log_warmth[j])
         )
@@ -60,8 +71,10 @@ def creative_appeal(world, state, scene):
 
 @kernel
 def spread(world, state, control, scene, lane):
-    """Put what belongs to a scene, a pool or a segment on its lanes: traffic, appeal, coupon depth."""
-    offered = max(control[rows.LEVER_COMMISSION_AD], LEAST_COMMISSION)
+    """Put what belongs to a scene, a pool or a segment on its lanes: traffic, appeal, coupon
+    depth.
+    """
+    offered = max(control[rows.LEVER_COMMISSION_AD], F(LEAST_COMMISSION))
     ad_lift = world.influencer_ad_lift * log32(offered / world.commission_ad_neutral)
     for p in range(rows.N_POOLS):
         lift = ad_lift if p == rows.PAID else ZERO
@@ -107,7 +120,7 @@ def rates(world, cells, lane, order_shift, refund_shift, value_factor):
 
 @kernel
 def free_impressions(cells, lane):
-    """Expected free impressions: opportunities * logistic(eta + eta_Q Q + eta_kappa supply) (design
+    """Expected free impressions: opportunities * logistic(eta + eta_Q Q + eta_kappa supply) (world
     2.2).
     """
     for c in range(rows.AD):

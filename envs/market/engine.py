@@ -1,5 +1,5 @@
-"""The batched core: many markets as arrays, reset and stepped together. No Gymnasium types (design
-3, 8).
+"""The batched core: many markets as arrays, reset and stepped together (world 4). No Gymnasium
+types.
 """
 
 from collections.abc import Callable
@@ -8,38 +8,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..interface.features import N_FEATURES
+from ..interface.feedback import N_COSTS, REWARDS
 from ..interface.levers import LEVER_NAMES, select_levers
 from ..interface.setting import Setting
+from ..kernels.frame import Frame
 from ..kernels.streams import TEST, TRAIN
 from ..scenario import Scenario
 from . import layout as rows
-from .constants import REWARDS, build_world
+from .batch import FRAME, reset_batch, step_batch
+from .constants import build_world
 from .dashboard import dashboard
-from .observation import FEATURES
-from .tick import COSTS, reset_batch, step_batch
+from .generator import DRAWS
 
 SPLITS = {"train": TRAIN, "test": TEST}
 SERIAL_BELOW = 64  # threads only pay beyond this batch size
 SEED_MASK = (1 << 64) - 1
-
-
-class Scratch(NamedTuple):
-    """Work space of one thread; its contents never outlive a tick."""
-
-    lane: np.ndarray
-    scene: np.ndarray
-    group: np.ndarray
-    draws: np.ndarray
-
-
-def make_scratch() -> Scratch:
-    """Fresh work space for one thread."""
-    return Scratch(
-        np.zeros((rows.LANE_ROWS, rows.N_LANES), np.float32),
-        np.zeros((rows.SCENE_ROWS, 16), np.float32),
-        np.zeros((rows.GROUP_ROWS, 24)),
-        np.zeros((2, 64), np.float32),
-    )
 
 
 class MarketState(NamedTuple):
@@ -48,8 +32,17 @@ class MarketState(NamedTuple):
     states: np.ndarray
     merchants: np.ndarray
     cells: np.ndarray
-    twins: np.ndarray | None
+    counterfactual: np.ndarray | None  # states of the no-op copies; only with reward incremental
     observations: np.ndarray
+
+
+class _Single(NamedTuple):
+    """What one tick of a market of one needs at hand."""
+
+    action: np.ndarray  # (levers,) float32: the frame's action
+    frame: Frame
+    observation: np.ndarray
+    costs: np.ndarray
 
 
 class Market:
@@ -70,9 +63,16 @@ class Market:
             shares).
 
     Attributes:
-        observations: (num_envs, 81) float32, rewards: (num_envs,) float32, dones: (num_envs,) bool,
-        costs: (num_envs, 5) float32: roi, budget, subsidy, ad load, refund rate. Overwritten by
-            each step.
+        observations: (num_envs, N_FEATURES) float32.
+        rewards: (num_envs,) float32.
+        dones: (num_envs,) bool.
+        costs: (num_envs, N_COSTS) float32, columns `COSTS`.
+        states, merchants, cells: records of the markets, see `layout`.
+        counterfactual: with reward incremental the states of copies that do nothing, on the same
+            random numbers; else None.
+
+    The arrays are overwritten by each step. Write into them, but do not replace them: compiled code
+    knows where they lie.
     """
 
     def __init__(
@@ -107,28 +107,68 @@ class Market:
         self.states = np.zeros(num_envs, rows.STATE)
         self.merchants = np.zeros(num_envs, rows.MERCHANT)
         self.cells = np.zeros((num_envs, rows.CELL_ROWS, rows.N_LANES), np.float32)
-        self.twins = np.zeros(num_envs, rows.STATE) if reward == "incremental" else None
-        self.observations = np.zeros((num_envs, FEATURES), np.float32)
+        self.counterfactual = np.zeros(num_envs, rows.STATE) if reward == "incremental" else None
+        self.observations = np.zeros((num_envs, N_FEATURES), np.float32)
         self.rewards = np.zeros(num_envs, np.float32)
         self.dones = np.zeros(num_envs, np.bool_)
-        self.costs = np.zeros((num_envs, COSTS), np.float32)
+        self.costs = np.zeros((num_envs, N_COSTS), np.float32)
         self.states["done"] = 1
         self.states["episode"] = -1
         self.states["seed"] = fresh_seeds(num_envs)
+        self._mask = np.zeros(num_envs, np.bool_)
         self._index = np.array([LEVER_NAMES.index(name) for name in self.levers], np.int64)
-        self._twin_rewards, self._twin_costs = (
-            np.zeros_like(self.rewards),
-            np.zeros_like(self.costs),
-        )
+        self._noop_rewards = np.zeros_like(self.rewards)
+        self._noop_costs = np.zeros_like(self.costs)
         self._start_threads()
 
     def _start_threads(self) -> None:
-        self._scratch = [make_scratch() for _ in range(self.threads)]
-        self._pool = ThreadPoolExecutor(self.threads - 1, "market") if self.threads > 1 else None
+        """Make the frames and, for several threads, the pool."""
+        pieces = self.threads if self.num_envs >= SERIAL_BELOW else 1
+        cuts = [self.num_envs * i // pieces for i in range(pieces + 1)]
+        self._pieces = [
+            self._piece(first, last) for first, last in zip(cuts[:-1], cuts[1:], strict=True)
+        ]
+        self._pool = ThreadPoolExecutor(pieces - 1, "market") if pieces > 1 else None
         self._single = None
-        if self.num_envs == 1 and self.twins is None and not self.noop:
-            buffer = np.zeros((1, len(self.levers)), np.float32)
-            self._single = (buffer, self._arguments(buffer, self._scratch[0]))
+        if self.num_envs == 1 and self.counterfactual is None and not self.noop:
+            action = np.zeros((1, len(self.levers)), np.float32)
+            frame = self._frame(0, 1)
+            frame.point(actions=action)
+            self._single = _Single(action[0], frame, self.observations[0], self.costs[0])
+
+    def _piece(self, first: int, last: int) -> list[Frame]:
+        """Frames of one thread's markets: of the markets, and of their counterfactuals if any."""
+        frames = [self._frame(first, last)]
+        if self.counterfactual is not None:
+            frame = self._frame(first, last)
+            frame.note(noop=True)
+            frame.point(
+                states=self.counterfactual, rewards=self._noop_rewards, costs=self._noop_costs
+            )
+            frames.append(frame)
+        return frames
+
+    def _frame(self, first: int, last: int) -> Frame:
+        """The markets first to last - 1 as compiled code sees them, with work space of their own."""
+        frame = Frame(
+            FRAME,
+            **self.world._asdict(),
+            merchants=self.merchants,
+            cells=self.cells,
+            states=self.states,
+            levers=self._index,
+            mask=self._mask,
+            observations=self.observations,
+            rewards=self.rewards,
+            dones=self.dones,
+            costs=self.costs,
+            lane=np.zeros(1, rows.LANE),
+            scene=np.zeros(1, rows.SCENE),
+            group=np.zeros(1, rows.GROUP),
+            draws=np.zeros((2, DRAWS), np.float32),
+        )
+        frame.note(first=first, last=last, noop=self.noop)
+        return frame
 
     def reset(self, mask: np.ndarray | None = None, seeds: np.ndarray | None = None) -> np.ndarray:
         """Draw a new merchant and day for the masked markets (all by default); returns the
@@ -139,36 +179,16 @@ class Market:
             seeds: (num_envs,) integers; a market given a seed starts that seed's first episode.
                 Without seeds each market goes on to the next episode of its own stream.
         """
-        chosen = np.ones(self.num_envs, np.bool_) if mask is None else mask
+        self._mask[:] = True if mask is None else mask
+        chosen = self._mask
         if seeds is None:
             self.states["episode"][chosen] += 1
         else:
             self.states["seed"][chosen] = as_seeds(seeds)[chosen]
             self.states["episode"][chosen] = 0
-        w = self.world
-
-        def work(scratch: Scratch, first: int, last: int) -> None:
-            reset_batch(
-                first,
-                last,
-                w.constants,
-                w.base,
-                self.merchants,
-                self.cells,
-                self.states,
-                chosen,
-                w.calendar,
-                w.clock,
-                w.remaining,
-                self.observations,
-                scratch.lane,
-                scratch.scene,
-                scratch.draws,
-            )
-
-        self._run(work)
-        if self.twins is not None:
-            self.twins[chosen] = self.states[chosen]
+        self._run(lambda frames: reset_batch(frames[0].address))
+        if self.counterfactual is not None:
+            self.counterfactual[chosen] = self.states[chosen]
         return self.observations
 
     def step(self, actions: np.ndarray) -> np.ndarray:
@@ -184,64 +204,53 @@ class Market:
         """
         actions = self._checked(actions)
 
-        def work(scratch: Scratch, first: int, last: int) -> None:
-            step_batch(first, last, *self._arguments(actions, scratch), self.noop)
-            if self.twins is not None:
-                step_batch(first, last, *self._arguments(actions, scratch, twin=True), True)
-                self.rewards[first:last] -= self._twin_rewards[first:last]
+        def work(frames: list[Frame]) -> None:
+            for frame in frames:
+                frame.point(actions=actions)
+                step_batch(frame.address)
 
         self._run(work)
+        if self.counterfactual is not None:
+            self.rewards -= self._noop_rewards
         if self.noop:
             self.dones[:] = self.states["done"]
         return self.observations
 
-    def step_single(self, action: np.ndarray) -> None:
-        """`step` of a market of one with an action of (len(levers),), without the batch's overhead."""
-        if self._single is None or action.shape != self._single[0].shape[1:]:
-            self.step(np.asarray(action)[None])
-            return
-        buffer, arguments = self._single
-        buffer[0] = action
-        if not np.isfinite(buffer).all():
-            self._checked(buffer)
-        step_batch(0, 1, *arguments, False)
+    def step_single(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, list[float]]:
+        """`step` of a market of one, without the batch's overhead.
 
-    def _arguments(
-        self, actions: np.ndarray, scratch: Scratch, twin: bool = False
-    ) -> tuple[Any, ...]:
-        """What `step_batch` takes between the range of markets and the noop flag."""
-        w = self.world
-        states, rewards, costs = (
-            (self.twins, self._twin_rewards, self._twin_costs)
-            if twin
-            else (self.states, self.rewards, self.costs)
-        )
+        Args:
+            action: (len(levers),), of any real type.
+
+        Returns:
+            A copy of the observation, the reward, whether the episode has ended, and the costs in
+            the order of `COSTS`.
+
+        Raises:
+            ValueError: if the shape is wrong or an entry is not finite; nothing has changed then.
+        """
+        single = self._single
+        if single is None or action.shape != single.action.shape:
+            self.step(np.asarray(action)[None])
+            reward, done = self.rewards.item(), self.dones.item()
+            return self.observations[0].copy(), reward, done, self.costs[0].tolist()
+        single.action[...] = action
+        if step_batch(single.frame.address) >= 0:
+            self._checked(single.action[None])
         return (
-            w.constants,
-            self.merchants,
-            self.cells,
-            states,
-            actions,
-            self._index,
-            w.hours,
-            w.calendar,
-            w.clock,
-            w.remaining,
-            self.observations,
-            rewards,
-            self.dones,
-            costs,
-            scratch.lane,
-            scratch.scene,
-            scratch.group,
+            single.observation.copy(),
+            self.rewards.item(),
+            self.dones.item(),
+            single.costs.tolist(),
         )
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         actions = np.ascontiguousarray(actions, np.float32)
         if actions.shape != (self.num_envs, len(self.levers)):
             raise ValueError(
-                f"actions have shape {actions.shape}; expected ({self.num_envs}, {len(self.levers)}): one row "
-                f"per market, one entry for each of {', '.join(self.levers)}"
+                f"actions have shape {actions.shape}; "
+                f"expected ({self.num_envs}, {len(self.levers)}): one row per market, "
+                f"one entry for each of {', '.join(self.levers)}"
             )
         if not np.isfinite(actions).all():
             row, column = np.argwhere(~np.isfinite(actions))[0]
@@ -251,17 +260,11 @@ class Market:
             )
         return actions
 
-    def _run(self, work: Callable[[Scratch, int, int], None]) -> None:
+    def _run(self, work: Callable[[list[Frame]], Any]) -> None:
         """Run work over all markets, in one piece or in one contiguous slice per thread."""
-        if self._pool is None or self.num_envs < SERIAL_BELOW:
-            work(self._scratch[0], 0, self.num_envs)
-            return
-        cuts = [self.num_envs * i // self.threads for i in range(self.threads + 1)]
-        jobs = [
-            self._pool.submit(work, self._scratch[i], cuts[i], cuts[i + 1])
-            for i in range(1, self.threads)
-        ]
-        work(self._scratch[0], 0, cuts[1])
+        first, *others = self._pieces
+        jobs = [self._pool.submit(work, frames) for frames in others] if self._pool else []
+        work(first)
         for job in jobs:
             job.result()
 
@@ -271,7 +274,7 @@ class Market:
             self.states.copy(),
             self.merchants.copy(),
             self.cells.copy(),
-            None if self.twins is None else self.twins.copy(),
+            None if self.counterfactual is None else self.counterfactual.copy(),
             self.observations.copy(),
         )
 
@@ -279,21 +282,25 @@ class Market:
         """Continue from a state of a Market of the same scenario, size and reward; raises
         ValueError otherwise.
         """
-        if state.states.shape != self.states.shape or (state.twins is None) != (self.twins is None):
+        without = state.counterfactual is None
+        if len(state.states) != self.num_envs or without != (self.counterfactual is None):
             raise ValueError(
-                f"this state holds {len(state.states)} markets, {'no' if state.twins is None else 'with'} twins; "
+                f"this state holds {len(state.states)} markets "
+                f"{'without' if without else 'with'} counterfactuals; "
                 f"expected {self.num_envs} with reward {self.reward}"
             )
         self.states[:] = state.states
         self.merchants[:] = state.merchants
         self.cells[:] = state.cells
         self.observations[:] = state.observations
-        if self.twins is not None and state.twins is not None:
-            self.twins[:] = state.twins
+        if self.counterfactual is not None and state.counterfactual is not None:
+            self.counterfactual[:] = state.counterfactual
 
     @classmethod
     def of(cls, setting: Setting, num_envs: int, **options: Any) -> "Market":
-        """Open `num_envs` markets of a setting; `options` as for the class (reward, threads, sampled, noop)."""
+        """Open `num_envs` markets of a setting; `options` as for the class (reward, threads, sampled,
+        noop).
+        """
         return cls(
             setting.scenario,
             num_envs,
@@ -314,7 +321,9 @@ class Market:
         return self.ticks - int(self.states["tick"].min())
 
     def dashboard(self, which: "np.ndarray | slice | None" = None) -> dict[str, np.ndarray]:
-        """What the merchants' dashboards show so far, arrays of (n,): of all markets, or of those indexed by `which`."""
+        """What the merchants' dashboards show so far, arrays of (n,): of all markets, or of those
+        indexed by `which`.
+        """
         chosen = slice(None) if which is None else which
         return dashboard(self.states[chosen], self.merchants[chosen], self.world.constants[0])
 
@@ -329,7 +338,7 @@ class Market:
         return {
             key: value
             for key, value in self.__dict__.items()
-            if key not in ("_pool", "_scratch", "_single")
+            if key not in ("_pool", "_pieces", "_single")
         }
 
     def __setstate__(self, data: dict[str, Any]) -> None:

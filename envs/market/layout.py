@@ -5,21 +5,28 @@ segment * 4 + scene. A *group* is (pool, scene): g = pool * 4 + scene. With this
 segments and spreads from scenes are contiguous vector loops, and the ad lanes are the last sixteen.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
-N_POOLS = 3
-N_SEGMENTS = 4
-N_SCENES = 4
-N_TIERS = 3
-N_WINDOWS = 4
+from ..interface.levers import LEVER_NAMES
+from ..scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS, WINDOWS
+
+N_POOLS = len(POOLS)
+N_FREE_POOLS = len(FREE_POOLS)
+N_SEGMENTS = len(SEGMENTS)
+N_SCENES = len(SCENES)
+N_TIERS = len(TIERS)
+N_WINDOWS = len(WINDOWS)
 BLOCK = N_SEGMENTS * N_SCENES
 N_LANES = N_POOLS * BLOCK
 N_GROUPS = N_POOLS * N_SCENES
-AD = 2 * BLOCK  # first ad lane
-AD_GROUP = 2 * N_SCENES  # first ad group
-NATURAL, TRANSACTION, PAID = range(3)
+AD = N_FREE_POOLS * BLOCK  # first ad lane
+AD_GROUP = N_FREE_POOLS * N_SCENES  # first ad group
+NATURAL, TRANSACTION, PAID = range(N_POOLS)
+HOT, TRENDING, POTENTIAL = range(N_TIERS)
 
-# Rows of `cells`, (ROWS, 48) float32: a merchant's own constants.
+# Rows of `cells`, (CELL_ROWS, 48) float32: a merchant's own constants.
 (
     TRAFFIC,  # opportunities per tick on an average hour of an average day
     EXPOSURE,  # exposure logit of free lanes at quality 0 and supply 0
@@ -143,23 +150,35 @@ LEDGER_NAMES = (
 A_SETTLED, A_GMV, A_COST, A_PROFIT, A_PLATFORM = range(5)
 ACCRUED = 5
 
-# Levers, in the order of the environment's actions when all are controlled; each name is the first
-# of its run.
-LEVER_BID = 0
-LEVER_SCENE_BID = 1
-LEVER_SHARE = 5
-LEVER_COUPON = 9
-LEVER_TILT = 12
-LEVER_CREATIVE = 16
-LEVER_COMMISSION_NATURAL = 17
-LEVER_COMMISSION_AD = 18
-LEVER_INSURANCE = 19
-LEVER_INTEREST = 20
-LEVER_SERVICE = 21
-LEVER_BOOST = 22
-LEVER_TIER = 23
-N_LEVERS = 26
+# Levers, in the order of the environment's actions when all are controlled. Those of scenes, pools,
+# segments and tiers stand together, and the name is that of the first.
+_lever = LEVER_NAMES.index
+LEVER_BID = _lever("bid")
+LEVER_SCENE_BID = _lever(f"bid_{SCENES[0]}")
+LEVER_SHARE = _lever(f"share_{SCENES[0]}")
+LEVER_COUPON = _lever(f"coupon_{POOLS[0]}")
+LEVER_TILT = _lever(f"tilt_{SEGMENTS[0]}")
+LEVER_CREATIVE = _lever("creative")
+LEVER_COMMISSION_NATURAL = _lever("commission_natural")
+LEVER_COMMISSION_AD = _lever("commission_ad")
+LEVER_INSURANCE = _lever("insurance")
+LEVER_INTEREST = _lever("interest_free")
+LEVER_SERVICE = _lever("service")
+LEVER_BOOST = _lever("boost")
+LEVER_TIER = _lever(f"tier_{TIERS[0]}")
+N_LEVERS = len(LEVER_NAMES)
 LINEAR, LOGARITHMIC = range(2)  # how a lever maps [-1, 1] to its unit
+
+# Rows of the calendar, one column per day: traffic factor, log price shift, order logit shift.
+CALENDAR_TRAFFIC, CALENDAR_PRICE, CALENDAR_ORDER = range(3)
+CALENDAR_ROWS = 3
+# Rows of the clock: the time of day (one column per tick) and the weekday (seven columns).
+HOUR_SIN, HOUR_COS, WEEKDAY_SIN, WEEKDAY_COS = range(4)
+CLOCK_ROWS = 4
+N_WEEKDAYS = 7
+
+# A smoothed rate is kept as two smoothed sums, (2,): what happened, and out of how much.
+HAPPENED, OUT_OF = range(2)
 
 # Rows of `scene`, (SCENE_ROWS, 16) float32: work space per scene (first 4 entries) or for noise
 # (all 16).
@@ -197,7 +216,7 @@ SCENE_ROWS = 8
 GROUP_ROWS = 24
 
 # A merchant's cells and the work arrays as the engine reads them, lane.rows[SEEN, c]; see
-# `step.block`.
+# `kernels.frame.record_at`.
 CELL = np.dtype([("rows", "f4", (CELL_ROWS, N_LANES))])
 LANE = np.dtype([("rows", "f4", (LANE_ROWS, N_LANES))])
 SCENE = np.dtype([("rows", "f4", (SCENE_ROWS, 16))])
@@ -234,7 +253,7 @@ STATE = np.dtype(
         ("voice", "f4", N_SCENES),
         ("exposure", "f4", N_SCENES),
         ("pressure", "f4", N_SEGMENTS),
-        ("quality", "f4", 2),
+        ("quality", "f4", N_FREE_POOLS),
         ("supply", "f4"),
         ("heat", "f4", N_TIERS),
         ("creative_quality", "f4"),
@@ -251,9 +270,9 @@ STATE = np.dtype(
         ("smooth_spend", "f4", N_SCENES),
         ("smooth_gmv", "f4", N_GROUPS),
         ("smooth_coupon", "f4"),
-        ("smooth_gpm", "f4", (2, 2)),
-        ("smooth_ctr", "f4", (2, 2)),
-        ("smooth_risk", "f4", 2),
+        ("smooth_gpm", "f4", (N_FREE_POOLS, 2)),  # GMV, impressions
+        ("smooth_ctr", "f4", (N_FREE_POOLS, 2)),  # clicks, impressions
+        ("smooth_risk", "f4", 2),  # expected refunds, orders
         ("smooth_segment_clicks", "f4", N_SEGMENTS),
         ("smooth_segment_claims", "f4", N_SEGMENTS),
         ("control", "f4", N_LEVERS),  # levers in force in the last tick, in their own units
@@ -263,11 +282,11 @@ STATE = np.dtype(
 
 MERCHANT = np.dtype(
     [
-        ("budget", "f8"),
+        ("budget", "f8"),  # fen
         ("coupon_budget", "f8"),  # fen
         ("roi_target", "f4"),
-        ("order_value", "f4"),
-        ("margin", "f4"),  # CNY, share of price
+        ("order_value", "f4"),  # CNY
+        ("margin", "f4"),  # share of price
         ("category", "i4"),
         ("size", "f4"),
         ("audience_scene", "f4", N_SCENES),
@@ -278,8 +297,44 @@ MERCHANT = np.dtype(
         ("ad_orders_reference", "f4"),  # ad orders per day at the spend where the target binds
         ("binding_multiplier", "f4"),  # bid over the predicted value at that spend
         ("binding_spend", "f8"),  # fen per day at that multiplier
-        ("start_quality", "f4", 2),
+        ("start_quality", "f4", N_FREE_POOLS),
         ("start_creative", "f4"),
     ],
     align=True,
 )
+
+
+class Plan(NamedTuple):
+    """One market as the kernels see it: records whose fields have names."""
+
+    world: Any  # WORLD: the scenario's constants
+    merchant: Any  # MERCHANT
+    cells: Any  # CELL
+    state: Any  # STATE
+
+
+class Work(NamedTuple):
+    """Work space of one tick; its contents never outlive it."""
+
+    lane: Any  # LANE
+    scene: Any  # SCENE
+    group: Any  # GROUP
+    caps: Any  # (N_SCENES, ...) float64: fen a scene may spend, then what it was charged
+
+
+class Tables(NamedTuple):
+    """What the scenario's clock and calendar say about every tick."""
+
+    hours: Any  # (N_SCENES, ticks_per_day) float32: hour factor per scene, mean 1
+    calendar: Any  # (CALENDAR_ROWS, days) float32
+    clock: Any  # (CLOCK_ROWS, ticks_per_day or 7) float32
+    remaining: Any  # (shifts, 7, ticks + 1) float32: share of expected traffic still to come
+
+
+class Moment(NamedTuple):
+    """The tick that is played."""
+
+    key: Any  # of its random stream
+    day: Any  # of the episode, from 0
+    last: Any  # whether the episode ends with it
+    sampled: Any  # whether counts are drawn, or are their means

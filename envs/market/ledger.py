@@ -5,12 +5,15 @@ only accounts, so what one pays another receives; tests/properties/test_invarian
 balances and holds every tick to them.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from ..kernels.compiled import kernel
 from . import layout as rows
+from .score import roi_parts, score
 
-OVERALL, NET, PAY_ROI = range(3)
+TINY = 1e-30  # keeps a share from being divided by nothing
 
 
 @kernel
@@ -85,6 +88,111 @@ def reported_cost(world, book):
     )
 
 
+class Refunds(NamedTuple):
+    """Reversible lines of refunds, fen."""
+
+    gmv: Any
+    coupon: Any  # the merchant's part
+    platform: Any  # the platform's part of the coupons
+    commission: Any
+    fee: Any
+    goods: Any
+
+
+class Counted(NamedTuple):
+    """Those of them that count: refunds within the settlement window, fen."""
+
+    gmv: Any
+    coupon: Any  # the merchant's part
+    commission: Any
+
+
+class OnTheirWay(NamedTuple):
+    """Orders that have not arrived, and what of them is expected to be sent back, fen."""
+
+    gmv: Any
+    coupon: Any  # both parts
+    commission: Any
+    extras: Any
+    back_gmv: Any
+    back_coupon: Any
+    back_commission: Any
+
+
+@kernel
+def known_refunds(world, state):
+    """Refunds that have matured or wait in a compartment, and those of them that count."""
+    book = state.ledger
+    gmv = book[rows.L_REFUND_GMV]
+    commission = book[rows.L_REFUND_COMMISSION]
+    coupon = book[rows.L_REFUND_COUPON_MERCHANT]
+    platform = book[rows.L_REFUND_COUPON_PLATFORM]
+    fee = book[rows.L_REFUND_FEE]
+    goods = book[rows.L_REFUND_GOODS]
+    counted = book[rows.L_SETTLED_REFUND_GMV]
+    counted_commission = book[rows.L_SETTLED_REFUND_COMMISSION]
+    counted_coupon = book[rows.L_SETTLED_REFUND_COUPON]
+    for i in range(rows.N_WINDOWS):
+        waiting = state.refunds[i]
+        gmv += waiting[rows.R_GMV]
+        commission += waiting[rows.R_COMMISSION]
+        coupon += waiting[rows.R_COUPON_MERCHANT]
+        platform += waiting[rows.R_COUPON] - waiting[rows.R_COUPON_MERCHANT]
+        fee += waiting[rows.R_FEE]
+        goods += waiting[rows.R_GOODS]
+        if world.refund_counted[i]:
+            counted += waiting[rows.R_GMV]
+            counted_commission += waiting[rows.R_COMMISSION]
+            counted_coupon += waiting[rows.R_COUPON_MERCHANT]
+    return (
+        Refunds(gmv, coupon, platform, commission, fee, goods),
+        Counted(counted, counted_coupon, counted_commission),
+    )
+
+
+@kernel
+def on_their_way(pending):
+    """Sums over the delay compartments; every line of the books is linear in them. Without orders
+    all are 0.
+    """
+    gmv, coupon, commission, extras = 0.0, 0.0, 0.0, 0.0
+    back_gmv, back_coupon, back_commission = 0.0, 0.0, 0.0
+    for j in range(rows.N_DELAYS * rows.N_GROUPS):
+        risk = pending[rows.AT_RISK, j] / max(pending[rows.ORDERS, j], TINY)
+        gmv += pending[rows.GMV, j]
+        coupon += pending[rows.COUPON, j]
+        commission += pending[rows.COMMISSION, j]
+        extras += pending[rows.EXTRAS, j]
+        back_gmv += risk * pending[rows.GMV, j]
+        back_coupon += risk * pending[rows.COUPON, j]
+        back_commission += risk * pending[rows.COMMISSION, j]
+    return OnTheirWay(gmv, coupon, commission, extras, back_gmv, back_coupon, back_commission)
+
+
+@kernel
+def expected_refunds(world, known, way, goods_rate):
+    """All refunds: those that are known, and the expected ones of the orders on their way."""
+    merchant = world.merchant_share
+    return Refunds(
+        known.gmv + way.back_gmv,
+        known.coupon + way.back_coupon * merchant,
+        known.platform + way.back_coupon * (1.0 - merchant),
+        known.commission + way.back_commission,
+        known.fee + world.fee * (way.back_gmv - way.back_coupon),
+        known.goods + goods_rate * way.back_gmv,
+    )
+
+
+@kernel
+def expected_counted(world, counted, way):
+    """The same of the refunds that count."""
+    return Counted(
+        counted.gmv + way.back_gmv * world.counted_share,
+        counted.coupon + way.back_coupon * world.merchant_share * world.counted_share,
+        counted.commission + way.back_commission * world.counted_share,
+    )
+
+
 @kernel
 def accrue(world, state, goods_rate):
     """Value of the plan so far, counting what is on its way at its expected value (fen, into
@@ -95,121 +203,66 @@ def accrue(world, state, goods_rate):
     sum to the episode's result exactly.
     """
     book = state.ledger
-    gmv = book[rows.L_GMV]
-    commission = book[rows.L_COMMISSION]
-    coupon = book[rows.L_COUPON_MERCHANT]
-    platform_coupon = book[rows.L_COUPON_PLATFORM]
-    fee = book[rows.L_FEE]
-    goods = book[rows.L_GOODS]
-    extras = book[rows.L_EXTRAS]
-    back = book[rows.L_REFUND_GMV]
-    back_commission = book[rows.L_REFUND_COMMISSION]
-    back_coupon = book[rows.L_REFUND_COUPON_MERCHANT]
-    back_platform = book[rows.L_REFUND_COUPON_PLATFORM]
-    back_fee = book[rows.L_REFUND_FEE]
-    back_goods = book[rows.L_REFUND_GOODS]
-    counted = book[rows.L_SETTLED_REFUND_GMV]
-    counted_commission = book[rows.L_SETTLED_REFUND_COMMISSION]
-    counted_coupon = book[rows.L_SETTLED_REFUND_COUPON]
-    for i in range(rows.N_WINDOWS):
-        waiting = state.refunds[i]
-        back += waiting[rows.R_GMV]
-        back_commission += waiting[rows.R_COMMISSION]
-        back_coupon += waiting[rows.R_COUPON_MERCHANT]
-        back_platform += waiting[rows.R_COUPON] - waiting[rows.R_COUPON_MERCHANT]
-        back_fee += waiting[rows.R_FEE]
-        back_goods += waiting[rows.R_GOODS]
-        if world.refund_counted[i]:
-            counted += waiting[rows.R_GMV]
-            counted_commission += waiting[rows.R_COMMISSION]
-            counted_coupon += waiting[rows.R_COUPON_MERCHANT]
-    pending = state.pending
-    p_gmv = 0.0
-    p_coupon = 0.0
-    p_commission = 0.0
-    r_gmv = 0.0
-    r_coupon = 0.0
-    r_commission = 0.0
-    for j in range(
-        rows.N_DELAYS * rows.N_GROUPS
-    ):  # every line is linear in these sums; without orders all are 0
-        risk = pending[rows.AT_RISK, j] / max(pending[rows.ORDERS, j], 1e-30)
-        p_gmv += pending[rows.GMV, j]
-        p_coupon += pending[rows.COUPON, j]
-        p_commission += pending[rows.COMMISSION, j]
-        extras += pending[rows.EXTRAS, j]
-        r_gmv += risk * pending[rows.GMV, j]
-        r_coupon += risk * pending[rows.COUPON, j]
-        r_commission += risk * pending[rows.COMMISSION, j]
+    way = on_their_way(state.pending)
+    known, known_counted = known_refunds(world, state)
+    back = expected_refunds(world, known, way, goods_rate)
+    counted = expected_counted(world, known_counted, way)
     merchant = world.merchant_share
-    gmv += p_gmv
-    coupon += p_coupon * merchant
-    platform_coupon += p_coupon * (1.0 - merchant)
-    commission += p_commission
-    fee += world.fee * (p_gmv - p_coupon)
-    goods += goods_rate * p_gmv
-    back += r_gmv
-    back_coupon += r_coupon * merchant
-    back_platform += r_coupon * (1.0 - merchant)
-    back_commission += r_commission
-    back_fee += world.fee * (r_gmv - r_coupon)
-    back_goods += goods_rate * r_gmv
-    counted += r_gmv * world.counted_share
-    counted_commission += r_commission * world.counted_share
-    counted_coupon += r_coupon * merchant * world.counted_share
+    gmv = book[rows.L_GMV] + way.gmv
+    coupon = book[rows.L_COUPON_MERCHANT] + way.coupon * merchant
+    platform_coupon = book[rows.L_COUPON_PLATFORM] + way.coupon * (1.0 - merchant)
+    commission = book[rows.L_COMMISSION] + way.commission
+    fee = book[rows.L_FEE] + world.fee * (way.gmv - way.coupon)
+    goods = book[rows.L_GOODS] + goods_rate * way.gmv
+    extras = book[rows.L_EXTRAS] + way.extras
     spend = book[rows.L_SPEND]
     creative = book[rows.L_CREATIVE]
     service = book[rows.L_SERVICE]
-    income = (gmv - coupon) - (back - back_coupon)
+    income = (gmv - coupon) - (back.gmv - back.coupon)
     costs = (
-        (commission - back_commission)
-        + (fee - back_fee)
-        + (goods - back_goods)
+        (commission - back.commission)
+        + (fee - back.fee)
+        + (goods - back.goods)
         + extras
         + spend
         + creative
         + service
     )
     support = book[rows.L_REBATE] + book[rows.L_PROTECTION]
-    state.accrued[rows.A_SETTLED] = gmv - counted
+    state.accrued[rows.A_SETTLED] = gmv - counted.gmv
     state.accrued[rows.A_GMV] = gmv
     state.accrued[rows.A_COST] = overall_cost(
         world,
         spend,
-        commission - counted_commission,
-        coupon - counted_coupon,
+        commission - counted.commission,
+        coupon - counted.coupon,
         creative,
         service + extras,
     )
     state.accrued[rows.A_PROFIT] = income - costs + support
     state.accrued[rows.A_PLATFORM] = (
-        spend + (fee - back_fee) - (platform_coupon - back_platform) - support
+        spend + (fee - back.fee) - (platform_coupon - back.platform) - support
     )
 
 
 @kernel
-def roi_parts(world, settled, gmv, cost, spend):
-    """Numerator and denominator of the ROI that the target speaks of (overall, net or pay)."""
-    if world.roi_kind == OVERALL:
-        return settled, cost
-    if world.roi_kind == NET:
-        return settled, spend
-    return gmv, spend
-
-
-@kernel
-def score(world, state, roi_target):
-    """settled_gmv * min(1, (ROI / target)^2), fen (world 6); without any cost the target is met."""
+def accrued_roi(world, state):
+    """Numerator and denominator of the plan's ROI so far, with what is on its way, fen."""
     earned = state.accrued
-    value, cost = roi_parts(
-        world,
+    return roi_parts(
+        world.roi_kind,
         earned[rows.A_SETTLED],
         earned[rows.A_GMV],
         earned[rows.A_COST],
         state.ledger[rows.L_SPEND],
     )
-    met = value / max(roi_target * cost, 1e-9)
-    return earned[rows.A_SETTLED] * min(1.0, met * met)
+
+
+@kernel
+def score_so_far(world, state, roi_target):
+    """The score of the plan so far (world 6), fen."""
+    value, cost = accrued_roi(world, state)
+    return score(state.accrued[rows.A_SETTLED], value, cost, roi_target)
 
 
 @kernel
@@ -217,13 +270,7 @@ def protect(world, state, roi_target):
     """Cost protection: below the threshold share of the target the platform repays the spend beyond
     value / target.
     """
-    value, cost = roi_parts(
-        world,
-        state.accrued[rows.A_SETTLED],
-        state.accrued[rows.A_GMV],
-        state.accrued[rows.A_COST],
-        state.ledger[rows.L_SPEND],
-    )
+    value, cost = accrued_roi(world, state)
     if (
         state.placed >= world.protection_min_orders
         and value < world.protection_threshold * roi_target * cost

@@ -1,23 +1,32 @@
 """What the merchant's dashboard shows, scaled to O(1): reported metrics only, never latent truth
 (world 3).
 
-`envs/features.py` names each entry in the order written here.
+`interface/features.py` says what each entry means; `interface/columns.py` names its column.
 """
 
 import numpy as np
 
+from ..interface import columns as shown
+from ..interface.units import CPM_PER_FEN, FEN_PER_CNY
 from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import HALF, ONE, ZERO, log32
 from . import layout as rows
-from .ledger import reported_cost, roi_parts
+from .ledger import reported_cost
+from .score import roi_parts
 
 F = np.float32
 LIMIT = F(10)
 LEAST = F(1e-3)
+SCARCE = F(1e-6)  # keeps a share from being divided by nothing
 # just within e^-3 and e^3
 LEAST_RATIO = F(0.049787069)
 MOST_RATIO = F(20.085535)
-FEATURES = 81
+# Of features that would be far from O(1) in their own unit.
+ORDER_VALUE_SCALE = F(100)  # CNY
+BUDGET_SCALE = 3000 * FEN_PER_CNY  # fen per day
+DEPTH_SCALE = F(10)
+CLAIMS_SCALE = F(100)  # claims per 100 clicks
+HOURS_PER_DAY = F(24)
 
 # Row of `lane` that gathers the arguments of logarithms (REST takes the results), and their lanes
 # in it.
@@ -35,16 +44,23 @@ LOG_BID, LOG_CPM, LOG_CTR, LOG_SPEND, LOG_GMV, LOG_ROI = range(0, 6 * rows.N_SCE
     LOG_PLAN_GMV,
     LOG_COUPON,
     LOG_EXPOSURE,
-) = range(24, 35)
-LOG_POOL = 35
-LOG_TIER = 35 + rows.N_POOLS
-LOG_COUNT = 35 + rows.N_POOLS + rows.N_TIERS
+) = range(LOG_ROI + rows.N_SCENES, LOG_ROI + rows.N_SCENES + 11)
+LOG_POOL = LOG_EXPOSURE + 1
+LOG_TIER = LOG_POOL + rows.N_POOLS
+LOG_COUNT = LOG_TIER + rows.N_TIERS
 
 
 @scalar
 def smooth(keep, old, new):
     """Exponential moving average."""
     return keep * old + (ONE - keep) * new
+
+
+@scalar
+def add_to_rate(keep, rate, happened, out_of):
+    """Add a tick to the two sums of a smoothed rate, see `layout.HAPPENED`."""
+    rate[rows.HAPPENED] = smooth(keep, rate[rows.HAPPENED], happened)
+    rate[rows.OUT_OF] = smooth(keep, rate[rows.OUT_OF], out_of)
 
 
 @kernel
@@ -73,18 +89,15 @@ def record(world, state, lane, scene, group):
         arrived += group.rows[rows.G_IN_ORDERS, g]
         at_risk += group.rows[rows.G_IN_AT_RISK, g]
     state.smooth_coupon = smooth(keep, state.smooth_coupon, F(coupon))
-    state.smooth_risk[0] = smooth(keep, state.smooth_risk[0], F(at_risk))
-    state.smooth_risk[1] = smooth(keep, state.smooth_risk[1], F(arrived))
-    for p in range(2):
-        shown, clicked, gmv = 0.0, 0.0, 0.0
+    add_to_rate(keep, state.smooth_risk, F(at_risk), F(arrived))
+    for p in range(rows.N_FREE_POOLS):
+        seen, clicked, gmv = 0.0, 0.0, 0.0
         for g in range(p * rows.N_SCENES, (p + 1) * rows.N_SCENES):
-            shown += group.rows[rows.G_IMPRESSIONS, g]
+            seen += group.rows[rows.G_IMPRESSIONS, g]
             clicked += group.rows[rows.G_CLICKS, g]
             gmv += group.rows[rows.G_GMV, g]
-        state.smooth_ctr[p, 0] = smooth(keep, state.smooth_ctr[p, 0], F(clicked))
-        state.smooth_ctr[p, 1] = smooth(keep, state.smooth_ctr[p, 1], F(shown))
-        state.smooth_gpm[p, 0] = smooth(keep, state.smooth_gpm[p, 0], F(gmv))
-        state.smooth_gpm[p, 1] = smooth(keep, state.smooth_gpm[p, 1], F(shown))
+        add_to_rate(keep, state.smooth_ctr[p], F(clicked), F(seen))
+        add_to_rate(keep, state.smooth_gpm[p], F(gmv), F(seen))
     for k in range(rows.N_SEGMENTS):
         clicks, claims = ZERO, ZERO
         for p in range(rows.N_POOLS):
@@ -116,8 +129,10 @@ def ratio(value, reference):
 
 @scalar
 def pace(amount, per_tick):
-    """1 + amount / per_tick: a rate relative to an even spread, to be compressed by its logarithm."""
-    return ONE + max(amount, ZERO) / max(per_tick, F(1e-6))
+    """1 + amount / per_tick: a rate relative to an even spread, to be compressed by its
+    logarithm.
+    """
+    return ONE + max(amount, ZERO) / max(per_tick, SCARCE)
 
 
 @kernel
@@ -127,18 +142,18 @@ def gather_plan(world, state, merchant, calendar, out, lane):
     book = state.ledger
     budget = merchant.budget
     target = np.float64(merchant.roi_target)
-    lane.rows[LOGS, LOG_TODAY] = calendar[0, day]
-    lane.rows[LOGS, LOG_TOMORROW] = calendar[0, day + 1]
+    lane.rows[LOGS, LOG_TODAY] = calendar[rows.CALENDAR_TRAFFIC, day]
+    lane.rows[LOGS, LOG_TOMORROW] = calendar[rows.CALENDAR_TRAFFIC, day + 1]
     lane.rows[LOGS, LOG_TARGET] = merchant.roi_target
-    lane.rows[LOGS, LOG_VALUE] = merchant.order_value / F(100)
-    lane.rows[LOGS, LOG_BUDGET] = F(budget * world.days_inverse / 300000.0)
+    lane.rows[LOGS, LOG_VALUE] = merchant.order_value / ORDER_VALUE_SCALE
+    lane.rows[LOGS, LOG_BUDGET] = F(budget * world.days_inverse / BUDGET_SCALE)
     settled = book[rows.L_GMV] - book[rows.L_SETTLED_REFUND_GMV]
     cost = reported_cost(world, book)
-    value, paid = roi_parts(world, settled, book[rows.L_GMV], cost, book[rows.L_SPEND])
-    lane.rows[LOGS, LOG_PLAN_ROI] = ratio(F(value / 100.0), F(target * paid / 100.0))
-    out[18] = limited(F((value - target * paid) / (budget * target)))
-    out[19] = limited(F(settled / (budget * target)))
-    out[20] = limited(F(cost / budget))
+    value, paid = roi_parts(world.roi_kind, settled, book[rows.L_GMV], cost, book[rows.L_SPEND])
+    lane.rows[LOGS, LOG_PLAN_ROI] = ratio(F(value / FEN_PER_CNY), F(target * paid / FEN_PER_CNY))
+    out[shown.ROI_SLACK] = limited(F((value - target * paid) / (budget * target)))
+    out[shown.SETTLED_SHARE] = limited(F(settled / (budget * target)))
+    out[shown.COST_SHARE] = limited(F(cost / budget))
     lane.rows[LOGS, LOG_COUPON] = pace(state.smooth_coupon, F(merchant.coupon_budget / world.ticks))
     exposure = ZERO
     for s in range(rows.N_SCENES):
@@ -157,16 +172,16 @@ def gather_scenes(world, state, merchant, lane):
     spend, smooth_spend, total = ZERO, ZERO, ZERO
     for s in range(rows.N_SCENES):
         g = rows.AD_GROUP + s
-        shown = state.tick_impressions[g]
+        seen = state.tick_impressions[g]
         lane.rows[LOGS, LOG_BID + s] = max(bid * state.control[rows.LEVER_SCENE_BID + s], LEAST)
         lane.rows[LOGS, LOG_CPM + s] = ratio(
-            state.tick_spend[s] * F(10), shown * world.cpm_scene[s]
+            state.tick_spend[s] * F(CPM_PER_FEN), seen * world.cpm_scene[s]
         )
-        lane.rows[LOGS, LOG_CTR + s] = ratio(state.tick_clicks[g], shown * world.ctr_scene[s])
+        lane.rows[LOGS, LOG_CTR + s] = ratio(state.tick_clicks[g], seen * world.ctr_scene[s])
         lane.rows[LOGS, LOG_SPEND + s] = pace(state.smooth_spend[s], per_tick)
         lane.rows[LOGS, LOG_GMV + s] = pace(state.smooth_gmv[g], per_tick * target)
         lane.rows[LOGS, LOG_ROI + s] = ratio(
-            F(state.gmv[g] / 100.0), F(state.scene_spend[s] / 100.0) * target
+            F(state.gmv[g] / FEN_PER_CNY), F(state.scene_spend[s] / FEN_PER_CNY) * target
         )
         spend += state.tick_spend[s]
         smooth_spend += state.smooth_spend[s]
@@ -182,98 +197,109 @@ def gather_scenes(world, state, merchant, lane):
 
 
 @kernel
-def write_plan(world, state, merchant, clock, remaining, lane, out):
-    """Entries 0 to 23: time, calendar, budgets, the merchant, and the plan's results so far."""
+def write_plan(plan, tables, lane, out):
+    """Time, calendar, budgets, the merchant, and the plan's results so far."""
+    world, merchant, _, state = plan
+    clock = tables.clock
     tick = state.tick
     per_day = world.ticks_per_day
     day = tick // per_day
     now = tick % per_day
-    weekday = (state.weekday + day) % 7
+    weekday = (state.weekday + day) % rows.N_WEEKDAYS
     budget = merchant.budget
-    out[0] = ONE - F(tick) / F(world.ticks)
-    out[1] = clock[0, now]
-    out[2] = clock[1, now]
-    out[3] = clock[2, weekday]
-    out[4] = clock[3, weekday]
-    out[5] = lane.rows[rows.REST, LOG_TODAY]
-    out[6] = lane.rows[rows.REST, LOG_TOMORROW]
-    out[7] = remaining[state.calendar, state.weekday, tick]
-    out[8] = F(1.0 - state.ledger[rows.L_SPEND] / budget)
-    out[9] = (
+    out[shown.TIME_LEFT] = ONE - F(tick) / F(world.ticks)
+    out[shown.HOUR_SIN] = clock[rows.HOUR_SIN, now]
+    out[shown.HOUR_COS] = clock[rows.HOUR_COS, now]
+    out[shown.WEEKDAY_SIN] = clock[rows.WEEKDAY_SIN, weekday]
+    out[shown.WEEKDAY_COS] = clock[rows.WEEKDAY_COS, weekday]
+    out[shown.EVENT_TODAY] = lane.rows[rows.REST, LOG_TODAY]
+    out[shown.EVENT_TOMORROW] = lane.rows[rows.REST, LOG_TOMORROW]
+    out[shown.TRAFFIC_LEFT] = tables.remaining[state.calendar, state.weekday, tick]
+    out[shown.BUDGET_LEFT] = F(1.0 - state.ledger[rows.L_SPEND] / budget)
+    out[shown.COUPON_BUDGET_LEFT] = (
         F(1.0 - state.coupon_committed / max(merchant.coupon_budget, 1.0))
         if merchant.coupon_budget > 0.0
         else ZERO
     )
     boost = world.boost_share * budget
-    out[10] = F(1.0 - state.boost_spend / boost) if boost > 0.0 else ZERO
-    out[11] = F(1.0 - state.day_spend / (world.daily_cap * budget))
-    out[12] = lane.rows[rows.REST, LOG_TARGET] * HALF
-    out[13] = lane.rows[rows.REST, LOG_BUDGET] * HALF
-    out[14] = lane.rows[rows.REST, LOG_VALUE] * HALF
-    out[15] = merchant.margin
-    out[16] = limited(F(merchant.coupon_budget / budget))
-    out[17] = lane.rows[rows.REST, LOG_PLAN_ROI]
-    out[21] = lane.rows[rows.REST, LOG_PLAN_SPEND]
-    out[22] = lane.rows[rows.REST, LOG_PLAN_SMOOTH]
-    out[23] = lane.rows[rows.REST, LOG_PLAN_GMV]
+    out[shown.BOOST_BUDGET_LEFT] = F(1.0 - state.boost_spend / boost) if boost > 0.0 else ZERO
+    out[shown.DAY_BUDGET_LEFT] = F(1.0 - state.day_spend / (world.daily_cap * budget))
+    out[shown.ROI_TARGET] = lane.rows[rows.REST, LOG_TARGET] * HALF
+    out[shown.BUDGET_SIZE] = lane.rows[rows.REST, LOG_BUDGET] * HALF
+    out[shown.ORDER_VALUE] = lane.rows[rows.REST, LOG_VALUE] * HALF
+    out[shown.MARGIN] = merchant.margin
+    out[shown.COUPON_BUDGET] = limited(F(merchant.coupon_budget / budget))
+    out[shown.ROI_GAP] = lane.rows[rows.REST, LOG_PLAN_ROI]
+    out[shown.SPEND_PACE] = lane.rows[rows.REST, LOG_PLAN_SPEND]
+    out[shown.SMOOTH_SPEND_PACE] = lane.rows[rows.REST, LOG_PLAN_SMOOTH]
+    out[shown.SMOOTH_GMV_PACE] = lane.rows[rows.REST, LOG_PLAN_GMV]
 
 
 @kernel
 def write_scenes(state, merchant, lane, out):
-    """Entries 24 to 58: what each scene's ads do, and what each pool sells."""
+    """What each scene's ads do, and what each pool sells."""
     for s in range(rows.N_SCENES):
-        out[24 + s] = lane.rows[rows.REST, LOG_BID + s]
-        out[28 + s] = min(
+        out[shown.BID + s] = lane.rows[rows.REST, LOG_BID + s]
+        out[shown.WIN_RATE + s] = min(
             state.tick_impressions[rows.AD_GROUP + s] / max(state.tick_auctions[s], ONE), ONE
         )
-        out[32 + s] = lane.rows[rows.REST, LOG_CPM + s]
-        out[36 + s] = lane.rows[rows.REST, LOG_CTR + s]
-        out[40 + s] = F(state.scene_spend[s] / merchant.budget)
-        out[44 + s] = lane.rows[rows.REST, LOG_SPEND + s]
-        out[48 + s] = lane.rows[rows.REST, LOG_GMV + s]
-        out[52 + s] = lane.rows[rows.REST, LOG_ROI + s]
+        out[shown.CPM + s] = lane.rows[rows.REST, LOG_CPM + s]
+        out[shown.CTR + s] = lane.rows[rows.REST, LOG_CTR + s]
+        out[shown.SPENT + s] = F(state.scene_spend[s] / merchant.budget)
+        out[shown.SCENE_SPEND_PACE + s] = lane.rows[rows.REST, LOG_SPEND + s]
+        out[shown.SCENE_GMV_PACE + s] = lane.rows[rows.REST, LOG_GMV + s]
+        out[shown.SCENE_ROI + s] = lane.rows[rows.REST, LOG_ROI + s]
     for p in range(rows.N_POOLS):
-        out[56 + p] = lane.rows[rows.REST, LOG_POOL + p]
+        out[shown.POOL_GMV_PACE + p] = lane.rows[rows.REST, LOG_POOL + p]
 
 
 @kernel
 def write_shop(state, lane, out):
-    """Entries 59 to 80: coupons, segments, and the shop's lasting quantities."""
-    out[59] = lane.rows[rows.REST, LOG_COUPON]
+    """Coupons, segments, and the shop's lasting quantities."""
+    out[shown.COUPON_PACE] = lane.rows[rows.REST, LOG_COUPON]
     for p in range(rows.N_POOLS):
-        out[60 + p] = state.control[rows.LEVER_COUPON + p] * F(10)
+        out[shown.DEPTH + p] = state.control[rows.LEVER_COUPON + p] * DEPTH_SCALE
     clicks = ZERO
     for k in range(rows.N_SEGMENTS):
         clicks += state.smooth_segment_clicks[k]
     for k in range(rows.N_SEGMENTS):
-        out[63 + k] = state.smooth_segment_clicks[k] / max(clicks, F(1e-6))
-        out[67 + k] = limited(
-            state.smooth_segment_claims[k] / max(state.smooth_segment_clicks[k], F(1e-6)) * F(100)
+        out[shown.CLICKS + k] = state.smooth_segment_clicks[k] / max(clicks, SCARCE)
+        out[shown.CLAIMS + k] = limited(
+            state.smooth_segment_claims[k]
+            / max(state.smooth_segment_clicks[k], SCARCE)
+            * CLAIMS_SCALE
         )
-    out[71] = state.quality[0]
-    out[72] = state.quality[1]
-    out[73] = lane.rows[rows.REST, LOG_EXPOSURE]
-    out[74] = limited((state.creative_wait + ONE) / F(24)) if state.creative_wait >= ZERO else ZERO
-    out[75] = state.creative_progress
-    out[76] = limited(state.supply)
+    out[shown.QUALITY_NATURAL] = state.quality[rows.NATURAL]
+    out[shown.QUALITY_TRANSACTION] = state.quality[rows.TRANSACTION]
+    out[shown.FREQUENCY] = lane.rows[rows.REST, LOG_EXPOSURE]
+    out[shown.CREATIVE_DUE] = (
+        limited((state.creative_wait + ONE) / HOURS_PER_DAY)
+        if state.creative_wait >= ZERO
+        else ZERO
+    )
+    out[shown.CREATIVE_PROGRESS] = state.creative_progress
+    out[shown.INFLUENCER_SUPPLY] = limited(state.supply)
     for j in range(rows.N_TIERS):
-        out[77 + j] = lane.rows[rows.REST, LOG_TIER + j]
-    out[80] = F(state.ledger[rows.L_SETTLED_REFUND_GMV] / max(state.ledger[rows.L_GMV], 1.0))
+        out[shown.HEAT + j] = lane.rows[rows.REST, LOG_TIER + j]
+    out[shown.REFUND_RATE] = F(
+        state.ledger[rows.L_SETTLED_REFUND_GMV] / max(state.ledger[rows.L_GMV], 1.0)
+    )
 
 
 @kernel
-def observe(world, state, merchant, calendar, remaining, clock, lane, out):
-    """Write all features of one market into out, (81,) float32.
+def observe(plan, tables, lane, out):
+    """Write all features of one market into out, (N_FEATURES,) float32.
 
     All logarithms are taken together: their arguments are gathered into one row of lanes, and one
-        loop does the rest.
+    loop does the rest.
     """
+    world, merchant, _, state = plan
     for j in range(LOG_COUNT, rows.N_LANES):
         lane.rows[LOGS, j] = ONE
-    gather_plan(world, state, merchant, calendar, out, lane)
+    gather_plan(world, state, merchant, tables.calendar, out, lane)
     gather_scenes(world, state, merchant, lane)
     for j in range(rows.N_LANES):
         lane.rows[rows.REST, j] = limited(log32(lane.rows[LOGS, j]))
-    write_plan(world, state, merchant, clock, remaining, lane, out)
+    write_plan(plan, tables, lane, out)
     write_scenes(state, merchant, lane, out)
     write_shop(state, lane, out)

@@ -1,9 +1,9 @@
-"""From this tick's draws to orders on their way, and from there to arrivals and refunds (design
+"""From this tick's draws to orders on their way, and from there to arrivals and refunds (world
 2.6, 2.7).
 
 Money is whole fen in float64: exact up to 9e15. The terms of an order (coupon, commission, refund
-    risk, services) are fixed
-when the buyer decides, so nothing done afterwards can change what an order on its way will cost.
+risk, services) are fixed when the buyer decides, so nothing done afterwards can change what an
+order on its way will cost.
 """
 
 import numpy as np

@@ -1,18 +1,18 @@
-"""One tick of one market, stage by stage, and the compiled loops over a batch (world 2, 8).
+"""One tick of one market, stage by stage (world 2).
 
-The stages read like the design: noise, levers, traffic, auction, limits, counts, orders, books,
-    shop, reward, dashboard.
-A market's tick depends on nothing but its own record and key, so any batch, order or thread gives
-the same bits.
+The stages read like the world's page: noise, traffic, auction, limits, counts, orders, books, shop,
+reward. A market's tick depends on nothing but its own records and key, so any batch, order or
+thread gives the same bits.
 """
 
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernels.compiled import digest_of, entry, kernel
+from ..interface import feedback
+from ..kernels.compiled import kernel
 from ..kernels.numerics import ONE, ZERO, exp32
-from ..kernels.streams import SLOT_COUNTS, SLOT_DELAY, SLOT_REFUND, episode_key, fill_row, tick_key
+from ..kernels.streams import SLOT_COUNTS, SLOT_DELAY, SLOT_REFUND, fill_row, tick_key
 from . import layout as rows
 from .auction import charge, run_auctions, throttle
 from .carryover import (
@@ -39,21 +39,31 @@ from .demand import (
     tier_terms,
     traffic_of_scene,
 )
-from .generator import draw_merchant
-from .ledger import accrue, book_refunds, protect, roi_parts, score
-from .observation import observe, record
+from .layout import Moment
+from .ledger import accrue, accrued_roi, book_refunds, protect, score_so_far
+from .observation import record
 from .orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
 
 F = np.float32
-U = np.uint64
-SETTLED_REWARD, INCREMENTAL_REWARD, PROFIT_REWARD, SCORE_REWARD, PLATFORM_REWARD = range(5)
-COSTS = 5  # columns of the cost array: roi, budget, subsidy, ad load, refund rate
+
+
+class Standing(NamedTuple):
+    """What a plan has reached before a tick is booked, fen; the tick's reward and costs are
+    differences to it.
+    """
+
+    measured: Any  # the quantity whose growth is the reward
+    value: Any  # numerator of the ROI
+    paid: Any  # its denominator
+    settled: Any  # settled GMV
+    gmv: Any
+    committed: Any  # coupons, the merchant's part
 
 
 @kernel
 def set_controls(world, action, index, control, noop):
-    """Turn an action in [-1, 1] (clipped, as the Box says) into controls; a noop plan bids and
-    grants nothing.
+    """Turn an action in [-1, 1] (clipped, as the Box says) into controls; a no-op plan bids and
+    grants nothing (world 3).
     """
     for j in range(rows.N_LEVERS):
         control[j] = world.lever_default[j]
@@ -75,7 +85,7 @@ def set_controls(world, action, index, control, noop):
             control[j] = middle + a * (middle - world.lever_low[j])
     if noop:
         control[rows.LEVER_BID] = ZERO
-        for p in range(3):
+        for p in range(rows.N_POOLS):
             control[rows.LEVER_COUPON + p] = ZERO
 
 
@@ -116,54 +126,67 @@ def expect_counts(lane):
 
 
 @kernel
-def impressions(world, state, merchant, cells, calendar, lane, scene, limit, caps, day):
+def impressions(plan, work, calendar, limit, day):
     """Expected impressions of all pools after auctions, throttling and displacement; order terms of
     every lane.
+
+    Returns the order logit's shift and the boost in force.
     """
+    world, merchant, cells, state = plan
+    lane, scene = work.lane, work.scene
     control = state.control
+    today = state.calendar + day
     boost = affordable_boost(world, state, merchant, control[rows.LEVER_BOOST])
     appeal, value, refund = tier_terms(world, state, control)
-    shift = order_shift(world, control, appeal, calendar[2, state.calendar + day])
+    shift = order_shift(world, control, appeal, calendar[rows.CALENDAR_ORDER, today])
     creative_appeal(world, state, scene)
     spread(world, state, control, scene, lane)
     rates(world, cells, lane, shift, refund_shift(world, control, refund), value)
     free_impressions(cells, lane)
-    run_auctions(
-        world,
-        state,
-        cells,
-        lane,
-        scene,
-        control,
-        merchant.roi_target,
-        calendar[1, state.calendar + day],
-        boost,
-    )
-    throttle(lane, scene, limit, caps)
+    run_auctions(plan, lane, scene, calendar[rows.CALENDAR_PRICE, today], boost)
+    throttle(lane, scene, limit, work.caps)
     if not world.incremental:
         displace(world, lane)
     return shift, boost
 
 
 @kernel
-def grant_coupons(world, state, merchant, cells, lane, shift):
+def grant_coupons(plan, lane, shift):
     """Ration coupons to the coupon budget in expectation; returns the fen left of it (merchant's
     part).
     """
-    left = max(merchant.coupon_budget - state.coupon_committed, 0.0)
-    cost = expected_coupon_cost(lane) * world.merchant_share
+    left = max(plan.merchant.coupon_budget - plan.state.coupon_committed, 0.0)
+    cost = expected_coupon_cost(lane) * plan.world.merchant_share
     if cost > left:
-        ration_coupons(cells, lane, shift, F(left / cost))
+        ration_coupons(plan.cells, lane, shift, F(left / cost))
     return left
 
 
 @kernel
-def settle_tick(world, state, merchant, lane, group, boost, spent, last, key):
+def book_spend(plan, spent, placed, boost):
+    """Book the tick's ad spend, its rebate and boost, and the service of the orders placed (world
+    2.9).
+    """
+    world, state = plan.world, plan.state
+    book = state.ledger
+    book[rows.L_SPEND] += spent
+    book[rows.L_REBATE] += np.floor(world.rebate * spent)
+    book[rows.L_SERVICE] += np.floor(
+        world.service_cost * state.control[rows.LEVER_SERVICE] * placed
+    )
+    extra = world.boost_reach * boost
+    allowed = np.floor(world.boost_share * plan.merchant.budget) - state.boost_spend
+    state.boost_spend += min(np.floor(spent * np.float64(extra / (ONE + extra))), max(allowed, 0.0))
+    state.day_spend += spent
+
+
+@kernel
+def settle_tick(plan, work, now, boost, spent):
     """Orders placed, delivered, refunded, and every line booked; returns nothing, the ledger is the
     result.
     """
-    sampled = world.sampled != 0
-    book = state.ledger
+    world, merchant, _, state = plan
+    lane, group = work.lane, work.group
     goods_rate = 1.0 - np.float64(merchant.margin)
     count_groups(world, lane, state.control, group)
     placed, coupon = 0.0, 0.0
@@ -174,70 +197,63 @@ def settle_tick(world, state, merchant, lane, group, boost, spent, last, key):
     state.coupon_committed = min(
         state.coupon_committed + np.ceil(coupon * world.merchant_share), merchant.coupon_budget
     )
-    book[rows.L_SPEND] += spent
-    book[rows.L_REBATE] += np.floor(world.rebate * spent)
-    book[rows.L_SERVICE] += np.floor(
-        world.service_cost * state.control[rows.LEVER_SERVICE] * placed
-    )
-    extra = world.boost_reach * boost
-    allowed = np.floor(world.boost_share * merchant.budget) - state.boost_spend
-    state.boost_spend += min(np.floor(spent * np.float64(extra / (ONE + extra))), max(allowed, 0.0))
-    state.day_spend += spent
-    fill_row(key, SLOT_DELAY, lane, rows.UNIFORM)
-    fill_row(key, SLOT_REFUND, lane, rows.UNIFORM_2)
-    deliver(world, state, lane, group, last, sampled)
-    state.refunded_orders += settle_arrivals(world, state, lane, group, goods_rate, sampled)
+    book_spend(plan, spent, placed, boost)
+    fill_row(now.key, SLOT_DELAY, lane, rows.UNIFORM)
+    fill_row(now.key, SLOT_REFUND, lane, rows.UNIFORM_2)
+    deliver(world, state, lane, group, now.last, now.sampled)
+    state.refunded_orders += settle_arrivals(world, state, lane, group, goods_rate, now.sampled)
     for i in range(rows.N_WINDOWS):
-        mature_refunds(world, state, i, group, last)
+        mature_refunds(world, state, i, group, now.last)
         book_refunds(world, state, i, group)
 
 
 @kernel
-def measure(world, state, merchant):
+def measure(plan):
     """The accrued quantity whose growth is the reward, fen (world 3)."""
-    if world.reward == PROFIT_REWARD:
-        return state.accrued[rows.A_PROFIT]
-    if world.reward == SCORE_REWARD:
-        return score(world, state, np.float64(merchant.roi_target))
-    if world.reward == PLATFORM_REWARD:
-        return state.accrued[rows.A_PLATFORM]
-    return state.accrued[rows.A_SETTLED]
+    reward = plan.world.reward
+    if reward == feedback.PROFIT:
+        return plan.state.accrued[rows.A_PROFIT]
+    if reward == feedback.SCORE:
+        return score_so_far(plan.world, plan.state, np.float64(plan.merchant.roi_target))
+    if reward == feedback.PLATFORM:
+        return plan.state.accrued[rows.A_PLATFORM]
+    return plan.state.accrued[rows.A_SETTLED]
 
 
 @kernel
-def write_costs(
-    world,
-    state,
-    merchant,
-    group,
-    before_value,
-    before_paid,
-    before_settled,
-    before_gmv,
-    spent,
-    committed,
-    costs,
-):
+def standing(plan):
+    """What the plan has reached so far."""
+    state = plan.state
+    value, paid = accrued_roi(plan.world, state)
+    return Standing(
+        measure(plan),
+        value,
+        paid,
+        state.accrued[rows.A_SETTLED],
+        state.accrued[rows.A_GMV],
+        state.coupon_committed,
+    )
+
+
+@kernel
+def write_costs(plan, group, before, spent, costs):
     """Signed cost parts of the tick: they sum over the episode to the constraint's own value
     (world 3).
 
     roi: (target * cost - value) / (budget * target); budget and subsidy: shares used, of which 1 is
-        the limit; ad load: ad
-    impressions beyond the limit's share of impressions, per member of the audience; refund rate:
-    refunds within the window beyond the limit's share of GMV, / (budget * target).
+    the limit; ad load: ad impressions beyond the limit's share of impressions, per member of the
+    audience; refund rate: refunds within the window beyond the limit's share of GMV, / (budget *
+    target).
     """
+    world, merchant, _, state = plan
     target = np.float64(merchant.roi_target)
     scale = merchant.budget * np.float64(merchant.roi_target)
-    value, paid = roi_parts(
-        world,
-        state.accrued[rows.A_SETTLED],
-        state.accrued[rows.A_GMV],
-        state.accrued[rows.A_COST],
-        state.ledger[rows.L_SPEND],
+    value, paid = accrued_roi(world, state)
+    costs[feedback.ROI] = F((target * (paid - before.paid) - (value - before.value)) / scale)
+    costs[feedback.BUDGET] = F(spent / merchant.budget)
+    costs[feedback.SUBSIDY] = F(
+        (state.coupon_committed - before.committed) / max(merchant.coupon_budget, 1.0)
     )
-    costs[0] = F((target * (paid - before_paid) - (value - before_value)) / scale)
-    costs[1] = F(spent / merchant.budget)
-    costs[2] = F((state.coupon_committed - committed) / max(merchant.coupon_budget, 1.0))
     ads, shown = 0.0, 0.0
     for g in range(rows.N_GROUPS):
         shown += group.rows[rows.G_IMPRESSIONS, g]
@@ -245,221 +261,89 @@ def write_costs(
     people = 0.0
     for s in range(rows.N_SCENES):
         people += merchant.audience_scene[s]
-    costs[3] = F((ads - world.ad_load_limit * shown) / people)
-    gmv = state.accrued[rows.A_GMV] - before_gmv
-    refunds = gmv - (state.accrued[rows.A_SETTLED] - before_settled)
-    costs[4] = F((refunds - world.refund_rate_limit * gmv) / scale)
+    costs[feedback.AD_LOAD] = F((ads - world.ad_load_limit * shown) / people)
+    gmv = state.accrued[rows.A_GMV] - before.gmv
+    refunds = gmv - (state.accrued[rows.A_SETTLED] - before.settled)
+    costs[feedback.REFUND_RATE] = F((refunds - world.refund_rate_limit * gmv) / scale)
 
 
 @kernel
-def tick(
-    world,
-    merchant,
-    cells,
-    state,
-    action,
-    index,
-    hours,
-    calendar,
-    lane,
-    scene,
-    group,
-    caps,
-    noop,
-    costs,
-):
-    """Advance one market by one tick; returns its reward, scaled by budget * roi_target."""
-    key = tick_key(state.key, state.tick)
-    day = state.tick // world.ticks_per_day
-    last = state.tick + 1 >= world.ticks
-    sampled = world.sampled != 0
+def begin(plan, work):
+    """Note the ledger, start the day's books where a day starts, and move the market's shocks;
+    returns the moment.
+    """
+    world, state = plan.world, plan.state
+    now = Moment(
+        tick_key(state.key, state.tick),
+        state.tick // world.ticks_per_day,
+        state.tick + 1 >= world.ticks,
+        world.sampled != 0,
+    )
     state.last_ledger[:] = state.ledger[:]
     if state.tick % world.ticks_per_day == 0:
         state.day_spend = 0.0
-    set_controls(world, action, index, state.control, noop)
-    if sampled:
-        draw_noise(world, key, scene, lane)
-        move_shocks(world, state, scene)
+    if now.sampled:
+        draw_noise(world, now.key, work.scene, work.lane)
     else:
-        scene.rows[rows.S_NOISE, :] = ZERO
-        scene.rows[rows.S_DISPERSION, :] = ONE
-        move_shocks(world, state, scene)
-    traffic_of_scene(world, state, hours, calendar, day, scene)
-    limit = limits(world, state, merchant, caps)
-    shift, boost = impressions(
-        world, state, merchant, cells, calendar, lane, scene, limit, caps, day
-    )
-    coupons_left = grant_coupons(world, state, merchant, cells, lane, shift)
-    thin(lane)
-    if sampled:
-        draw_counts(key, lane)
-    else:
-        expect_counts(lane)
-    fit_coupons(lane, coupons_left, world.merchant_share, sampled)
-    spent = charge(lane, scene, limit, caps, sampled)
-    before = measure(world, state, merchant)
-    value, paid = roi_parts(
-        world,
-        state.accrued[rows.A_SETTLED],
-        state.accrued[rows.A_GMV],
-        state.accrued[rows.A_COST],
-        state.ledger[rows.L_SPEND],
-    )
-    settled = state.accrued[rows.A_SETTLED]
-    gmv = state.accrued[rows.A_GMV]
-    committed = state.coupon_committed
-    settle_tick(world, state, merchant, lane, group, boost, spent, last, key)
+        work.scene.rows[rows.S_NOISE, :] = ZERO
+        work.scene.rows[rows.S_DISPERSION, :] = ONE
+    move_shocks(world, state, work.scene)
+    return now
+
+
+@kernel
+def move_shop(plan, work, now):
+    """Carry the shop over to the next tick: dashboard, wear, quality, influencers, tiers, creatives
+    (world 2.8).
+    """
+    world, merchant, _, state = plan
+    lane, scene, group = work.lane, work.scene, work.group
     record(world, state, lane, scene, group)
     wear(world, state, merchant, lane, scene, group)
     move_quality(world, state, merchant, group)
     move_influencers(world, state, state.control)
     move_tiers(world, state, state.control)
-    refresh_creatives(world, state, merchant, state.control, key, lane, sampled)
+    refresh_creatives(world, state, merchant, now.key, lane, now.sampled)
+
+
+@kernel
+def close_books(plan, last):
+    """What the plan has earned so far, and at the episode's end the platform's cost protection."""
+    world, merchant, _, state = plan
     goods_rate = 1.0 - np.float64(merchant.margin)
     accrue(world, state, goods_rate)
     if last and world.protection:
         protect(world, state, np.float64(merchant.roi_target))
         accrue(world, state, goods_rate)
-    write_costs(world, state, merchant, group, value, paid, settled, gmv, spent, committed, costs)
-    state.tick += 1
-    state.done = 1 if last else 0
-    return F(
-        (measure(world, state, merchant) - before)
-        / (merchant.budget * np.float64(merchant.roi_target))
-    )
 
 
 @kernel
-def block(array, dtype):
-    """A two-dimensional work array as a record with one field, `rows`.
+def tick(plan, work, tables, costs):
+    """Advance one market by one tick under the controls in its state.
 
-    A record's field has a shape the compiler knows: its rows then lie at known distances and need
-    no overlap checks at run time, which cost more than a short loop itself and keep loops of 12 or
-    16 from being vectorised at all.
+    Returns its reward, scaled by budget * roi_target; the tick's costs are written to `costs`.
     """
-    return array.reshape(array.size).view(dtype)[0]
-
-
-def _entries(sources):
-    """The functions Python calls; `sources` in their closures ties the compiled cache to this
-    folder's text.
-    """
-
-    @entry
-    def step_batch(
-        first,
-        last,
-        world,
-        merchants,
-        cells,
-        states,
-        actions,
-        index,
-        hours,
-        calendar,
-        clock,
-        remaining,
-        observations,
-        rewards,
-        dones,
-        costs,
-        lane,
-        scene,
-        group,
-        noop,
-    ):
-        """Step markets first..last-1; with noop set they bid nothing and no observation is
-        written.
-        """
-        _ = sources
-        lanes = block(lane, rows.LANE)
-        scenes = block(scene, rows.SCENE)
-        groups = block(group, rows.GROUP)
-        caps = groups.rows[rows.G_SPEND]
-        for i in range(first, last):
-            if states[i].done:
-                continue
-            rewards[i] = tick(
-                world[0],
-                merchants[i],
-                block(cells[i], rows.CELL),
-                states[i],
-                actions[i],
-                index,
-                hours,
-                calendar,
-                lanes,
-                scenes,
-                groups,
-                caps,
-                noop,
-                costs[i],
-            )
-            if not noop:
-                dones[i] = states[i].done
-                observe(
-                    world[0],
-                    states[i],
-                    merchants[i],
-                    calendar,
-                    remaining,
-                    clock,
-                    lanes,
-                    observations[i],
-                )
-
-    @entry
-    def reset_batch(
-        first,
-        last,
-        world,
-        base,
-        merchants,
-        cells,
-        states,
-        mask,
-        calendar,
-        clock,
-        remaining,
-        observations,
-        lane,
-        scene,
-        draws,
-    ):
-        """Draw a new merchant and day for every masked market, keyed by its record's seed and
-        episode.
-        """
-        _ = sources
-        lanes = block(lane, rows.LANE)
-        scenes = block(scene, rows.SCENE)
-        for i in range(first, last):
-            if mask[i]:
-                states[i].key = episode_key(states[i].seed, states[i].episode, world[0].split)
-                draw_merchant(
-                    world[1],
-                    base,
-                    states[i].key,
-                    merchants[i],
-                    block(cells[i], rows.CELL),
-                    states[i],
-                    lanes,
-                    scenes,
-                    draws[0],
-                    draws[1],
-                )
-                observe(
-                    world[0],
-                    states[i],
-                    merchants[i],
-                    calendar,
-                    remaining,
-                    clock,
-                    lanes,
-                    observations[i],
-                )
-
-    return step_batch, reset_batch
-
-
-HERE = Path(__file__).parent
-step_batch, reset_batch = _entries(digest_of(HERE, HERE.parent / "kernels"))
+    world, merchant, _, state = plan
+    lane, scene = work.lane, work.scene
+    now = begin(plan, work)
+    traffic_of_scene(world, state, tables.hours, tables.calendar, now.day, scene)
+    limit = limits(world, state, merchant, work.caps)
+    shift, boost = impressions(plan, work, tables.calendar, limit, now.day)
+    coupons_left = grant_coupons(plan, lane, shift)
+    thin(lane)
+    if now.sampled:
+        draw_counts(now.key, lane)
+    else:
+        expect_counts(lane)
+    fit_coupons(lane, coupons_left, world.merchant_share, now.sampled)
+    spent = charge(lane, scene, limit, work.caps, now.sampled)
+    before = standing(plan)
+    settle_tick(plan, work, now, boost, spent)
+    move_shop(plan, work, now)
+    close_books(plan, now.last)
+    write_costs(plan, work.group, before, spent, costs)
+    state.tick += 1
+    state.done = 1 if now.last else 0
+    return F(
+        (measure(plan) - before.measured) / (merchant.budget * np.float64(merchant.roi_target))
+    )

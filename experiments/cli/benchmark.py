@@ -29,14 +29,15 @@ def benchmark(
         typer.Option(
             "--out",
             "-o",
-            help="Folder of the results. Default: results/benchmark; with "
-            "--quick results/benchmark-quick, with --check results/reproduce.",
+            help="Folder of the results. Default: results/benchmark; results/<name of the "
+            "YAML> for agents of your own; with --quick results/benchmark-quick, with --check "
+            "results/reproduce.",
         ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes side by side.", min=1, max=1024)] = 2,
     ray: Annotated[
         str | None,
-        typer.Option("--ray", metavar="auto|ADDRESS|local", help="Run the cells on a Ray cluster."),
+        typer.Option("--ray", metavar="auto|ADDRESS|local", help="Run on a Ray cluster."),
     ] = None,
     track: Annotated[
         Track, typer.Option(help="W&B: offline writes files only; online uploads.")
@@ -60,13 +61,23 @@ def benchmark(
         bool, typer.Option("--retrain", help="With --check: train and search again, too.")
     ] = False,
     against: Annotated[
-        Path, typer.Option("--against", help="With --check: the committed benchmark.")
-    ] = Path("results/benchmark"),
+        Path | None,
+        typer.Option(
+            "--against",
+            help="With --check: the committed benchmark. Default: results/benchmark, or the one "
+            "that is installed.",
+        ),
+    ] = None,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Run committed rows again, too, in place of taking them."),
+    ] = False,
 ) -> None:
     """Run tasks x agents x seeds, here or on a Ray cluster, and write summary, report and manifest.
 
-    Finished cells are kept: the same command goes on after any interruption. Exit code 1: a cell
-        failed, or a row differs.
+    Finished runs are kept: the same command goes on after any interruption. Rows of the committed
+    benchmark are taken as they are. Exit code 1: a run failed, or a row differs; 2: one of your
+    own agents failed.
     """
     from ..benchmark.command import Request, run_request
     from ..benchmark.run import Interrupted, Where
@@ -75,14 +86,14 @@ def benchmark(
     with plain_errors():
         try:
             code = run_request(
-                Request(config, task, agent, out, quick, check, retrain, against),
+                Request(config, task, agent, out, quick, check, retrain, against, anew),
                 console,
                 Where(workers, ray),
                 Options(track, go_on),
             )
         except Interrupted:
             errors.print(
-                "[bold]interrupted[/]: finished cells are kept; the same command goes on from there"
+                "[bold]interrupted[/]: finished runs are kept; the same command goes on from there"
             )
             raise typer.Exit(130) from None
     raise typer.Exit(code)

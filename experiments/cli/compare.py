@@ -1,18 +1,17 @@
-"""`chengfang compare`: learners and rules on one task, side by side."""
+"""`chengfang compare`: learners, rules and agents of your own on one task, side by side."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ...envs import find_task, load_scenario
 from .conventions import (
+    POLICIES,
     ScenarioOption,
     SetOption,
     Track,
     console,
     errors,
-    fail,
     overrides,
     parse_steps,
     plain_errors,
@@ -37,6 +36,15 @@ def compare(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path(
         "results/latest"
     ),
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--agent",
+            "-a",
+            metavar="[NAME=]POLICY",
+            help=f"Judge this policy, too; may be repeated. It may be {POLICIES}.",
+        ),
+    ] = None,
     episodes: Annotated[
         int | None, typer.Option(help="Held-out episodes per agent.", min=2)
     ] = None,
@@ -48,9 +56,11 @@ def compare(
         typer.Option(help="Training steps: a number for every learner, or PPO=1e6,SAC=1e5."),
     ] = None,
     rules_only: Annotated[bool, typer.Option("--rules-only", help="Train nothing.")] = False,
-    workers: Annotated[
-        int, typer.Option(help="Training processes side by side.", min=1, max=64)
-    ] = 2,
+    workers: Annotated[int, typer.Option(help="Processes side by side.", min=1, max=64)] = 2,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="auto|ADDRESS|local", help="Run on a Ray cluster."),
+    ] = None,
     track: Annotated[
         Track, typer.Option(help="W&B: offline writes files only; online uploads.")
     ] = "offline",
@@ -62,54 +72,27 @@ def compare(
     """Train the learners, judge everybody on merchants they have never seen, and write tables and
     figures.
 
-    An interrupted comparison goes on where it stopped when the same command is given again.
+    An interrupted comparison goes on where it stopped when the same command is given again. Exit
+    code 1: a run failed; 2: one of your own agents did.
     """
-    from ..comparison.compare import Interrupted
-    from ..comparison.compare import compare as run
+    from ..benchmark.command import exit_code
+    from ..benchmark.comparison import Changes, load_comparison, with_steps
+    from ..benchmark.comparison import compare as run
+    from ..benchmark.run import Interrupted, Where
+    from ..runs.pool import Options
 
     with plain_errors():
-        made = _compare_config(config, scenario, task, set_, episodes, seeds, steps, rules_only)
+        fields = overrides(set_)
+        changes = Changes(task, scenario, fields, episodes, seeds, rules_only, agent or [])
+        made = load_comparison(config, changes)
+        [plan] = made.tasks.values()
+        made = with_steps(made, parse_steps(steps, list(plan.learners)))
         try:
-            run(made, out, console, track, fresh, workers)
+            found = run(made, out, console, Where(workers, ray), Options(track, True), fresh)
         except Interrupted:
             errors.print(
                 f"[bold]interrupted[/]: what is finished is in {out}; "
                 "the same command goes on from there"
             )
             raise typer.Exit(130) from None
-        except RuntimeError as error:
-            fail(str(error), 1)
-
-
-def _compare_config(
-    config: Path | None,
-    scenario: str | None,
-    task: str | None,
-    changes: list[str] | None,
-    episodes: int | None,
-    seeds: int | None,
-    steps: str | None,
-    rules_only: bool,
-) -> Any:
-    from ..comparison.config import load_config, validated_config
-
-    wanted: dict[str, Any] = {}
-    if task is not None:
-        wanted |= (
-            {"task": task}
-            if config is not None
-            else {"task": task, "scenario": find_task(task).scenario}
-        )
-    if episodes is not None:
-        wanted["episodes"] = episodes
-    if seeds is not None:
-        wanted["seeds"] = list(range(seeds))
-    base = load_config(config, wanted)
-    if scenario is not None or changes:
-        market = load_scenario(base.scenario if scenario is None else scenario, overrides(changes))
-        wanted["scenario"] = market.model_dump(mode="json")
-    learners = {} if rules_only else {name: s.model_dump() for name, s in base.learners.items()}
-    for name, count in parse_steps(steps, list(learners)).items():
-        learners[name]["steps"] = count
-    made = load_config(config, wanted)
-    return validated_config(made.model_dump() | {"learners": learners})
+    raise typer.Exit(exit_code(found))

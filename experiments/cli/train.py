@@ -36,12 +36,13 @@ def train(
     ] = "offline",
 ) -> None:
     """Train one learner and save it as a folder that loads without running code."""
-    from ..comparison.config import load_config
+    from ..benchmark.comparison import load_comparison
     from ..runs.progress import Progress
     from ..runs.training_job import Job, Note, train_job
 
     with plain_errors():
-        known = load_config().learners
+        [shipped] = load_comparison().tasks.values()
+        known = shipped.learners
         name = next((n for n in known if n.lower() == algorithm.lower()), None)
         if name is None:
             raise ValueError(f"algorithm is {algorithm!r}; allowed are {', '.join(known)}")

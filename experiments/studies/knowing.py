@@ -22,7 +22,8 @@ from ...agents.learners import ArtefactError, load_policy
 from ...agents.rules.tuned import tuned_parameters
 from ...envs import Scenario
 from ..analysis.statistics import Interval
-from ..benchmark.config import load_benchmark, plan_cells
+from ..benchmark.config import load_benchmark
+from ..benchmark.plan import plan_runs as plan_cells
 from ..runs.evaluate import TEST_SEED
 from .arena import Arena
 from .outputs import Size, shown, spread, table, write_study

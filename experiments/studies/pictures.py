@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..analysis.statistics import Interval
-from ..comparison.figures import PALETTE, _figure, _save
+from ..report.plots import PALETTE
+from ..report.plots import new_figure as _figure
+from ..report.plots import save_figure as _save
 
 Effects = Mapping[str, Mapping[str, Interval]]  # agent or part -> arm -> gain
 

@@ -165,10 +165,11 @@ def test_ticks_are_counted_from_each_episodes_start():
 
     policy = guarded(answer)
     state = None
+    for tick in range(5):
+        start = np.array([tick == 0, tick in (0, 3), tick == 0])
+        _, state = policy.predict(OBSERVATION, state, start)
     with pytest.raises(AgentError, match="tick 2: the action for bid_feed is nan in row 1"):
-        for tick in range(6):
-            start = np.array([tick == 0, tick in (0, 3), tick == 0])
-            _, state = policy.predict(OBSERVATION, state, start)
+        policy.predict(OBSERVATION, state, np.zeros(3, bool))
 
 
 def test_names_of_arguments_are_the_users_own():

@@ -124,8 +124,7 @@ def test_a_module_that_is_not_there_is_said(module, tmp_path):
     with pytest.raises(AgentError) as caught:
         load_code("own_nowhere:Cautious")
     assert str(caught.value) == (
-        "own_nowhere:Cautious: there is no module own_nowhere, "
-        f"neither in {tmp_path} nor installed"
+        f"own_nowhere:Cautious: there is no module own_nowhere, neither in {tmp_path} nor installed"
     )
     package = module("", f"own_package_{next(NUMBER)}.__init__").partition(".")[0]
     with pytest.raises(AgentError, match=f"there is no module {package}.missing, "):

@@ -107,13 +107,14 @@ def test_fields_named_in_the_text_exist():
 
 
 def defined(path):
-    """Names of all functions of a file, methods as Class.name."""
+    """Names of all functions and classes of a file, methods as Class.name."""
     found = set()
 
     def walk(node, prefix):
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef):
                 found.add(f"{prefix}{child.name}")
+                walk(child, "")
             if isinstance(child, ast.ClassDef):
                 found.add(child.name)
                 walk(child, f"{child.name}.")
@@ -129,6 +130,17 @@ def test_functions_named_exist_where_they_are_said_to_be():
         assert (ROOT / file).is_file(), file
         missing = set(functions.replace(" ", "").split(",")) - defined(ROOT / file)
         assert not missing, f"{file} has no {missing}"
+
+
+def test_the_stages_of_a_tick_are_its_functions_in_their_order():
+    listed = PAGE[PAGE.index("**The order of a tick.**") : PAGE.index("### 2.1 ")]
+    stages = re.findall(r"`(\w+)`", listed)
+    assert set(stages) <= defined(ROOT / "envs" / "market" / "tick.py")
+    tick = (ROOT / "envs" / "market" / "tick.py").read_text(encoding="utf-8")
+    body = tick[tick.index("def tick(") :]
+    called = [name for name in stages if name != "set_controls"]  # in the loop over the batch
+    places = [body.index(f"{name}(") for name in called]
+    assert places == sorted(places)
 
 
 def test_files_named_exist():

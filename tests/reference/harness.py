@@ -4,14 +4,15 @@ import hashlib
 from typing import Any
 
 import numpy as np
+from chengfang.envs.interface.features import N_FEATURES
+from chengfang.envs.interface.feedback import N_COSTS
 from chengfang.envs.interface.levers import LEVER_NAMES, select_levers
+from chengfang.envs.kernels.frame import Frame
 from chengfang.envs.kernels.streams import TRAIN
 from chengfang.envs.market import layout as rows
+from chengfang.envs.market.batch import FRAME, reset_batch, step_batch
 from chengfang.envs.market.constants import build_world
-from chengfang.envs.market.tick import COSTS, reset_batch, step_batch
 from chengfang.envs.scenario import POOLS, SCENES, SEGMENTS, TIERS, Scenario, load_scenario
-
-FEATURES = 81
 
 
 def block(array: np.ndarray, kind: str) -> Any:
@@ -57,35 +58,35 @@ class Rig:
         self.merchants = np.zeros(n, rows.MERCHANT)
         self.states = np.zeros(n, rows.STATE)
         self.cells = np.zeros((n, rows.CELL_ROWS, rows.N_LANES), np.float32)
-        self.observations = np.zeros((n, FEATURES), np.float32)
+        self.observations = np.zeros((n, N_FEATURES), np.float32)
         self.rewards = np.zeros(n, np.float32)
         self.dones = np.zeros(n, np.bool_)
-        self.costs = np.zeros((n, COSTS), np.float32)
+        self.costs = np.zeros((n, N_COSTS), np.float32)
         self.scratch = Scratch()
+
+    def frame(self, scratch: Scratch, **arrays: np.ndarray) -> Frame:
+        return Frame(
+            FRAME,
+            **self.world._asdict(),
+            merchants=self.merchants,
+            cells=self.cells,
+            states=self.states,
+            levers=self.index,
+            observations=self.observations,
+            rewards=self.rewards,
+            dones=self.dones,
+            costs=self.costs,
+            **vars(scratch),
+            **arrays,
+        )
 
     def reset(self, seeds: Any = None, episode: int = 0) -> "Rig":
         n = len(self.states)
-        w = self.world
-        t = self.scratch
         self.states["seed"] = np.arange(n) if seeds is None else seeds
         self.states["episode"] = episode
-        reset_batch(
-            0,
-            n,
-            w.constants,
-            w.base,
-            self.merchants,
-            self.cells,
-            self.states,
-            np.ones(n, np.bool_),
-            w.calendar,
-            w.clock,
-            w.remaining,
-            self.observations,
-            t.lane,
-            t.scene,
-            t.draws,
-        )
+        frame = self.frame(self.scratch, mask=np.ones(n, np.bool_))
+        frame.note(first=0, last=n)
+        reset_batch(frame.address)
         return self
 
     def step(
@@ -95,33 +96,14 @@ class Rig:
         last: int | None = None,
         scratch: Scratch | None = None,
     ) -> None:
-        w = self.world
-        t = scratch or self.scratch
         actions = np.ascontiguousarray(
             np.broadcast_to(actions, (len(self.states), len(self.levers))), np.float32
         )
-        step_batch(
-            first,
-            len(self.states) if last is None else last,
-            w.constants,
-            self.merchants,
-            self.cells,
-            self.states,
-            actions,
-            self.index,
-            w.hours,
-            w.calendar,
-            w.clock,
-            w.remaining,
-            self.observations,
-            self.rewards,
-            self.dones,
-            self.costs,
-            t.lane,
-            t.scene,
-            t.group,
-            self.noop,
+        frame = self.frame(scratch or self.scratch, actions=actions)
+        frame.note(
+            first=first, last=len(self.states) if last is None else last, noop=int(self.noop)
         )
+        assert step_batch(frame.address) == -1
 
     def ledger(self, name: str) -> np.ndarray:
         return self.states["ledger"][:, rows.LEDGER_NAMES.index(name)]

@@ -416,7 +416,7 @@ def test_state_of_another_market_is_refused():
     with pytest.raises(ValueError, match="this state holds 2 markets"):
         large.set_state(small.get_state())
     twinned = PromotionVectorEnv(2, days=1, reward="incremental")
-    with pytest.raises(ValueError, match="twins"):
+    with pytest.raises(ValueError, match="counterfactuals"):
         twinned.set_state(small.get_state())
 
 

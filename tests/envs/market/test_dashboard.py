@@ -5,7 +5,7 @@ costs summed to.
 import numpy as np
 import pytest
 from chengfang.envs import Market, PromotionVectorEnv, SuperPlanEnv, load_scenario
-from chengfang.envs.market.constants import REWARDS
+from chengfang.envs.interface.feedback import REWARDS
 from chengfang.envs.market.dashboard import single
 from chengfang.envs.scenario import POOLS, SCENES, scenario_names
 

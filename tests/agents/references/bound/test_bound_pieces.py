@@ -1,14 +1,21 @@
-"""Each piece of the certified bound against random controls on the market's own recursions: never
+"""Each piece of the upper bound against random controls on the market's own recursions: never
 below what they reach.
 """
 
 import numpy as np
 import pytest
 from chengfang.agents.references import upper_bound
-from chengfang.agents.references.free_traffic import best_free
-from chengfang.agents.references.order_terms import _best_commission
-from chengfang.agents.references.relaxation import relax, supply_goals, wear_kernel
-from chengfang.agents.references.tiers import best_mix
+from chengfang.agents.references.bound.creatives import wear_kernel
+from chengfang.agents.references.bound.creators import supply_goals
+from chengfang.agents.references.bound.free_traffic import (
+    CreatorTick,
+    FreePrices,
+    FreeTick,
+    best_free,
+)
+from chengfang.agents.references.bound.order_terms import _best_commission
+from chengfang.agents.references.bound.relaxation import relax
+from chengfang.agents.references.bound.tiers import best_mix
 from chengfang.envs import Market, Setting, load_scenario, select_levers
 from chengfang.envs.market import layout as rows
 
@@ -66,20 +73,10 @@ def test_free_traffic_is_worth_no_more(trial):
     gain = rng.uniform(0, 0.6, 4)
     rents = rng.uniform(0, 0.3, (2, 4))
     found = slack * credit + best_free(
-        natural,
-        transaction,
-        people,
-        np.full((2, 4), few),
-        reach,
-        np.array([low, high]),
-        goals,
-        credit,
-        rent,
+        FreeTick(natural, transaction, people, np.full((2, 4), few), reach),
+        CreatorTick(np.array([low, high]), goals, credit, rent),
+        FreePrices(worn, gain, rents, toll),
         share,
-        worn,
-        gain,
-        rents,
-        toll,
     )
     for _ in range(400):
         k = rng.uniform(0, 0.35)
@@ -205,7 +202,7 @@ def test_no_random_plan_leaves_the_intervals(levers):
         )
         assert (shown <= o.reach[:, 1, 1, t] + 1e-5).all()
         assert (shown >= o.fewest[:, t] - 1e-5).all()
-        assert (market.states["exposure"] >= o.exposure[:, t] - 0.02).all()  # luck of a tick
+        assert (market.states["exposure"] >= o.exposure[:, t] - 0.02).all()  # noise of a tick
         market.step(
             np.clip(centre + 0.4 * RNG.standard_normal(centre.shape), -1, 1).astype(np.float32)
         )

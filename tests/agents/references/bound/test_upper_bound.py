@@ -1,4 +1,4 @@
-"""The certified bound: equal to a linear program where nothing lasts, above every policy where
+"""The upper bound: equal to a linear program where nothing lasts, above every policy where
 things do.
 """
 
@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from chengfang.agents import make_rule, plan_spec
 from chengfang.agents.references import Search, clairvoyant, upper_bound
-from chengfang.agents.references.ad_program import ad_market
-from chengfang.agents.references.order_terms import order_values
-from chengfang.agents.references.price_of_winning import auction_yield, bend_table, yield_table
-from chengfang.agents.references.relaxation import relax, signal_envelope
+from chengfang.agents.references.bound.ad_market import ad_market
+from chengfang.agents.references.bound.free_quality import signal_envelope
+from chengfang.agents.references.bound.order_terms import Prices, order_values
+from chengfang.agents.references.bound.price_of_winning import (
+    auction_yield,
+    bend_table,
+    yield_table,
+)
+from chengfang.agents.references.bound.relaxation import relax
 from chengfang.agents.rules.tuned import tuned_parameters
 from chengfang.envs import Setting, load_scenario, select_levers
 from chengfang.envs.market import layout as rows
@@ -53,9 +58,9 @@ def linear_program(scenario, seeds):
         ad = slice(rows.AD, rows.N_LANES)
         one = np.ones(1)
         none = np.zeros(1)
-        settled = order_values(o.constants, merchant, cells, BIDDING, one, none, none)[0][0]
+        settled = order_values(o.constants, cells, BIDDING, Prices(one, none, none))[0][0]
         net = order_values(
-            o.constants, merchant, cells, BIDDING, one, merchant["roi_target"].astype(float), none
+            o.constants, cells, BIDDING, Prices(one, merchant["roi_target"].astype(float), none)
         )[0][0]
         free = o.traffic[i, :, : rows.AD] * o.click[i, :, : rows.AD] * o.reach[i, 1, 0]
         base = (free * settled[: rows.AD]).sum()
@@ -98,8 +103,8 @@ def test_where_nothing_lasts_it_is_the_linear_program(rule):
 
 
 @pytest.mark.parametrize("levers", ["bidding", "coupon"])
-def test_without_luck_no_plan_in_hindsight_exceeds_it(levers):
-    """In a market so large that counts are their means, a search on the realised tape has no luck
+def test_without_noise_no_plan_in_hindsight_exceeds_it(levers):
+    """In a market so large that counts are their means, a search on the realised tape has no noise
     to exploit.
     """
     scenario = load_scenario("default", MANY)
@@ -202,4 +207,4 @@ def test_relaxation_is_kinder_than_what_happens():
     )
     room = o.reach[:, 1, 1, -1]
     assert (reached <= room + 1e-6).all()
-    assert ad_market(o).pressure_most[:, 1:].min() > 0
+    assert ad_market(o).pressure.most[:, 1:].min() > 0
