@@ -85,4 +85,6 @@ def read_markdown(
     app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]
 ) -> None:
     """Docstrings hold Markdown's headings, code and tables."""
+    if what in ("attribute", "property") and lines:
+        lines[0] = lines[0].replace(": ", " – ", 1)  # napoleon takes what precedes it for a type
     lines[:] = markdown_docstrings.convert(lines)

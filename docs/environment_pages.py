@@ -46,7 +46,11 @@ reported when they arrive, refunds when they are settled. `env.unwrapped.feature
 
 BATCHES = """
 ```python
-envs = gym.make_vec("{id}", num_envs=1024, vectorization_mode="vector_entry_point")
+envs = gym.make_vec(
+    "{id}",
+    num_envs=1024,
+    vectorization_mode="vector_entry_point",
+)
 ```
 
 For stable-baselines3 there is `PromotionVecEnv`, the same batch as a `VecEnv`
@@ -71,9 +75,25 @@ def write(folder: Path) -> list[Path]:
 
 def docstring_sections() -> Sections:
     """The sections of `SuperPlanEnv`'s docstring by heading, in Markdown."""
-    text = inspect.getdoc(SuperPlanEnv) or ""
+    text = with_links(inspect.getdoc(SuperPlanEnv) or "")
     parts = re.split(r"^## (.+)$", text, flags=re.M)
     return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def with_links(text: str) -> str:
+    """`world 2.3` in a docstring becomes a link to that chapter, as long as there is one."""
+    world = (Path(__file__).parent / "world.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^##+ ((\d(?:\.\d+)?) .+)$", world, re.M)
+    slugs = {
+        number: re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-")
+        for heading, number in headings
+    }
+
+    def link(found: re.Match[str]) -> str:
+        slug = slugs.get(found[1])
+        return found[0] if slug is None else f"[{found[0]}](../world.md#{slug})"
+
+    return re.sub(r"\bworld (\d(?:\.\d+)?)", link, text)
 
 
 def page(task: Task, manual: Sections) -> str:
