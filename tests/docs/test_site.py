@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -94,3 +95,26 @@ def test_markdown_in_docstrings_is_read(monkeypatch: pytest.MonkeyPatch) -> None
     assert ".. rubric:: Cost" in made
     assert ".. code-block:: python\n\n   x = 1" in made
     assert "   * - 1\n     - 2" in made
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_needs_no_network(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q"),
+            *("-E", "-d", str(tmp_path / "trees"), str(DOCS), str(tmp_path / "html")),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "html").rglob("*.html"))
+    assert len(pages) > 30
+    for page in pages:
+        loaded = re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(http[^"]+)', page.read_text())
+        assert not loaded, f"{page.name} loads {loaded[0]}"
+    world = (tmp_path / "html" / "world.html").read_text(encoding="utf-8")
+    assert "_static/mathjax/tex-chtml.js" in world
+    assert (tmp_path / "html" / "_static" / "mathjax" / "tex-chtml.js").is_file()
