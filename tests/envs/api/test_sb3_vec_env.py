@@ -131,7 +131,7 @@ def test_results_handed_out_are_not_overwritten():
 
 
 # Stagger
-# ---------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 def test_stagger_starts_each_env_in_its_phase():
@@ -147,13 +147,13 @@ def test_stagger_advances_under_careful_actions():
     env.reset()
     alone = Market(load_scenario(), 4, days=1, levers="super_plan")
     alone.reset(seeds=np.arange(3, 7))
-    idle = np.zeros((4, len(alone.levers)), np.float32)
+    careful = np.zeros((4, len(alone.levers)), np.float32)
     for tick in range(EPISODE):
         for i in range(4):
             if tick == i * EPISODE // 4:
                 assert env.market.states[i].tobytes() == alone.states[i].tobytes()
                 assert env.market.observations[i].tobytes() == alone.observations[i].tobytes()
-        alone.step(idle)
+        alone.step(careful)
 
 
 def test_stagger_finishes_one_env_after_another_with_true_lengths():
