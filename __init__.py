@@ -12,7 +12,7 @@ from .envs.api.registration import register_all
 if TYPE_CHECKING:
     from .agents.learners.best import load_best
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "load_best"]
 
 register_all()

@@ -1,4 +1,6 @@
-"""`chengfang train`: one policy, saved as a folder."""
+"""`chengfang train` and `chengfang import-sb3`: where saved policies come from, trained here or
+brought along.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -153,3 +155,46 @@ def _train_own(
         soft_wrap=True,
     )
     return False
+
+
+def import_sb3(
+    model: Annotated[Path, typer.Argument(help="The zip that model.save wrote.")],
+    algorithm: Annotated[
+        str,
+        typer.Option(
+            "--algorithm",
+            "-a",
+            help="The model's class: PPO, A2C, SAC, TD3, DDPG; of sb3-contrib RecurrentPPO, TQC, "
+            "TRPO.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the saved policy.")],
+    task: TaskOption = "SuperPlan",
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Open the zip, which holds pickles: whoever made it can run any code here.",
+        ),
+    ] = False,
+) -> None:
+    """Turn a stable-baselines3 model into a saved policy, which runs no code when it is loaded.
+
+    A zip holds the model alone, without its training env: one that was trained under VecNormalize,
+    or held its actions, acts otherwise here. Use save_policy where it was trained.
+    """
+    with plain_errors():
+        if not trust:
+            # Said before stable-baselines3 is imported, which takes seconds.
+            raise ValueError(
+                f"{model} holds pickles, which can run any code when they are opened; say --trust "
+                "if you know who made it"
+            )
+        from ...agents.learners.sb3_models import import_sb3 as convert
+
+        policy = convert(model, algorithm, task, out, trust)
+        console.print(
+            f"{out}: a {policy.description['algorithm']} policy for {policy.description['task']}, "
+            f"{len(policy.levers)} levers; judge it with [bold]chengfang evaluate {out} --task "
+            f"{policy.description['task']}[/bold]"
+        )

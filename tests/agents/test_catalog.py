@@ -112,7 +112,9 @@ def test_a_safety_margin_is_for_saved_policies(own):
 
 def test_a_policy_for_other_levers_is_refused():
     coupon = task_setting("Coupon")
-    with pytest.raises(ArtefactError, match=r"acts on the levers bid_feed, .*; this task has bid, "):
+    with pytest.raises(
+        ArtefactError, match=r"acts on the levers bid_feed, .*; this task has bid, "
+    ):
         find_policy(str(best_folder("Bidding")), coupon, "Coupon")
 
 

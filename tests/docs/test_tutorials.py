@@ -103,7 +103,6 @@ def test_every_block_of_a_tutorial_is_one_that_runs(page: Path) -> None:
     assert examples(page), "a tutorial without code"
 
 
-
 def test_the_tutorials_are_all_in_the_table_of_contents() -> None:
     index = (ROOT / "docs" / "tutorials" / "index.md").read_text(encoding="utf-8")
     for page in PAGES:
