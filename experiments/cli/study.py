@@ -14,8 +14,8 @@ def study(
         str,
         typer.Argument(
             help="unified (against dual-track scheduling), plans (one super plan against four per-"
-            "scene plans), money (fee and platform-funded coupons) or knowing (what "
-            "the best rule would gain by knowing the merchant)."
+            "scene plans), money (fee and platform-funded coupons) or value-of-information "
+            "(what the best rule would gain by knowing the merchant)."
         ),
     ],
     out: Annotated[
@@ -38,7 +38,11 @@ def study(
 
     with plain_errors():
         folder, text = run_study(
-            name, out, episodes, quick, tell=lambda line: errors.print(f"[dim]{escape(line)}[/]")
+            name,
+            out,
+            episodes,
+            quick,
+            on_progress=lambda line: errors.print(f"[dim]{escape(line)}[/]"),
         )
         console.print(Markdown(text))
         console.print(f"results: {folder}")

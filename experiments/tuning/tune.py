@@ -180,7 +180,8 @@ def default_budget(task: str, steps: int | None = None, before: int = 0) -> Budg
         steps = learner_steps(task) - before
         if steps <= 0:
             raise ValueError(
-                f"the rule was tuned with {before} steps on {short_name(find_task(task))}, no fewer than its learners "
+                f"the rule was tuned with {before} steps on {short_name(find_task(task))}, no "
+                "fewer than its learners "
                 "train on; --steps gives it more"
             )
     return (
@@ -236,7 +237,8 @@ def _study(
         tried += made
         best = sorted(made, key=lambda trial: -trial.value)
         report(
-            f"{short_name(task)} {name} stage {stage + 1}: {best[0].value:.4f} of {number} trials; defaults {made[0].value:.4f}"
+            f"{short_name(task)} {name} stage {stage + 1}: {best[0].value:.4f} of {number} trials; "
+            f"defaults {made[0].value:.4f}"
         )
         first = [defaults, best[0].parameters]
     field = Field(setting, played, CHECK_SEED, budget.check)
@@ -249,7 +251,8 @@ def _study(
         winner = winner._replace(parameters=defaults)
         figures = base
     report(
-        f"{short_name(task)} {name} check: {figures['score']:.4f}, violation {figures['violation_rate']:.3f}; "
+        f"{short_name(task)} {name} check: {figures['score']:.4f}, violation "
+        f"{figures['violation_rate']:.3f}; "
         f"defaults {base['score']:.4f}"
     )
     _write_log(path, list(space), tried, finals)
@@ -282,7 +285,8 @@ def _trials(budget: Budget, setting: Setting) -> list[int]:
     if min(numbers) < 2:
         least = 2 * max(2 * budget.merchants[0] * ticks, 2 * budget.merchants[1] * ticks + check)
         raise ValueError(
-            f"steps is {budget.steps}; this study needs at least {least} for two trials a stage and the check"
+            f"steps is {budget.steps}; this study needs at least {least} for two trials a stage "
+            "and the check"
         )
     return numbers
 

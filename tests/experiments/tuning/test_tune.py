@@ -171,7 +171,8 @@ def test_the_table_in_the_docs_is_of_the_committed_studies():
     tasks = ("Bidding", "Allocation", "Coupon", "SuperPlan", "WholeShop")
     for rule in studies["Bidding"]:
         cells = [
-            f"{s['score_default']:.3f} → {s['score']:.3f} ({100 * s['violation_rate']:.0f} %; {spent(s) // 1_000_000} M)"
+            f"{s['score_default']:.3f} → {s['score']:.3f} ({100 * s['violation_rate']:.0f} %; "
+            f"{spent(s) // 1_000_000} M)"
             for s in (studies[task][rule] for task in tasks)
         ]
         assert f"| {rule} | {' | '.join(cells)} |" in text, rule
