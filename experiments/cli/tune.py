@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .conventions import TaskOption, console, parse_steps, plain_errors
+from .conventions import TaskOption, console, errors, parse_steps, plain_errors
 
 
 def tune(
@@ -48,11 +48,21 @@ def tune(
     An interrupted study goes on where it stopped when the same command is given again.
     """
     from ...agents.rules.tuned import FILE
+    from ..runs.progress import Progress
+    from ..tuning.study import Note
     from ..tuning.tune import starts_for
     from ..tuning.tune import tune as run
 
-    with plain_errors():
+    with plain_errors(), Progress(errors) as progress:
         starts = starts_for(rule, task, leader or [], relative or [])
+        stage = progress.add(f"tune {rule} on {task}", unit="trials", note="compiling and starting")
+
+        def on_progress(note: Note) -> None:
+            stage.total = note.total
+            stage.update(note.done, note.words or None)
+            if note.result:
+                progress.say(note.result)
+
         study = run(
             rule,
             task,
@@ -62,7 +72,7 @@ def tune(
             target or FILE,
             starts,
             again=again,
-            report=lambda text: console.print(text, highlight=False),
+            on_progress=on_progress,
         )
         console.print_json(
             data={

@@ -317,7 +317,7 @@ def test_study_writes_everything_and_the_same_again(name, tmp_path, monkeypatch)
     with (folder / "results.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) > 5
-    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / f"{name.replace('-', '_')}.png").read_bytes().startswith(b"\x89PNG")
     made = json.loads((folder / "manifest.json").read_text())
     assert (made["study"], made["seed"], made["size"]["episodes"]) == (name, TEST_SEED, 6)
     assert made["scenarios"] == {"default": load_scenario("default").hash}

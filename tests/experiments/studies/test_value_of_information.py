@@ -1,5 +1,5 @@
-"""The value of information on the merchant: the same merchants under other noises, shifts searched on
-some and judged on others.
+"""The value of information on the merchant: the same merchants under other noises, shifts searched
+on some and judged on others.
 """
 
 import csv
