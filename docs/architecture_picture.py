@@ -31,7 +31,7 @@ def floor(
     )
     ax.add_patch(band)
     ax.text(0.3, bottom + height - 0.32, name, fontsize=14, weight="bold", color=edge, va="center")
-    ax.text(2.35, bottom + height - 0.32, about, fontsize=11, color=MUTED, va="center")
+    ax.text(2.62, bottom + height - 0.32, about, fontsize=11, color=MUTED, va="center")
 
 
 def box(ax: Axes, corner: Spot, size: Spot, title: str, text: str = "") -> None:
@@ -79,7 +79,7 @@ def arrow(
 
 def draw() -> plt.Figure:
     """The whole picture."""
-    figure, ax = plt.subplots(figsize=(11.2, 6.4))
+    figure, ax = plt.subplots(figsize=(9.8, 5.7))
     ax.set(xlim=(0, 14), ylim=(0, 8.2))
     ax.axis("off")
     for name, about, bottom, height, fill, edge in FLOORS:

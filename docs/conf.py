@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # for the generator beside this file
+sys.path.insert(0, str(HERE))  # for the generators beside this file
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # the site shows the code, it never runs a market
 
 import chengfang  # noqa: E402
 import environment_pages  # noqa: E402
+import evidence_pages  # noqa: E402
+import markdown_docstrings  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
 project = "ChengFang"
@@ -40,6 +42,15 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_custom_sections = [
+    "Description",
+    "Action Space",
+    "Observation Space",
+    "Rewards",
+    "Cost",
+    "Starting State",
+    "Episode End",
+]
 # Types of other libraries are not looked up: that would need a network.
 nitpick_ignore_regex = [("py:.*", r".*")]
 
@@ -53,5 +64,27 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 
 def setup(app: Sphinx) -> None:
-    """Write the environment pages from the code before Sphinx reads them."""
-    app.connect("builder-inited", lambda _: environment_pages.write(HERE / "environments"))
+    """Write the generated pages before Sphinx reads anything."""
+    app.connect("builder-inited", write_pages)
+    app.connect("source-read", relink)
+    app.connect("autodoc-process-docstring", read_markdown, priority=100)  # before napoleon
+
+
+def write_pages(app: Sphinx) -> None:
+    """The environments from the code, the evidence from `results/`."""
+    environment_pages.write(HERE / "environments")
+    evidence_pages.write(HERE)
+
+
+def relink(app: Sphinx, name: str, source: list[str]) -> None:
+    """Point links to committed tables at their pages."""
+    source[0] = evidence_pages.relinked(source[0], name.count("/"))
+
+
+def read_markdown(
+    app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]
+) -> None:
+    """Docstrings hold Markdown's headings, code and tables."""
+    if what in ("attribute", "property") and lines:
+        lines[0] = lines[0].replace(": ", " – ", 1)  # napoleon takes what precedes it for a type
+    lines[:] = markdown_docstrings.convert(lines)

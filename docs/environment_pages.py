@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chengfang.envs import (
     FEATURES,
+    LEVER_SETS,
     TASKS,
     Lever,
     SuperPlanEnv,
@@ -22,11 +23,45 @@ from chengfang.envs import (
 )
 from chengfang.envs.scenario import Scenario
 
+ACTIONS = r"""
+An action is `Box(-1, 1, ({count},), float32)`, one entry per lever. 0 is what a careful merchant
+would do, −1 the least, +1 the most; `env.unwrapped.levers` holds the names.
+
+{table}
+
+*Linear* levers go straight from −1 over 0 to +1. *Log* levers follow $x_0 (s^a - 1/s) / (1 - 1/s)$
+for the action $a$, with the value $x_0$ at 0 and the span $s$, so that −1 is exactly nothing. An
+action of the wrong shape, or with an entry that is not finite, raises `ValueError`; entries outside
+[−1, 1] are clipped. `levers=` chooses others: `{sets}`, or a list of names.
+""".strip()
+
+OBSERVATIONS = """
+`Box(-10, 10, ({count},), float32)` of metrics that a merchant's dashboard reports, scaled to about
+1 by constants of the scenario and the merchant: no running normalisation is needed. Orders are
+reported when they arrive, refunds when they are settled. `env.unwrapped.features` holds the names.
+*Pace* is ln(1 + rate / even rate); entries with ln are limited to ±3.
+
+{table}
+""".strip()
+
+BATCHES = """
+```python
+envs = gym.make_vec(
+    "{id}",
+    num_envs=1024,
+    vectorization_mode="vector_entry_point",
+)
+```
+
+For stable-baselines3 there is `PromotionVecEnv`, the same batch as a `VecEnv`
+([tutorial](../tutorials/sb3.md)). Autoreset modes and infos: [API](../api/envs.md).
+""".strip()
+
 Sections = dict[str, str]
 
 
 def write(folder: Path) -> list[Path]:
-    """Write `<folder>/<Task>-v<N>.md` for every task; files that are already right are left alone."""
+    """Write `<folder>/<Task>-v<N>.md` for every task; files that are right are left alone."""
     manual = docstring_sections()
     paths = []
     for task in TASKS:
@@ -40,9 +75,25 @@ def write(folder: Path) -> list[Path]:
 
 def docstring_sections() -> Sections:
     """The sections of `SuperPlanEnv`'s docstring by heading, in Markdown."""
-    text = inspect.getdoc(SuperPlanEnv) or ""
+    text = with_links(inspect.getdoc(SuperPlanEnv) or "")
     parts = re.split(r"^## (.+)$", text, flags=re.M)
     return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def with_links(text: str) -> str:
+    """`world 2.3` in a docstring becomes a link to that chapter, as long as there is one."""
+    world = (Path(__file__).parent / "world.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^##+ ((\d(?:\.\d+)?) .+)$", world, re.M)
+    slugs = {
+        number: re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-")
+        for heading, number in headings
+    }
+
+    def link(found: re.Match[str]) -> str:
+        slug = slugs.get(found[1])
+        return found[0] if slug is None else f"[{found[0]}](../world.md#{slug})"
+
+    return re.sub(r"\bworld (\d(?:\.\d+)?)", link, text)
 
 
 def page(task: Task, manual: Sections) -> str:
@@ -82,8 +133,9 @@ def facts(task: Task, scenario: Scenario) -> str:
 
 def description(task: Task, scenario: Scenario, manual: Sections) -> str:
     """What this task asks, then the market it shares with the others."""
-    asked = f"**This task asks:** {task.asks}. The plan runs {days(task)} in the `{scenario.name}` market."
-    return f"{asked}\n\n{manual['Description']}"
+    asked = f"**This task asks:** {task.asks}."
+    played = f"The plan runs {days(task)} in the `{scenario.name}` market."
+    return f"{asked} {played}\n\n{manual['Description']}"
 
 
 def action_space(task: Task, scenario: Scenario) -> str:
@@ -95,27 +147,16 @@ def action_space(task: Task, scenario: Scenario) -> str:
         for i, lever in enumerate(levers)
     ]
     head = ("", "lever", "what it sets", "unit", "−1", "0", "+1", "mapping")
-    return (
-        f"An action is `Box(-1, 1, ({len(names)},), float32)`, one entry per lever. 0 is what a careful "
-        "merchant would do, −1 the least, +1 the most; `env.unwrapped.levers` holds the names.\n\n"
-        f"{table(head, rows)}\n\n"
-        "*Linear* levers go straight from −1 over 0 to +1. *Log* levers follow "
-        "$x_0\\,(s^a - 1/s) / (1 - 1/s)$ with the value $x_0$ at 0 and the span $s$, so that −1 is exactly "
-        "nothing. An action of the wrong shape, or with an entry that is not finite, raises `ValueError`; "
-        f"entries outside [−1, 1] are clipped. `levers=` chooses others: `{'`, `'.join(lever_sets())}`, or a "
-        "list of names."
-    )
+    return ACTIONS.format(count=len(names), table=table(head, rows), sets="`, `".join(LEVER_SETS))
 
 
 def observation_space() -> str:
     """Every feature by index."""
-    rows = [(i, f"`{f.name}`", capital(f.meaning)) for i, f in enumerate(FEATURES)]
-    return (
-        f"`Box(-10, 10, ({len(FEATURES)},), float32)` of metrics that a merchant's dashboard reports, scaled to "
-        "about 1 by constants of the scenario and the merchant: no running normalisation is needed. Orders "
-        "are reported when they arrive, refunds when they are settled. `env.unwrapped.features` holds the "
-        "names. *Pace* is ln(1 + rate / even rate); entries with ln are limited to ±3.\n\n"
-        + table(("", "feature", "what it says"), rows)
+    rows = [
+        (i, f"`{f.name}`", capital(f.meaning).replace(" * ", " · ")) for i, f in enumerate(FEATURES)
+    ]
+    return OBSERVATIONS.format(
+        count=len(FEATURES), table=table(("", "feature", "what it says"), rows)
     )
 
 
@@ -155,25 +196,12 @@ def arguments(task: Task) -> str:
 
 def vectorized(task: Task, manual: Sections) -> str:
     """The native batch and the stable-baselines3 one."""
-    return (
-        f"{manual['Vectorized environment']}\n\n"
-        f'```python\nenvs = gym.make_vec("{task.id}", num_envs=1024, vectorization_mode="vector_entry_point")\n'
-        "```\n\n"
-        "For stable-baselines3 there is `PromotionVecEnv`, the same batch as a `VecEnv` "
-        "([tutorial](../tutorials/sb3.md)). Autoreset modes and infos: [API](../api/envs.md)."
-    )
+    return f"{manual['Vectorized environment']}\n\n{BATCHES.format(id=task.id)}"
 
 
 def days(task: Task) -> str:
     """`1 day` or `7 days`."""
     return f"{task.days} day" + ("s" if task.days > 1 else "")
-
-
-def lever_sets() -> list[str]:
-    """Names of the shipped sets of levers."""
-    from chengfang.envs import LEVER_SETS
-
-    return list(LEVER_SETS)
 
 
 def ends(lever: Lever) -> tuple[float, float, float]:

@@ -119,7 +119,14 @@ class SavedPolicy:
         if self.rule is not None:
             proposal, memory = self.rule.predict(x, state.rule, fresh)
         age = np.where(fresh, 0, state.age)
-        held, cells = self._network(self.inputs(x, proposal), state, fresh, age % self.hold == 0)
+        due = (age % self.hold == 0)[:, None]
+        held = state.held
+        cells = state.cells
+        if due.any():
+            begun = np.where(fresh[:, None], np.float32(0), cells)
+            output, moved = self.network(self.inputs(x, proposal), begun)
+            held = np.where(due, output, held)
+            cells = np.where(due, moved, cells)
         action = held if proposal is None else np.clip(proposal + self.scale * held, -1, 1)
         return action.astype(np.float32), Memory(memory, age + 1, held, cells)
 
@@ -135,22 +142,12 @@ class SavedPolicy:
             None,
             np.zeros(n, np.int64),
             np.zeros((n, len(self.levers)), np.float32),
-            np.zeros((n, sum(cell.width for cell in self.cells)), np.float32),
+            self.opening_cells(n),
         )
 
-    def _network(
-        self, x: np.ndarray, state: Memory, fresh: np.ndarray, due: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs and cell states where the network is `due`; elsewhere those of before."""
-        if not due.any():
-            return state.held, state.cells
-        if not self.cells:
-            return np.where(due[:, None], self.output(x), state.held), state.cells
-        begun = np.where(fresh[:, None], np.float32(0), state.cells)
-        encoded = run_hidden(self.layers[: self.encoder], x, self.description["activation"])
-        latent, moved = run_cells(self.cells, encoded, begun)
-        held = np.where(due[:, None], self.output(latent), state.held)
-        return held, np.where(due[:, None], moved, state.cells)
+    def opening_cells(self, n: int) -> np.ndarray:
+        """States of the recurrent cells at the start of n episodes, (n, width)."""
+        return np.zeros((n, sum(cell.width for cell in self.cells)), np.float32)
 
     def inputs(self, observation: np.ndarray, proposal: np.ndarray | None) -> np.ndarray:
         """What the network sees: the features, the safety margin if it takes one, and the rule's
@@ -162,6 +159,21 @@ class SavedPolicy:
         if proposal is not None:
             parts.append(proposal)
         return np.concatenate(parts, 1)
+
+    def network(self, x: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One decision of the whole network.
+
+        Args:
+            x: (n, inputs) float32, see `inputs`.
+            cells: states of the recurrent cells, (n, width); without cells, width is 0.
+
+        Returns:
+            Outputs (n, levers) float32 in [-1, 1], and the next states.
+        """
+        if self.cells:
+            encoded = run_hidden(self.layers[: self.encoder], x, self.description["activation"])
+            x, cells = run_cells(self.cells, encoded, cells)
+        return self.output(x), cells
 
     def output(self, x: np.ndarray) -> np.ndarray:
         """The dense layers after the cells, if there are any: (n, inputs) -> (n, levers) float32 in
@@ -226,7 +238,10 @@ def load_policy(folder: "str | Path", safety_margin: float | None = None) -> Sav
     ) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}") from None
     if isinstance(description, dict):
-        description = present_names(description)
+        try:
+            description = present_names(description)
+        except ValueError as error:
+            raise ArtefactError(f"{folder} cannot be used: {error}") from None
     check_description(folder, description)
     layers, cells = read_network(folder, description, tensors)
     return SavedPolicy(layers, description, safety_margin, cells)

@@ -9,7 +9,6 @@ Afterwards `my_policy` is used wherever a policy is named, without stable-baseli
 unpickling anything. Imports torch.
 """
 
-from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -20,11 +19,14 @@ from gymnasium.spaces import Box, Dict
 from stable_baselines3 import __version__ as sb3_version
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
+from stable_baselines3.common.vec_env import VecEnvWrapper
 from torch import nn
 
 from ...envs import FEATURE_NAMES, find_task, select_levers, short_name
 from ...envs.api.spaces import observation_space
-from .saved.description import ArtefactError
+from ..rules import Rule
+from ..wrappers import HoldAction, PrivilegedObservation, ResidualAction, SafetyMargin
+from .saved.description import ArtefactError, input_width, plan_facts
 from .saved.network import Cell, Dense
 from .saved_policy import SavedPolicy
 
@@ -52,6 +54,9 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, dict[str, Any]]] = {
     nn.Softplus: ("softplus", {"beta": 1.0}),
     nn.Sigmoid: ("sigmoid", {}),
 }
+# Wrappers that a saved policy stands in for, from the market up; the last is none of them, but must
+# not go unnoticed.
+NOTED = (SafetyMargin, ResidualAction, HoldAction, PrivilegedObservation)
 LSTM_TENSORS = ("weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l")
 PROBES = 64  # observations on which model and saved policy are compared
 PROBE_TICKS = 4
@@ -67,13 +72,13 @@ class Actor(NamedTuple):
     mean_limit: float | None = None
 
 
-def save_policy(
-    model: BaseAlgorithm, folder: "str | Path", task: str, *, hold: int = 1
-) -> SavedPolicy:
+def save_policy(model: BaseAlgorithm, folder: "str | Path", task: str) -> SavedPolicy:
     """Write a trained model's deterministic actor as a saved policy, and return it.
 
     Taken are MLP policies of PPO, A2C, SAC, TD3, DDPG (TQC and TRPO of sb3-contrib) and
-    RecurrentPPO, trained on the 81 features and a task's levers. Actions in another finite Box are
+    RecurrentPPO, trained on the 81 features and a task's levers. Of this package's wrappers around
+    the training env, `SafetyMargin`, `ResidualAction` and `HoldAction`, stacked in this order, are
+    noted in the saved policy, which then does their part itself. Actions in another finite Box are
     taken as linear in the levers, as Gymnasium's `RescaleAction` makes them. Before anything is
     written, the saved policy is compared with the model's own `predict`.
 
@@ -81,7 +86,6 @@ def save_policy(
         model: a stable-baselines3 model.
         folder: where policy.json and policy.safetensors are written.
         task: id or short name of the task whose levers the model acts on.
-        hold: ticks for which an action is held, if the model was trained that way.
 
     Raises:
         ArtefactError: saying in one sentence why a model cannot be a saved policy.
@@ -90,21 +94,20 @@ def save_policy(
     found = find_task(task)
     levers = select_levers(found.levers)
     _check_training(model, levers)
-    _check_observations(model)
-    _check_actions(model, short_name(found), levers)
-    actor = _actor(model)
-    layers, activation = _dense(model, actor)
     description: dict[str, Any] = {
         "algorithm": type(model).__name__,
         "task": short_name(found),
         "levers": list(levers),
         "features": list(FEATURE_NAMES),
-        "steps": int(model.num_timesteps) * hold,
         "library": f"stable-baselines3 {sb3_version}",
-        "hold": hold,
-        "activation": activation,
-        "output": actor.output,
     }
+    description |= _wrappers(model)
+    description["steps"] = int(model.num_timesteps) * description.get("hold", 1)
+    _check_observations(model, input_width(description))
+    _check_actions(model, short_name(found), levers)
+    actor = _actor(model)
+    layers, activation = _dense(model, actor)
+    description |= {"activation": activation, "output": actor.output}
     if actor.mean_limit is not None:
         description["mean_limit"] = actor.mean_limit
     policy = SavedPolicy(layers, description, cells=actor.cells)
@@ -118,8 +121,8 @@ def import_sb3(
 ) -> SavedPolicy:
     """Open a model's zip of stable-baselines3 and write it as a saved policy.
 
-    The zip does not say whether a model was trained under VecNormalize; one that was reads other
-    numbers here and acts wrongly.
+    The zip holds the model alone, without its training env: a model that was trained under
+    VecNormalize, or held its actions, acts otherwise here. Use `save_policy` where it was trained.
 
     Args:
         path: what `model.save` wrote.
@@ -182,7 +185,52 @@ def _check_training(model: BaseAlgorithm, levers: tuple[str, ...]) -> None:
         )
 
 
-def _check_observations(model: BaseAlgorithm) -> None:
+def _wrappers(model: BaseAlgorithm) -> dict[str, Any]:
+    """What a description must say of this package's wrappers around the training env."""
+    stack = []
+    env = model.get_env()
+    while isinstance(env, VecEnvWrapper):
+        stack.append(env)
+        env = env.venv
+    noted = [w for w in reversed(stack) if isinstance(w, NOTED)]  # from the market up
+    order = [NOTED.index(type(wrapper)) for wrapper in noted]
+    if order != sorted(set(order)):
+        _refuse(
+            model,
+            f"its wrappers are {', '.join(type(w).__name__ for w in noted)}, from the market up; "
+            f"they must be stacked as {', '.join(kind.__name__ for kind in NOTED)}, each at most "
+            "once",
+        )
+    facts: dict[str, Any] = {}
+    for wrapper in noted:
+        if isinstance(wrapper, SafetyMargin):
+            facts["safety_margin"] = min(max(0.0, wrapper.low), wrapper.high)
+        elif isinstance(wrapper, ResidualAction):
+            facts["residual"] = _residual(model, wrapper)
+        elif isinstance(wrapper, HoldAction):
+            facts["hold"] = wrapper.ticks
+        else:
+            _refuse(model, "its actor sees latent truth; only chengfang's own PPO keeps it apart")
+    return facts
+
+
+def _residual(model: BaseAlgorithm, wrapper: ResidualAction) -> dict[str, Any]:
+    rule = wrapper.rule
+    if not isinstance(rule, Rule):
+        _refuse(
+            model,
+            f"its actions shift those of a {type(rule).__name__}; a saved policy shifts rules only",
+        )
+    return {
+        "rule": type(rule).__name__,
+        "parameters": dict(rule.parameters),
+        "scale": float(wrapper.scale),
+        "plan": plan_facts(rule.spec),
+    }
+
+
+def _check_observations(model: BaseAlgorithm, width: int) -> None:
+    """Refuse anything but the market's features, and what noted wrappers append to them."""
     space = model.observation_space
     wanted = observation_space()
     if isinstance(space, Dict):
@@ -197,13 +245,15 @@ def _check_observations(model: BaseAlgorithm) -> None:
             f"its observation is a {type(space).__name__}; it must be the market's Box of "
             f"{len(FEATURE_NAMES)} features",
         )
-    if space.shape != wanted.shape:
+    if space.shape != (width,):
         _refuse(
             model,
-            f"its observation has the shape {space.shape}; the market's is {wanted.shape}, without "
-            "stacked frames or added entries",
+            f"its observation has the shape {space.shape}; expected is {(width,)}, without "
+            "stacked frames or entries of one's own",
         )
-    if not (np.array_equal(space.low, wanted.low) and np.array_equal(space.high, wanted.high)):
+    plain = width == len(FEATURE_NAMES)
+    same = np.array_equal(space.low, wanted.low) and np.array_equal(space.high, wanted.high)
+    if plain and not same:
         _refuse(
             model,
             f"its observation lies within {space.low.min():g} to {space.high.max():g}, the "
@@ -346,15 +396,13 @@ def _compare(model: BaseAlgorithm, policy: SavedPolicy) -> None:
     low = model.action_space.low
     high = model.action_space.high
     rng = np.random.default_rng(0)
-    plain = SavedPolicy(policy.layers, policy.description | {"hold": 1}, cells=policy.cells)
-    states: Iterable[Any] = (None, None)
+    theirs: Any = None
+    cells = policy.opening_cells(PROBES)
     for tick in range(PROBE_TICKS):
-        seen = rng.normal(size=(PROBES, len(FEATURE_NAMES))).astype(np.float32)
+        seen = rng.normal(size=(PROBES, input_width(policy.description))).astype(np.float32)
         start = rng.random(PROBES) < 0.25 if tick else np.ones(PROBES, bool)
-        own, theirs = states
         wanted, theirs = model.predict(seen, theirs, start, deterministic=True)
-        given, own = plain.predict(seen, own, start)
-        states = (own, theirs)
+        given, cells = policy.network(seen, np.where(start[:, None], np.float32(0), cells))
         gap = float(np.abs(given - (2 * (wanted - low) / (high - low) - 1)).max())
         if not gap <= TOLERANCE:
             _refuse(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import RULES
+from .base import RENAMED, present_names
 
 FILE = Path(__file__).with_name("tuned.json")
 
@@ -71,6 +72,7 @@ def load_tuned(path: Path = FILE) -> dict[str, dict[str, dict[str, Any]]]:
     for task, rules in data.items():
         for name, study in rules.items():
             _check(f"{path.name}, {task}, {name}", name, study)
+            study["parameters"] = present_names(study["parameters"])
     return data
 
 
@@ -81,7 +83,7 @@ def _check(where: str, name: str, study: dict[str, Any]) -> None:
         raise ValueError(f"{where}: a study is {study!r}; it must be an object with `parameters`")
     known = RULES[name].common | RULES[name].defaults
     for key, value in study["parameters"].items():
-        if key not in known:
+        if key not in known and key not in RENAMED:
             raise ValueError(
                 f"{where}: {name} has no parameter {key!r}; allowed are {', '.join(known)}"
             )

@@ -8,13 +8,13 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from ...envs import Market
 from ...envs.market import layout as rows
+from ...envs.market.score import score
 from .merchants import plan_scale
 from .promotion_wrapper import RewardWrapper
 from .safety_margin import SafetyMargin
 
 Objective = Literal["score", "lagrangian"]
 OBJECTIVES: tuple[Objective, ...] = ("score", "lagrangian")
-LEAST = 1e-9  # keeps a division by a cost of zero finite
 
 
 class ObjectiveReward(RewardWrapper):
@@ -74,12 +74,8 @@ class ObjectiveReward(RewardWrapper):
 
     def _of(self, accrued: np.ndarray) -> np.ndarray:
         settled = accrued[:, rows.A_SETTLED]
-        wanted = self._target * accrued[:, rows.A_COST]
+        cost = accrued[:, rows.A_COST]
         if self.objective == "score":
-            return _score(settled, wanted) / self._scale
-        return (settled - self.multiplier * np.maximum(wanted - settled, 0.0)) / self._scale
-
-
-def _score(settled: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Settled GMV, less the more it falls short of the target; (n,) each, fen."""
-    return settled * np.minimum(1.0, settled / np.maximum(wanted, LEAST)) ** 2
+            return score(settled, settled, cost, self._target) / self._scale
+        missing = np.maximum(self._target * cost - settled, 0.0)
+        return (settled - self.multiplier * missing) / self._scale

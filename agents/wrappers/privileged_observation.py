@@ -40,13 +40,15 @@ class PrivilegedObservation(ObservationWrapper):
         | entries | meaning |
         |---|---|
         | noop_total, noop_left | settled GMV of the no-op: of the episode, and from now on |
-        | binding_multiplier, binding_share | ln of the bid at which budget or target binds, and of its spend over the budget |
-        | true_gap, true_value, true_cost | settled GMV less the target's, settled GMV, and cost times target, refunds to come included |
-        | worth_<scene> | ln of an impression's expected GMV over target and median competing price |
+        | binding_multiplier | ln of the bid at which budget or target binds |
+        | binding_share | ln of the spend at that bid, over the budget |
+        | true_value, true_cost | settled GMV; overall cost times target |
+        | true_gap | the first less the second |
+        | worth_<scene> | ln of an impression's GMV over target and median competing price |
         | reach_<scene> | ln of the GMV of winning every impression |
         | demand_shock_<scene>, price_shock_<scene> | state of the market |
 
-        Money is over budget * roi_target.
+        Money is over budget * roi_target, expected refunds are taken off.
     Starting State:
         The no-op plays an episode to its end when it begins, unless a wrapper underneath lets it
         play anyway.

@@ -98,7 +98,7 @@ class ObservationWrapper(PromotionWrapper):
 
     @abstractmethod
     def last_entries(self, which: np.ndarray) -> np.ndarray:
-        """What is appended to the last observations of finished episodes, given by their indices."""
+        """What is appended to the last observations of finished episodes, given by indices."""
 
     def reset(self) -> np.ndarray:
         """Start an episode in every env."""

@@ -45,7 +45,7 @@ class ResidualAction(ObservationWrapper):
         self._fresh |= started
 
     def entries(self, observations: np.ndarray) -> np.ndarray:
-        """The rule's own actions, (num_envs, levers). A rule has memory: it is asked once a tick."""
+        """The rule's own actions, (num_envs, levers). It has memory: it is asked once a tick."""
         reported = np.ascontiguousarray(observations[:, : len(FEATURE_NAMES)])
         self._proposal, self._memory = self.rule.predict(reported, self._memory, self._fresh)
         self._fresh = np.zeros(self.num_envs, bool)

@@ -22,12 +22,13 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     goes on to its next episode.
 
     Autoreset (`autoreset_mode`, also in `metadata`):
-        SAME_STEP: a finished env returns the first observation of its next episode; its last one is
-            row i of `infos["final_obs"]`, (num_envs, 81) float32, where `infos["_final_obs"][i]` is
-            true, and its dashboard is in `infos["final_info"]["plan"]`, arrays of (num_envs,).
-        NEXT_STEP: a finished env returns its last observation; its next step ignores the action and
-            resets it (reward 0).
-        DISABLED: finished envs stay as they are until `reset(options={"reset_mask": mask})`.
+
+    - SAME_STEP: a finished env returns the first observation of its next episode; its last one is
+      row i of `infos["final_obs"]`, (num_envs, 81) float32, where `infos["_final_obs"][i]` is true,
+      and its dashboard is in `infos["final_info"]["plan"]`, arrays of (num_envs,).
+    - NEXT_STEP: a finished env returns its last observation; its next step ignores the action and
+      resets it (reward 0).
+    - DISABLED: finished envs stay as they are until `reset(options={"reset_mask": mask})`.
 
     `infos["cost"]` and `infos["costs"]` hold (num_envs,) arrays every step; at an episode's end
     `infos["plan"]` (in `final_info` under SAME_STEP) the dashboards, where the mask
@@ -51,7 +52,8 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ):
         if render_mode is not None:
             raise ValueError(
-                f"render_mode is {render_mode!r}; a vector environment does not render, use the single one"
+                f"render_mode is {render_mode!r}; "
+                "a vector environment does not render, use the single one"
             )
         self.scenario = load_scenario(scenario)
         names = levers if isinstance(levers, str) else tuple(levers)
@@ -85,7 +87,9 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         seed: "int | Sequence[int | None] | None" = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode in every env, or in those of `options["reset_mask"]`, (num_envs,) bool."""
+        """Start an episode in every env, or where `options["reset_mask"]`, (num_envs,) bool, is
+        true.
+        """
         super().reset(seed=seed if isinstance(seed, int) else None)
         mask = self._reset_mask(options)
         if seed is None:
@@ -106,7 +110,8 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         market = self.market
         if self.autoreset_mode == AutoresetMode.DISABLED and self._finished.any():
             raise ValueError(
-                f"env {int(self._finished.argmax())} has finished; reset it with options={{'reset_mask': mask}} "
+                f"env {int(self._finished.argmax())} has finished; "
+                "reset it with options={'reset_mask': mask} "
                 "before the next step (autoreset is disabled)"
             )
         restarting = self._finished.copy()
@@ -154,8 +159,8 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         mask = np.asarray(mask)
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
             raise ValueError(
-                f"options['reset_mask'] is {mask.dtype} of shape {mask.shape}; expected bool of shape "
-                f"({self.num_envs},)"
+                f"options['reset_mask'] is {mask.dtype} of shape {mask.shape}; "
+                f"expected bool of shape ({self.num_envs},)"
             )
         return mask
 

@@ -8,11 +8,10 @@ from .calibrate import calibrate
 from .compare import compare
 from .evaluate import evaluate
 from .exact import exact
-from .import_sb3 import import_sb3
 from .scenarios import scenarios_app
 from .simulate import simulate
 from .study import study
-from .train import train
+from .train import import_sb3, train
 from .tune import tune
 
 app = typer.Typer(

@@ -1,7 +1,7 @@
 """A rule of one's own: thirty lines that read the dashboard, judged against the best tuned rule.
 
     python -m chengfang.experiments.examples.own_rule --task Bidding
-    chengfang evaluate chengfang.experiments.examples.own_rule:Cautious --task Bidding --against best-rule
+    chengfang evaluate my_rule:Cautious --task Bidding --against best-rule  # this file copied
 
 A policy is anything with `predict(observation, state, episode_start, deterministic)` that returns
 actions and the memory it wants back at the next tick. It acts on a batch: row i is one merchant.

@@ -67,7 +67,7 @@ def repeated(state: MarketState, times: int) -> MarketState:
 
 
 def compare(setting: Setting, task: str, episodes: int) -> dict[str, float]:
-    """Mean score over doing nothing of the planner and of a tuned rule, same merchants and noise."""
+    """Mean score over doing nothing of planner and tuned rule on the same merchants."""
     seeds = np.arange(1_000_000, 1_000_000 + episodes)
     spec = plan_spec(setting)
     rule = make_rule("OnlineLP", spec, **tuned_parameters("OnlineLP", task))

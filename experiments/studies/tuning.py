@@ -2,7 +2,7 @@
 
 Rules were shipped with numbers chosen for one market; a rule that plays another with them is a
 straw man. Each rule gets the same
-search here: its start, its caution and its bids by scene, one after another, up and down, for the
+search here: its start, its safety margin and its bids by scene, one after another, up and down, for the
     inter-quartile mean score.
 """
 
@@ -20,12 +20,12 @@ FACTOR, ADDED = (
 )  # first step of a parameter that multiplies, and of one that is a logarithm
 SCENE_BIDS = tuple(f"scene_{scene}" for scene in SCENES)
 TUNED: dict[str, tuple[str, ...]] = {
-    "PID": ("start_at", "caution", *SCENE_BIDS),
+    "PID": ("start_at", "safety_margin", *SCENE_BIDS),
     "DualMirrorDescent": ("shade", "mu_start", *SCENE_BIDS),
     "FourPlans": ("start_at", "ad_part", *SCENE_BIDS),
 }
-LOGARITHMS = ("caution", *SCENE_BIDS)
-CAUTION_STEP = 0.06
+LOGARITHMS = ("safety_margin", *SCENE_BIDS)
+MARGIN_STEP = 0.06
 STRIDES = 3  # a parameter goes on in a direction that pays, at most this often a round
 
 
@@ -68,6 +68,6 @@ def _default(rule: str, name: str) -> float:
 
 
 def _moved(name: str, value: float, step: float) -> float:
-    if name == "caution":
-        return value + CAUTION_STEP * step
+    if name == "safety_margin":
+        return value + MARGIN_STEP * step
     return value + ADDED * step if name in LOGARITHMS else value * FACTOR**step

@@ -19,6 +19,7 @@ from chengfang.envs.scenario.traffic import Event
 ROOT = Path(chengfang.__file__).parent
 PAGE = (ROOT / "docs" / "world.md").read_text(encoding="utf-8")
 ONE_LINE = re.sub(r"\s+", " ", PAGE)
+FLOORS = ("envs", "agents", "experiments")
 TEXTS = ("name", "description", "source")  # they change nothing, and have no row
 # Fields that the scenario `default` fits to a log; everything else is a prior or an assumption.
 FITTED = ("traffic.hourly", "auction.cpm_log_sigma")
@@ -26,7 +27,7 @@ EQUATION = re.compile(r"\\tag\{(\d+)(?:\.(\d+))?([a-z])\}")
 FUNCTION = re.compile(r"`((?:envs|agents|experiments|tests)/[\w/]+\.py): ([\w., ]+)`")
 CITATION = re.compile(r"\bworld ((?:\d+(?:\.\d+)?)(?:(?:, | and | to )\d+(?:\.\d+)?)*)")
 CODE = [
-    *sorted(p for floor in ("envs", "agents", "experiments") for p in (ROOT / floor).rglob("*.py")),
+    *sorted(p for floor in FLOORS for p in (ROOT / floor).rglob("*.py")),
     *sorted(p for p in (ROOT / "tests").rglob("*.py") if p != Path(__file__)),
 ]
 
@@ -239,3 +240,30 @@ def test_the_observation_table_covers_every_entry():
         for i in range(first, last + 1):
             assert FEATURE_NAMES[i].startswith(tuple(stems)), FEATURE_NAMES[i]
     assert covered == list(range(len(FEATURE_NAMES)))
+
+
+def test_no_inline_formula_breaks_across_lines():
+    """GitHub shows a broken one as it is written."""
+    text = re.sub(r"`[^`]*`", "", re.sub(r"\$\$.*?\$\$", "", PAGE, flags=re.DOTALL))
+    assert not [formula for formula in re.findall(r"\$([^$]*?)\$", text) if "\n" in formula]
+
+
+def test_the_glossary_knows_every_alias():
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    for alias in ALIASES:
+        assert alias.split(".")[-1] in glossary
+        assert alias in PAGE
+
+
+def test_the_architecture_lists_every_folder_of_code_and_nothing_else():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    parents = [ROOT]
+    listed = set()
+    for line in page.split("```")[1].splitlines()[1:]:
+        depth = (len(line) - len(line.lstrip())) // 2
+        path = parents[depth] / line.split()[0]
+        assert path.exists(), line
+        parents[depth + 1 :] = [path]
+        listed.add(path)
+    folders = {p.parent for floor in FLOORS for p in (ROOT / floor).rglob("__init__.py")}
+    assert {str(p.relative_to(ROOT)) for p in folders - listed} == set()

@@ -14,11 +14,13 @@ import numpy as np
 from ....envs import FEATURE_NAMES, LEVER_NAMES, Lever
 from ...policy import PlanSpec
 from ...rules import RULES, Rule, make_rule
+from ...rules.base import present_names as present_parameters
 from .network import ACTIVATIONS, CELL_KINDS, OUTPUTS, TENSORS, Cell, Dense
 
 FORMAT = "chengfang-policy-2"
 FIRST_FORMAT = "chengfang-policy-1"
 FORMATS = (FORMAT, FIRST_FORMAT)
+FIRST_NAMES = {"caution": "safety_margin"}  # of the first format
 MOST_LAYERS = 64
 MOST_HOLD = 10_000  # ticks
 WIDEST_MARGIN = 0.5
@@ -30,23 +32,17 @@ class ArtefactError(ValueError):
 
 
 def present_names(description: dict[str, Any]) -> dict[str, Any]:
-    """A description under the names of now: the first format says `caution` for `safety_margin`."""
-    names = {"caution": "safety_margin"}
-    renamed = {names.get(key, key): value for key, value in description.items()}
+    """A description under the names of now.
+
+    Raises:
+        ValueError: if the rule underneath has a parameter under both of its names.
+    """
+    renamed = {FIRST_NAMES.get(key, key): value for key, value in description.items()}
     residual = renamed.get("residual")
     if isinstance(residual, dict) and isinstance(residual.get("parameters"), dict):
-        known = _rule_parameters(residual.get("rule"))
-        parameters = {
-            names[key] if key in names and key not in known and names[key] in known else key: value
-            for key, value in residual["parameters"].items()
-        }
+        parameters = present_parameters(residual["parameters"])
         renamed["residual"] = residual | {"parameters": parameters}
     return renamed
-
-
-def _rule_parameters(rule: Any) -> set[str]:
-    known = RULES.get(rule) if isinstance(rule, str) else None
-    return set(known.common | known.defaults) if known else set()
 
 
 def residual_rule(description: dict[str, Any]) -> Rule | None:

@@ -1,4 +1,4 @@
-"""Training PPO and SAC from stable-baselines3. Imports torch, so it is imported where it is used."""
+"""Training PPO and SAC from stable-baselines3. Imports torch: import it where it is used."""
 
 from .actor_export import actor
 from .asymmetric import AsymmetricPolicy

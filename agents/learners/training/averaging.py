@@ -1,8 +1,8 @@
 """The mean of a policy's weights over the last part of its training.
 
-Late in training the weights wander about a good policy, moved by the noise of each batch; their mean
-is nearer to it than where they happen to stop (Polyak & Juditsky 1992; for networks Izmailov et al.
-2018, 1803.05407). What goes on learning is left alone.
+Late in training the weights wander about a good policy, moved by the noise of each batch; their
+mean is nearer to it than where they happen to stop (Polyak & Juditsky 1992; for networks Izmailov
+et al. 2018, 1803.05407). The weights that go on learning are left alone.
 """
 
 import contextlib

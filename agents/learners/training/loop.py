@@ -91,7 +91,7 @@ def _callbacks(
 ) -> list[BaseCallback]:
     reports = ProgressReports(run.decisions, run.hold, on_progress)
     callbacks: list[BaseCallback] = []
-    if learned.multiplier is not None:  # before the reports, which tell its value
+    if learned.multiplier is not None:  # first: the reports show its value
         callbacks.append(LearnedMultiplier(learned.multiplier, reports))
     callbacks.append(reports)
     if learned.average is not None:

@@ -15,7 +15,7 @@ SECONDS = 2.0  # between two reports
 
 
 class Progress(NamedTuple):
-    """How far a training is; `figures` are means over the episodes finished since the last report."""
+    """How far a training is; `figures` are means over episodes finished since the last report."""
 
     steps: int
     total: int
@@ -33,7 +33,7 @@ class ProgressReports(BaseCallback):
     Args:
         total: decisions of the whole training.
         hold: ticks that a decision lasts.
-        on_progress: None: nobody is told.
+        on_progress: None for a silent training.
     """
 
     def __init__(self, total: int, hold: int, on_progress: OnProgress | None):
@@ -84,11 +84,11 @@ class ProgressReports(BaseCallback):
 
 
 class LearnedMultiplier(BaseCallback):
-    """Lets the markets charge the multiplier of now, and moves it by the episodes that finish.
+    """Lets the markets charge the present multiplier, and moves it by the episodes that finish.
 
     Args:
         multiplier: learned while training.
-        reports: where its value is told; None: nowhere.
+        reports: which report its value; None for no report.
     """
 
     def __init__(self, multiplier: PIDMultiplier, reports: ProgressReports | None = None):

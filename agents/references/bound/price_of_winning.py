@@ -25,9 +25,9 @@ def yield_table(sigma: float, first_price: bool) -> np.ndarray:
     is at least the true maximum.
 
     First price: H = max_y Phi((y - x) / sigma) (1 - e^y). Between two bids of the grid the win
-        probability is at most the upper
-    one's and the price at least the lower one's, so (upper win) x (1 - lower price) bounds every
-    bid between them. Second price: bidding the value is optimal and H has a closed form.
+    probability is at most the upper one's and the price at least the lower one's, so (upper win) x
+    (1 - lower price) bounds every bid between them. Second price: bidding the value is optimal and
+    H has a closed form.
     """
     x = np.arange(LOW, HIGH + STEP / 2, STEP)
     if not first_price:

@@ -16,8 +16,7 @@ def heat_shift(
     that any mixes can make of it.
 
     The value factor v of a mix is moved into the logit: v <= e^(v - 1), and a factor e^x on orders
-        is a shift of at most
-    max(x, x / (1 - p)) where p is the highest order rate.
+    is a shift of at most max(x, x / (1 - p)) where p is the highest order rate.
 
     Args:
         cells: (n, rows, 48); heat: (n, T, 3) at the default mix; event: (n,) most that the calendar

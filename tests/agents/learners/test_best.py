@@ -45,19 +45,27 @@ def test_the_safety_margin_is_heard():
     assert np.abs(load_best("Bidding", safety_margin=0.03).predict(seen)[0] - plain).max() > 1e-4
 
 
-def test_rule_parameters_under_their_first_name():
-    """A residual policy's rule is the same when its parameters say `caution`."""
+@pytest.mark.parametrize("name", ["caution", "safety_margin"])
+def test_rule_parameters_under_either_name(name):
+    """A residual policy's rule is the same under its parameter's first name and its present one."""
     policy = load_best("Bidding")
     residual = policy.description["residual"]
-    values = {
-        "caution" if key == "safety_margin" else key: value
-        for key, value in residual["parameters"].items()
-    }
-    assert "caution" in values
+    values = dict(residual["parameters"])
+    values[name] = values.pop("safety_margin")
     facts = policy.description | {"residual": residual | {"parameters": values}}
     again = SavedPolicy(policy.layers, facts)
     seen = np.random.default_rng(0).normal(size=(32, 81)).astype(np.float32)
     np.testing.assert_array_equal(again.predict(seen)[0], policy.predict(seen)[0])
+
+
+def test_rule_parameter_under_both_names(tmp_path):
+    policy = load_best("Bidding")
+    policy.save(tmp_path)
+    said = json.loads((tmp_path / "policy.json").read_text(encoding="utf-8"))
+    said["residual"]["parameters"]["caution"] = 0.0
+    (tmp_path / "policy.json").write_text(json.dumps(said), encoding="utf-8")
+    with pytest.raises(ArtefactError, match="caution"):
+        load_policy(tmp_path)
 
 
 def test_unknown_task():

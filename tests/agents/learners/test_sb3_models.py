@@ -4,9 +4,21 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from chengfang.agents import Policy
-from chengfang.agents.learners import ArtefactError, import_sb3, load_policy, save_policy
-from chengfang.envs import FEATURE_NAMES, PromotionVecEnv, select_levers
+from chengfang.agents import Policy, make_rule, plan_spec
+from chengfang.agents.learners import (
+    ArtefactError,
+    import_sb3,
+    load_best,
+    load_policy,
+    save_policy,
+)
+from chengfang.agents.wrappers import (
+    HoldAction,
+    PrivilegedObservation,
+    ResidualAction,
+    SafetyMargin,
+)
+from chengfang.envs import FEATURE_NAMES, PromotionVecEnv, select_levers, task_setting
 from gymnasium.wrappers import (
     FlattenObservation,
     NormalizeObservation,
@@ -159,12 +171,63 @@ def test_plain_wrappers_do_no_harm(observations, tmp_path):
     check(trained(PPO, env=rewards_only), tmp_path, observations)
 
 
-def test_held_actions(observations, tmp_path):
-    policy = save_policy(trained(PPO), tmp_path, "Bidding", hold=3)
-    first, state = policy.predict(observations[:5])
-    second, state = policy.predict(observations[5:10], state)
-    np.testing.assert_array_equal(first, second)
-    assert load_policy(tmp_path).hold == 3
+class Recorded(PromotionVecEnv):
+    """Markets that keep what was seen and done at every tick."""
+
+    def __init__(self):
+        super().__init__(ENVS, days=1, levers=LEVERS, seed=0)
+        self.seen = []
+        self.done = []
+
+    def step_wait(self):
+        self.seen.append(self.market.observations.copy())
+        self.done.append(self._actions)
+        return super().step_wait()
+
+
+@pytest.mark.parametrize("algorithm", [PPO, SAC, RecurrentPPO])
+@pytest.mark.parametrize("kind", ["hold", "residual", "margin residual hold"])
+def test_wrappers_are_taken_along(algorithm, kind, tmp_path):
+    """On what the market shows, a saved policy does what the model and its wrappers do together."""
+
+    def wrapped():
+        env = base = Recorded()
+        if "margin" in kind:
+            env = SafetyMargin(env, 0.02, 0.02, seed=0)
+        if "residual" in kind:
+            rule = make_rule("OnlineLP", plan_spec(task_setting("Bidding")))
+            env = ResidualAction(env, rule, 0.5)
+        if "hold" in kind:
+            env = HoldAction(env, 3)
+        return base, env
+
+    model = trained(algorithm, env=wrapped()[1], steps=ENVS * 16)
+    save_policy(model, tmp_path, "Bidding")
+    policy = load_policy(tmp_path)
+    assert (policy.hold, policy.safety_margin) == (
+        3 if "hold" in kind else 1,
+        pytest.approx(0.02) if "margin" in kind else None,
+    )
+    base, env = wrapped()
+    view = env.reset()
+    start = np.ones(ENVS, bool)
+    state = None
+    while len(base.seen) < 40:
+        action, state = model.predict(view, state, start, deterministic=True)
+        view, _, start, _ = env.step(action)
+    state = None
+    for tick, (seen, wanted) in enumerate(zip(base.seen, base.done, strict=True)):
+        given, state = policy.predict(seen, state, np.full(ENVS, tick % 24 == 0))
+        np.testing.assert_allclose(given, wanted, atol=1e-5)
+
+
+def test_wrappers_in_another_order(tmp_path):
+    rule = make_rule("PID", plan_spec(task_setting("Bidding")))
+    model = fresh(ResidualAction(HoldAction(market(), 2), rule))
+    assert "from the market up" in refused(model, tmp_path)
+    assert "latent truth" in refused(fresh(PrivilegedObservation(market())), tmp_path)
+    other = load_best("Bidding")
+    assert "SavedPolicy" in refused(fresh(ResidualAction(market(), other)), tmp_path)
 
 
 # Recurrent

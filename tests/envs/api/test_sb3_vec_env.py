@@ -132,7 +132,7 @@ def test_results_handed_out_are_not_overwritten():
 
 
 # Stagger
-# ---------------------------------------------------------------------------------------------------------
+# --------
 
 
 def test_stagger_starts_each_env_in_its_phase():
@@ -180,7 +180,7 @@ def test_stagger_of_more_envs_than_ticks():
 
 
 # Wrappers, SB3's own calls
-# ----------------------------------------------------------------------------------------
+# --------
 
 
 def test_vec_monitor_counts_the_same():

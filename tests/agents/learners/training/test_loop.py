@@ -4,16 +4,18 @@ learned.
 
 import contextlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from chengfang.agents.learners import PPOSettings, SACSettings, load_policy
-from chengfang.agents.learners import training as module
-from chengfang.agents.learners.settings import Practice
-from chengfang.agents.learners.training import FINAL_RATE, train
+from chengfang.agents.learners.settings import TrainingEnv
+from chengfang.agents.learners.training import actor, make_training_env, progress, train
+from chengfang.agents.learners.training.input_scaling import scale_inputs
+from chengfang.agents.learners.training.networks import FINAL_RATE, build_model, public_entries
+from chengfang.agents.learners.training.run import TrainingRun
 from chengfang.envs import Setting, load_scenario, select_levers
-from pydantic import ValidationError
 
 LEVERS = select_levers("bidding")
 UPDATE = 8 * 12  # environment steps between two updates of the tiny PPO
@@ -30,8 +32,9 @@ SAC = SACSettings(
 both = pytest.mark.parametrize("settings", [PPO, SAC], ids=["PPO", "SAC"])
 
 
-def learn(settings, folder, seed=0, report=None, **keywords):
-    return train(settings, Setting(load_scenario(), LEVERS, 1), seed, folder, report, **keywords)
+def learn(settings, folder, seed=0, on_progress=None, **keywords):
+    setting = Setting(load_scenario(), LEVERS, 1)
+    return train(settings, setting, seed, folder, on_progress, **keywords)
 
 
 def weights(folder):
@@ -96,17 +99,12 @@ def test_finished_run_is_not_trained_again(settings, tmp_path, monkeypatch):
 
 
 class StopAfter:
-    """A report callback that presses Ctrl-C after some steps; reports come at every step of the
-    batch.
-    """
+    """Presses Ctrl-C after some steps; progress comes at every step of the batch."""
 
     def __init__(self, at, monkeypatch):
         self.at = at
         self.seen = []
-        original = module._Reporter.__init__
-        monkeypatch.setattr(
-            module._Reporter, "__init__", lambda s, *arguments: original(s, *arguments, every=0.0)
-        )
+        monkeypatch.setattr(progress, "SECONDS", 0.0)
 
     def __call__(self, progress):
         self.seen.append(progress)
@@ -118,7 +116,7 @@ class StopAfter:
 def test_interruption_leaves_checkpoint_and_policy(settings, tmp_path, monkeypatch):
     stop = StopAfter(settings.steps // 2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        learn(settings, tmp_path, report=stop)
+        learn(settings, tmp_path, on_progress=stop)
     assert {p.name for p in tmp_path.iterdir()} == {
         "checkpoint.pt",
         "policy.json",
@@ -134,11 +132,11 @@ def test_interruption_leaves_checkpoint_and_policy(settings, tmp_path, monkeypat
 def test_resume_continues_where_it_stopped(settings, tmp_path, monkeypatch):
     stop = StopAfter(settings.steps // 2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        learn(settings, tmp_path, report=stop)
+        learn(settings, tmp_path, on_progress=stop)
     half = steps(tmp_path)
     policy = weights(tmp_path)
     seen = []
-    learn(settings, tmp_path, report=seen.append)
+    learn(settings, tmp_path, on_progress=seen.append)
     assert seen[0].steps > half
     assert seen[-1].steps == steps(tmp_path) >= settings.steps
     assert seen[-1].steps < settings.steps + UPDATE
@@ -163,7 +161,7 @@ def test_learning_rate_goes_on_from_where_it_stopped(tmp_path, monkeypatch):
     rates[:] = []
     stop = StopAfter(3 * UPDATE + 8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        learn(PPO, tmp_path / "cut", report=stop)
+        learn(PPO, tmp_path / "cut", on_progress=stop)
     learn(PPO, tmp_path / "cut")
     cut = list(dict.fromkeys(rates))
     assert whole == sorted(whole, reverse=True)
@@ -177,7 +175,7 @@ def test_checkpoint_of_other_settings_is_not_taken(tmp_path):
     learn(PPO, tmp_path)
     other = PPO.model_copy(update={"learning_rate": 0.002})
     seen = []
-    learn(other, tmp_path, report=seen.append)
+    learn(other, tmp_path, on_progress=seen.append)
     assert seen[0].steps <= other.steps
     learn(other, tmp_path / "fresh")
     assert weights(tmp_path) == weights(tmp_path / "fresh")
@@ -218,13 +216,13 @@ def test_malicious_checkpoint_is_not_executed(tmp_path):
 
 
 @both
-def test_reports_tell_of_finished_episodes(settings, tmp_path, monkeypatch):
+def test_progress_is_of_finished_episodes(settings, tmp_path, monkeypatch):
     seen = []
     StopAfter(10**9, monkeypatch)
-    learn(settings, tmp_path, report=seen.append)
+    learn(settings, tmp_path, on_progress=seen.append)
     assert [p.steps for p in seen] == sorted(p.steps for p in seen)
     assert sum(p.figures["episodes"] for p in seen) == settings.steps // 24 // 8 * 8
-    told = next(p for p in seen if p.figures["episodes"])
+    first = next(p for p in seen if p.figures["episodes"])
     assert {
         "return",
         "cost",
@@ -234,11 +232,11 @@ def test_reports_tell_of_finished_episodes(settings, tmp_path, monkeypatch):
         "violation",
         "budget_use",
         "profit",
-    } <= set(told.figures)
-    assert all(np.isfinite(value) for value in told.figures.values())
+    } <= set(first.figures)
+    assert all(np.isfinite(value) for value in first.figures.values())
 
 
-PRACTISED = PPOSettings(
+WRAPPED = PPOSettings(
     num_envs=8,
     steps=8 * 24 * 4,
     n_steps=4,
@@ -246,13 +244,13 @@ PRACTISED = PPOSettings(
     n_epochs=2,
     hidden=[16],
     input_spread=0.3,
-    practice=Practice(rule="PID", hold=6, twin=True),
+    training_env=TrainingEnv(rule="PID", hold=6, counterfactual="rule"),
 )
 
 
 def test_inputs_are_brought_to_one_spread():
     """Measured on other merchants than the check's, so the spreads agree only roughly."""
-    model, env = practised()
+    model, env = wrapped()
     seen = [env.reset()]
     for _ in range(3):
         seen.append(env.step(np.zeros((env.num_envs, len(LEVERS)), np.float32))[0])
@@ -264,81 +262,44 @@ def test_inputs_are_brought_to_one_spread():
     assert np.abs(entries).max() < 0.3 * 60
 
 
-def practised(settings=PRACTISED, count=256):
-    env = module.make_env(
-        settings.model_copy(update={"num_envs": count}), Setting(load_scenario(), LEVERS, 1), 5
-    )
-    model = module._model(settings, env, 0)
-    module.scale_inputs(model, settings, Setting(load_scenario(), LEVERS, 1))
+def wrapped(settings=WRAPPED, count=256):
+    setting = Setting(load_scenario(), LEVERS, 1)
+    env = make_training_env(settings.model_copy(update={"num_envs": count}), setting, 5)
+    model = build_model(settings, env, 0)
+    scale_inputs(model, TrainingRun(settings, setting, 0, Path()))
     return model, env
 
 
 def test_saved_actor_takes_inputs_as_they_are():
     """The artefact needs no scales: they are in its first layer."""
-    model, env = practised()
+    model, env = wrapped()
     with torch.no_grad():
         model.policy.action_net.weight.mul_(10_000)
     seen = env.reset()
-    saved = module.actor(model, {"levers": list(LEVERS)})
+    saved = actor(model, {"levers": list(LEVERS)})
     with torch.no_grad():
         expected = model.policy.get_distribution(torch.as_tensor(seen)).distribution.mean.numpy()
-    assert saved.output(seen[:, : env.public]) == pytest.approx(np.clip(expected, -1, 1), abs=1e-4)
+    assert saved.output(seen[:, : public_entries(env)]) == pytest.approx(
+        np.clip(expected, -1, 1), abs=1e-4
+    )
     assert np.abs(expected).max() > 0.05
 
 
 def test_scaled_training_goes_on_after_an_interruption(tmp_path, monkeypatch):
-    """Scales are measured again, on the same episodes: the actor that goes on sees what it saw."""
-    first, again = (practised()[0].policy.mlp_extractor for _ in range(2))
+    """Scales are measured again on the same episodes: the actor goes on seeing what it saw."""
+    first, again = (wrapped()[0].policy.mlp_extractor for _ in range(2))
     assert torch.equal(first.mean, again.mean)
     assert torch.equal(first.factor, again.factor)
-    stop = StopAfter(PRACTISED.steps // 2, monkeypatch)
+    stop = StopAfter(WRAPPED.steps // 2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        learn(PRACTISED, tmp_path, report=stop)
+        learn(WRAPPED, tmp_path, on_progress=stop)
     assert not [
         name
         for name in torch.load(tmp_path / "checkpoint.pt", weights_only=True)["policy"]
         if "factor" in name
     ]
-    learn(PRACTISED, tmp_path)
-    assert steps(tmp_path) >= PRACTISED.steps
-
-
-def test_unused_spread_leaves_a_description_as_it_was():
-    assert "input_spread" not in PPO.model_dump()
-    assert PRACTISED.model_dump()["input_spread"] == 0.3
-    assert PPOSettings.model_validate(PRACTISED.model_dump()) == PRACTISED
-    with pytest.raises(ValidationError, match="without a practice only None is allowed"):
-        PPOSettings(input_spread=0.3)
-
-
-# Settings
-# --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"steps": 0},
-        {"num_envs": 0},
-        {"learning_rate": 0},
-        {"learning_rate": float("nan")},
-        {"gamma": 1.1},
-        {"hidden": [0]},
-        {"reward": "gmv"},
-        {"speed": 1},
-        {"clip_range": 0},
-        {"n_steps": 0},
-        {"reward_scale": float("inf")},
-    ],
-)
-def test_wrong_settings_are_refused(wrong):
-    with pytest.raises(ValidationError):
-        PPOSettings(**wrong)
-
-
-def test_settings_are_frozen():
-    with pytest.raises(ValidationError, match="frozen"):
-        PPOSettings().steps = 3
+    learn(WRAPPED, tmp_path)
+    assert steps(tmp_path) >= WRAPPED.steps
 
 
 def test_hidden_layers_are_those_asked_for(tmp_path):

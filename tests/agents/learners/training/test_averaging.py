@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from chengfang.agents.learners import PPOSettings, load_policy
-from chengfang.agents.learners.averaging import WeightAverage
-from chengfang.agents.learners.training import train
+from chengfang.agents.learners.training import progress, train
+from chengfang.agents.learners.training.averaging import WeightAverage
 from chengfang.envs import Setting, load_scenario, select_levers
 from pydantic import ValidationError
 
@@ -16,8 +16,9 @@ PLAIN = PPOSettings(
 MEAN = PLAIN.model_copy(update={"average_last": 0.5})
 
 
-def learn(settings, folder, report=None):
-    return train(settings, Setting(load_scenario(), select_levers("bidding"), 1), 0, folder, report)
+def learn(settings, folder, on_progress=None):
+    setting = Setting(load_scenario(), select_levers("bidding"), 1)
+    return train(settings, setting, 0, folder, on_progress)
 
 
 def checkpoint(folder):
@@ -71,13 +72,8 @@ def test_an_interrupted_run_goes_on_with_its_sums(tmp_path):
         if progress.steps >= 5 * UPDATE:
             raise KeyboardInterrupt
 
-    from chengfang.agents.learners import training
-
-    original = training._Reporter.__init__
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            training._Reporter, "__init__", lambda s, *arguments: original(s, *arguments, every=0.0)
-        )
+        patch.setattr(progress, "SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             learn(MEAN, tmp_path, stop)
     assert checkpoint(tmp_path)["average"]["count"] == 1
