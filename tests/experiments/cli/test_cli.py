@@ -339,11 +339,11 @@ def test_compare_rules_only(tmp_path):
     call("compare", *TINY, "--rules-only", "--track", "off", "--out", "made")
     data = json.loads((tmp_path / "made/manifest.json").read_text())
     assert data["complete"] is True
-    assert data["task"] == "Bidding"
+    assert list(data["scenarios"]) == ["Bidding"]
     for rule in RULES:
         assert rule in (tmp_path / "made/results.md").read_text()
     saved = yaml.safe_load((tmp_path / "made/config.yaml").read_text())
-    assert saved["learners"] == {}
+    assert saved["tasks"]["Bidding"]["learners"] == {}
     assert saved["episodes"] == 8
     text = call(
         "compare", "--config", "made/config.yaml", "--track", "off", "--out", "again"
