@@ -7,8 +7,8 @@ trained on.
 
 A configuration that names agents of the user's own and nothing else stands on the shipped
 benchmark: it has all rules, learners and references of the tasks it names, on the same merchants,
-so that every committed row is taken as it is. With other `episodes` or `test_seed` it has the rules of
-the tasks, which are quick to play, and neither learners nor references.
+so that every committed row is taken as it is. With other `episodes` or `test_seed` it has the rules
+of the tasks, which are quick to play, and neither learners nor references.
 """
 
 from pathlib import Path
