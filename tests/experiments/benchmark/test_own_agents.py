@@ -323,7 +323,7 @@ def test_ray_gives_the_same_figures(tmp_path):
     [
         ({"policy": "{}:Steady"}, "on Bidding, tick 17: RuntimeError: out of ideas"),
         ({"train": "{}:forgets"}, "Mine on Bidding: None has no predict"),
-        ({"train": "{}:train"}, "Mine on Bidding: {}:train takes steps; say `steps:` beside it"),
+        ({"train": "{}:train"}, "Mine on Bidding: {}:train takes steps; say how many"),
     ],
 )
 def test_a_broken_agent_is_a_failed_run_and_one_sentence(tmp_path, agent, words):
