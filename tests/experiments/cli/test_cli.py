@@ -372,9 +372,9 @@ def test_bench_prints_json_and_a_table(monkeypatch):
 
     asked = []
 
-    def measure(envs, quick, learner, told):
+    def measure(envs, quick, learner, on_progress):
         asked.append((envs, quick, learner))
-        told("speed")
+        on_progress("speed")
         return [bench.Figure("speed", 123456.0, "steps/s")]
 
     monkeypatch.setattr(bench, "bench", measure)
