@@ -137,7 +137,8 @@ def install_sources(sources: dict[str, bytes]) -> None:
     Args:
         sources: what `own_sources` gave elsewhere.
     """
-    _install(tuple(sorted(sources.items())))
+    if sources:
+        _install(tuple(sorted(sources.items())))
 
 
 @cache

@@ -1,22 +1,32 @@
-"""How fast the code is here: CPU time per process, median of repeats, as a table or JSON (design
-8).
+"""How fast the code is here: CPU time per process, median of repeats, as a table or JSON (world 4).
 
 Rates count environment steps per CPU second of the measuring process; wall time is used only where
-threads are compared.
+threads are compared and where a new process or a whole training is measured.
 """
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..envs import Market, Setting, SuperPlanEnv, load_scenario
+from ..envs import Market, SuperPlanEnv, task_setting
 from ..envs.market import layout as rows
 
-SUPER_PLAN_DAYS = 7
+THREADED = 8192  # markets with which threads are compared
+EPISODES = 30  # of the single environment, in each repeat
+START = """
+import time; t = time.perf_counter()
+import gymnasium, chengfang
+env = gymnasium.make("chengfang/SuperPlan-v0")
+env.reset(seed=0)
+env.step(env.action_space.sample())
+print(time.perf_counter() - t)
+"""
 
 
 class Figure(NamedTuple):
@@ -32,61 +42,83 @@ class Figure(NamedTuple):
     at_most: bool = False  # floor and goal are upper limits
 
 
+class Measurement(NamedTuple):
+    """A figure to be measured."""
+
+    name: str
+    unit: str
+    floor: float | None
+    goal: float | None
+    measure: Callable[[], float]
+    at_most: bool = False
+
+
 def bench(
     envs: int = 1024,
     repeats: int = 7,
     quick: bool = False,
     learner: bool = True,
-    told: Callable[[str], None] = lambda name: None,
+    on_progress: Callable[[str], None] = lambda name: None,
 ) -> list[Figure]:
-    """Measure everything; `told` hears what is being measured."""
-    repeats = 3 if quick else repeats
+    """Measure everything.
+
+    Args:
+        envs: markets in a batch.
+        repeats: how often each figure is measured; the median counts.
+        quick: three repeats and a shorter training.
+        learner: measure PPO end to end too.
+        on_progress: called with the name of what is measured next.
+    """
     figures = []
-    for name, unit, floor, goal, measure in (
-        (
+    for m in measurements(envs, 3 if quick else repeats, learner, quick):
+        on_progress(m.name)
+        figures.append(Figure(m.name, m.measure(), m.unit, m.floor, m.goal, m.at_most))
+    return figures
+
+
+def measurements(envs: int, repeats: int, learner: bool, quick: bool) -> list[Measurement]:
+    """What `bench` measures, in its order."""
+    steps = 400_000 if quick else 1_200_000
+    found = [
+        Measurement(
             f"batch of {envs:,}, sampled",
             "env-steps/CPU s",
             250e3,
             500e3,
             lambda: batch_rate(envs, True, repeats),
         ),
-        (
+        Measurement(
             f"batch of {envs:,}, expectation mode",
             "env-steps/CPU s",
             None,
             1.5e6,
             lambda: batch_rate(envs, False, repeats),
         ),
-        ("single env, unwrapped", "steps/CPU s", 100e3, 200e3, lambda: single_rate(repeats)),
-        ("2 threads over 1", "x", 1.6, 1.85, lambda: thread_ratio(8192, repeats)),
-        ("reset, drawing a merchant", "us/env", None, None, lambda: reset_rate(envs, repeats)),
-        ("memory per env", "bytes", None, None, memory_per_env),
-        ("import to first step, cached", "s", 1.2, 0.7, lambda: start_time(repeats)),
-    ):
-        told(name)
-        figures.append(Figure(name, measure(), unit, floor, goal, at_most=unit == "s"))
+        Measurement(
+            "single env, unwrapped", "steps/CPU s", 100e3, 200e3, lambda: single_rate(repeats)
+        ),
+        Measurement("2 threads over 1", "x", 1.6, 1.85, lambda: thread_ratio(THREADED, repeats)),
+        Measurement(
+            "reset, drawing a merchant", "us/env", None, None, lambda: reset_rate(envs, repeats)
+        ),
+        Measurement("memory per env", "bytes", None, None, memory_per_env),
+        Measurement(
+            "import to first step, cached", "s", 1.2, 0.7, lambda: start_time(repeats), at_most=True
+        ),
+    ]
     if learner:
-        told("PPO end to end")
-        figures.append(
-            Figure(
-                "PPO end to end, 1,024 envs",
-                ppo_rate(400_000 if quick else 1_200_000),
-                "steps/s",
-                40e3,
-                65e3,
+        found.append(
+            Measurement(
+                "PPO end to end, 1,024 envs", "steps/s", 40e3, 65e3, lambda: ppo_rate(steps)
             )
         )
-    return figures
+    return found
 
 
 def _market(envs: int, sampled: bool = True, threads: int = 1) -> tuple[Market, np.ndarray]:
-    market = Market(
-        load_scenario("default"),
-        envs,
-        days=SUPER_PLAN_DAYS,
-        levers="super_plan",
-        sampled=sampled,
-        threads=threads,
+    """A batch of SuperPlan after its first step, and actions for it."""
+    market = Market.of(
+        task_setting("SuperPlan", split="train"), envs, sampled=sampled, threads=threads
     )
     market.reset(seeds=np.arange(envs))
     actions = (
@@ -126,7 +158,7 @@ def single_rate(repeats: int) -> float:
     def once() -> float:
         begin = time.process_time()
         steps = 0
-        for _ in range(30):
+        for _ in range(EPISODES):
             env.reset()
             done = False
             while not done:
@@ -167,7 +199,7 @@ def reset_rate(envs: int, repeats: int) -> float:
 
 
 def memory_per_env() -> float:
-    """Bytes of arrays a market keeps per env: state, merchant, cells, observation, reward, costs."""
+    """Bytes a market keeps per env: state, merchant, cells, observation, reward, costs."""
     market, _ = _market(16)
     arrays = (
         market.states,
@@ -186,18 +218,10 @@ def start_time(repeats: int) -> float:
     """Seconds from an empty interpreter to the first step, compiled code cached; wall time of a new
     process.
     """
-    code = (
-        "import time; t = time.perf_counter(); import gymnasium, chengfang; "
-        "env = gymnasium.make('chengfang/SuperPlan-v0'); env.reset(seed=0); env.step(env.action_space.sample()); "
-        "print(time.perf_counter() - t)"
-    )
+    command = [sys.executable, "-c", START]
 
     def once() -> float:
-        return float(
-            subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True, check=True
-            ).stdout
-        )
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     once()
     return _median(once, max(repeats, 3))
@@ -205,23 +229,13 @@ def start_time(repeats: int) -> float:
 
 def ppo_rate(steps: int) -> float:
     """Environment steps per second of wall time of PPO learning, after its first updates."""
-    import tempfile
-    from pathlib import Path
-
     from ..agents.learners import PPOSettings
     from ..agents.learners.training import Progress, train
-    from ..envs import find_task, select_levers
 
     seen: list[Progress] = []
-    task = find_task("SuperPlan")
     settings = PPOSettings(num_envs=1024, steps=steps, n_steps=24, batch_size=8192)
+    setting = task_setting("SuperPlan", split="train")
     with tempfile.TemporaryDirectory() as folder:
-        train(
-            settings,
-            Setting(load_scenario(task.scenario), select_levers(task.levers), task.days),
-            0,
-            Path(folder),
-            seen.append,
-        )
+        train(settings, setting, 0, Path(folder), seen.append)
     later = [p.steps_per_second for p in seen[1:-1]] or [p.steps_per_second for p in seen]
     return float(np.median(later))

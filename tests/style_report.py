@@ -91,7 +91,7 @@ def measure(root: Path) -> Figures:
         name = path.relative_to(root).as_posix()
         lines = text.splitlines()
         tokens = code_tokens(text, tree)
-        folders[path.parent.relative_to(root).as_posix()] += 1
+        folders[path.parent.relative_to(root).as_posix()] += path.stem != "__init__"
         file_lines.append(len(lines))
         counts["long"] += sum(len(line) > COLUMNS for line in lines)
         counts["tokens"] += len(tokens)

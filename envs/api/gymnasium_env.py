@@ -82,15 +82,15 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     | `reward=` | growth of |
     |---|---|
     | `settled_gmv` | GMV less refunds within the settlement window (default) |
-    | `incremental` | the same, above a counterfactual that does nothing on the same random numbers |
+    | `incremental` | the same, above a no-op plan on the same random numbers |
     | `profit` | the merchant's profit |
     | `score` | settled_gmv * min(1, (ROI / target)^2) |
     | `platform` | what the platform earns: spend + fees - its coupons - rebates |
 
     The constraint is a cost, never a hidden penalty: `info["cost"]` is the tick's (roi_target *
-    cost - value) / (budget * roi_target), whose episode sum must not end above 0; `info["costs"]` has it with the shares of
-    budget and coupon budget used, and `cost_limits` their limits. Spend and coupons cannot exceed
-    their budgets: the tick is cut pro rata.
+    cost - value) / (budget * roi_target), whose episode sum must not end above 0; `info["costs"]`
+    has it with the shares of budget and coupon budget used, and `cost_limits` their limits. Spend
+    and coupons cannot exceed their budgets: the tick is cut pro rata.
 
     ## Starting State
     `reset(seed=s)` starts episode 0 of stream s: a merchant (category, size, order value, margin,
@@ -199,7 +199,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
         self.market.set_state(state)
 
     def render(self) -> np.ndarray | None:  # type: ignore[override]
-        """The plan's dashboard as an RGB picture, (600, 1000, 3) uint8; None without render_mode."""
+        """A picture of the plan so far, (600, 1000, 3) uint8 RGB; None without render_mode."""
         if self.render_mode is None:
             return None
         from .rendering import draw_dashboard

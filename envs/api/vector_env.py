@@ -52,7 +52,8 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ):
         if render_mode is not None:
             raise ValueError(
-                f"render_mode is {render_mode!r}; a vector environment does not render, use the single one"
+                f"render_mode is {render_mode!r}; "
+                "a vector environment does not render, use the single one"
             )
         self.scenario = load_scenario(scenario)
         names = levers if isinstance(levers, str) else tuple(levers)
@@ -86,7 +87,9 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         seed: "int | Sequence[int | None] | None" = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode in every env, or in those of `options["reset_mask"]`, (num_envs,) bool."""
+        """Start an episode in every env, or where `options["reset_mask"]`, (num_envs,) bool, is
+        true.
+        """
         super().reset(seed=seed if isinstance(seed, int) else None)
         mask = self._reset_mask(options)
         if seed is None:
@@ -107,7 +110,8 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         market = self.market
         if self.autoreset_mode == AutoresetMode.DISABLED and self._finished.any():
             raise ValueError(
-                f"env {int(self._finished.argmax())} has finished; reset it with options={{'reset_mask': mask}} "
+                f"env {int(self._finished.argmax())} has finished; "
+                "reset it with options={'reset_mask': mask} "
                 "before the next step (autoreset is disabled)"
             )
         restarting = self._finished.copy()
@@ -155,8 +159,8 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         mask = np.asarray(mask)
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
             raise ValueError(
-                f"options['reset_mask'] is {mask.dtype} of shape {mask.shape}; expected bool of shape "
-                f"({self.num_envs},)"
+                f"options['reset_mask'] is {mask.dtype} of shape {mask.shape}; "
+                f"expected bool of shape ({self.num_envs},)"
             )
         return mask
 

@@ -7,6 +7,7 @@ logarithmic ones follow default * (span^a - 1/span) / (1 - 1/span), which is 0 a
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from ..scenario import POOLS, SCENES, SEGMENTS, TIERS, Scenario
@@ -25,21 +26,133 @@ class Lever(NamedTuple):
     meaning: str
 
 
-LEVER_NAMES = (
-    "bid",
-    *(f"bid_{s}" for s in SCENES),
-    *(f"share_{s}" for s in SCENES),
-    *(f"coupon_{p}" for p in POOLS),
-    *(f"tilt_{k}" for k in SEGMENTS),
-    "creative",
-    "commission_natural",
-    "commission_ad",
-    "insurance",
-    "interest_free",
-    "service",
-    "boost",
-    *(f"tier_{j}" for j in TIERS),
+class Definition(NamedTuple):
+    """One or several levers as every scenario has them.
+
+    low, default and high are numbers, or dotted paths of scenario fields (with a leading minus:
+    negated). A lever without `high` is logarithmic.
+    """
+
+    name: str  # {} stands for each of `keys`
+    meaning: str  # likewise
+    unit: str
+    low: float | str
+    default: float | str
+    high: float | str | None
+    keys: tuple[str, ...] = ("",)
+
+
+BID_SPAN = "auction.bid_span"
+LINEAR_SPAN = 2.0  # has no meaning for linear levers
+SHARE_OF_ORDERS = "share of orders"
+SHARE_OF_PAID = "share of paid"
+
+# Every lever in the engine's order: name, meaning, unit; what -1, 0 and +1 mean.
+DEFINITIONS: tuple[Definition, ...] = (
+    Definition(
+        "bid",
+        "bid multiplier of the whole plan",
+        "x reference bid",
+        0.0,
+        "auction.bid_default",
+        None,
+    ),
+    Definition("bid_{}", "bid multiplier of scene {}", "x plan bid", 0.0, 1.0, None, SCENES),
+    Definition(
+        "share_{}",
+        "most that {} may spend",
+        "share of budget",
+        0,
+        "constraints.scene_share",
+        1,
+        SCENES,
+    ),
+    Definition(
+        "coupon_{}",
+        "coupon depth in the {} pool",
+        "share of order value",
+        0,
+        "coupon.depth_default",
+        "coupon.depth_max",
+        POOLS,
+    ),
+    Definition(
+        "tilt_{}",
+        "coupon depth for segment {}",
+        "x pool depth",
+        0,
+        1,
+        "coupon.tilt_max",
+        SEGMENTS,
+    ),
+    Definition(
+        "creative",
+        "creative refresh effort",
+        "creatives/day",
+        0,
+        "creative.rate_default",
+        "creative.rate_max",
+    ),
+    Definition(
+        "commission_natural",
+        "influencer commission on natural orders",
+        SHARE_OF_PAID,
+        0,
+        "influencer.commission_natural",
+        "influencer.commission_max",
+    ),
+    Definition(
+        "commission_ad",
+        "influencer commission on ad orders",
+        SHARE_OF_PAID,
+        0,
+        "influencer.commission_ad",
+        "influencer.commission_max",
+    ),
+    Definition(
+        "insurance",
+        "orders with shipping insurance",
+        SHARE_OF_ORDERS,
+        0,
+        "services.insurance_default",
+        1,
+    ),
+    Definition(
+        "interest_free",
+        "orders offered interest-free instalments",
+        SHARE_OF_ORDERS,
+        0,
+        "services.interest_default",
+        1,
+    ),
+    Definition(
+        "service",
+        "after-sale service effort",
+        "effort",
+        0,
+        "services.service_default",
+        1,
+    ),
+    Definition(
+        "boost",
+        "boost: more auctions at a premium, own part of the budget",
+        "intensity",
+        0,
+        "boost.default",
+        1,
+    ),
+    Definition(
+        "tier_{}",
+        "exposure of tier {}",
+        "logit",
+        "-tiers.lever_span",
+        0,
+        "tiers.lever_span",
+        TIERS,
+    ),
 )
+
+LEVER_NAMES = tuple(d.name.format(key) for d in DEFINITIONS for key in d.keys)
 
 # Named sets for `levers=`; an environment id has one of them as its default.
 LEVER_SETS: dict[str, tuple[str, ...]] = {
@@ -54,112 +167,29 @@ LEVER_SETS: dict[str, tuple[str, ...]] = {
 
 def lever_table(s: Scenario) -> list[Lever]:
     """Every lever of a scenario, in the engine's order."""
-    span = s.auction.bid_span
-    i = s.influencer
-    v = s.services
-    levers = [
-        _log(
-            "bid",
-            "x reference bid",
-            s.auction.bid_default,
-            span,
-            "bid multiplier of the whole plan",
+    return [_lever(s, definition, key) for definition in DEFINITIONS for key in definition.keys]
+
+
+def _lever(s: Scenario, definition: Definition, key: str) -> Lever:
+    name = definition.name.format(key)
+    meaning = definition.meaning.format(key)
+    low = _number(s, definition.low)
+    default = _number(s, definition.default)
+    if definition.high is None:
+        span = _number(s, BID_SPAN)
+        return Lever(
+            name, definition.unit, "log", low, default, default * (span + 1), span, meaning
         )
-    ]
-    levers += [
-        _log(f"bid_{n}", "x plan bid", 1.0, span, f"bid multiplier of scene {n}") for n in SCENES
-    ]
-    levers += [
-        _linear(
-            f"share_{n}",
-            "share of budget",
-            0,
-            s.constraints.scene_share,
-            1,
-            f"most that {n} may spend",
-        )
-        for n in SCENES
-    ]
-    levers += [
-        _linear(
-            f"coupon_{p}",
-            "share of order value",
-            0,
-            s.coupon.depth_default,
-            s.coupon.depth_max,
-            f"coupon depth in the {p} pool",
-        )
-        for p in POOLS
-    ]
-    levers += [
-        _linear(
-            f"tilt_{k}", "x pool depth", 0, 1, s.coupon.tilt_max, f"coupon depth for segment {k}"
-        )
-        for k in SEGMENTS
-    ]
-    levers += [
-        _linear(
-            "creative",
-            "creatives/day",
-            0,
-            s.creative.rate_default,
-            s.creative.rate_max,
-            "creative refresh effort",
-        ),
-        _linear(
-            "commission_natural",
-            "share of paid",
-            0,
-            i.commission_natural,
-            i.commission_max,
-            "influencer commission on natural orders",
-        ),
-        _linear(
-            "commission_ad",
-            "share of paid",
-            0,
-            i.commission_ad,
-            i.commission_max,
-            "influencer commission on ad orders",
-        ),
-        _linear(
-            "insurance",
-            "share of orders",
-            0,
-            v.insurance_default,
-            1,
-            "orders with shipping insurance",
-        ),
-        _linear(
-            "interest_free",
-            "share of orders",
-            0,
-            v.interest_default,
-            1,
-            "orders offered interest-free instalments",
-        ),
-        _linear("service", "effort", 0, v.service_default, 1, "after-sale service effort"),
-        _linear(
-            "boost",
-            "intensity",
-            0,
-            s.boost.default,
-            1,
-            "boost: more auctions at a premium, own part of the budget",
-        ),
-    ]
-    levers += [
-        _linear(
-            f"tier_{j}",
-            "logit",
-            -s.tiers.lever_span,
-            0,
-            s.tiers.lever_span,
-            f"exposure of tier {j}",
-        )
-        for j in TIERS
-    ]
-    return levers
+    high = _number(s, definition.high)
+    return Lever(name, definition.unit, "linear", low, default, high, LINEAR_SPAN, meaning)
+
+
+def _number(s: Scenario, given: float | str) -> float:
+    """A number as it stands, or the scenario's value at a dotted path."""
+    if not isinstance(given, str):
+        return given
+    value = attrgetter(given.removeprefix("-"))(s)
+    return -value if given.startswith("-") else value
 
 
 def select_levers(levers: "str | Sequence[str]") -> tuple[str, ...]:
@@ -171,13 +201,15 @@ def select_levers(levers: "str | Sequence[str]") -> tuple[str, ...]:
     if isinstance(levers, str):
         if levers not in LEVER_SETS:
             raise ValueError(
-                f"levers is {levers!r}; allowed are the sets {', '.join(LEVER_SETS)} or a list of lever names"
+                f"levers is {levers!r}; allowed are the sets {', '.join(LEVER_SETS)} "
+                "or a list of lever names"
             )
         return LEVER_SETS[levers]
     unknown = [name for name in levers if name not in LEVER_NAMES]
     if unknown or not levers:
         raise ValueError(
-            f"levers has {', '.join(map(repr, unknown)) or 'no entry'}; allowed are {', '.join(LEVER_NAMES)}"
+            f"levers has {', '.join(map(repr, unknown)) or 'no entry'}; "
+            f"allowed are {', '.join(LEVER_NAMES)}"
         )
     return tuple(name for name in LEVER_NAMES if name in levers)
 
@@ -191,11 +223,3 @@ def lever_value(lever: Lever, action: float) -> float:
     return lever.default + action * (
         lever.high - lever.default if action > 0 else lever.default - lever.low
     )
-
-
-def _log(name: str, unit: str, default: float, span: float, meaning: str) -> Lever:
-    return Lever(name, unit, "log", 0.0, default, default * (span + 1), span, meaning)
-
-
-def _linear(name: str, unit: str, low: float, default: float, high: float, meaning: str) -> Lever:
-    return Lever(name, unit, "linear", low, default, high, 2.0, meaning)

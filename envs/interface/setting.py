@@ -1,4 +1,4 @@
-"""What is played: a market, the levers an agent holds in it, the length of an episode and the merchants it meets."""
+"""What is played: a market, the levers an agent holds, the length of an episode, the merchants."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -9,9 +9,10 @@ it once, and compiled code reads its arrays from it by name.
 from typing import Any
 
 import numpy as np
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 
 from .compiled import kernel
 
@@ -63,14 +64,16 @@ def _address(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]
 
 
-@intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    """A number as a pointer."""
+def _cast(typing_context: Any, address: Any) -> Any:
+    """How a number becomes a pointer, for Numba."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), generate
+
+
+_pointer: Any = intrinsic(_cast)
 
 
 @kernel

@@ -4,6 +4,7 @@ Both take the address of a frame (see `kernels.frame`), which names what they re
 """
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,6 +59,26 @@ def tables_of(frame):
     )
 
 
+class Markets(NamedTuple):
+    """The records of all markets of a frame, one entry each."""
+
+    merchants: Any
+    cells: Any
+    states: Any
+    observations: Any
+
+
+@kernel
+def markets_of(frame):
+    """The markets in a frame."""
+    return Markets(
+        vector_at(frame.merchants, rows.MERCHANT),
+        vector_at(frame.cells, rows.CELL),
+        vector_at(frame.states, rows.STATE),
+        matrix_at(frame.observations, F),
+    )
+
+
 @inlined
 def work_of(frame):
     """The work space in a frame."""
@@ -98,12 +119,9 @@ def _entries(sources):
         world = record_at(frame.constants.address, WORLD)
         tables = tables_of(frame)
         work = work_of(frame)
-        merchants = vector_at(frame.merchants, rows.MERCHANT)
-        cells = vector_at(frame.cells, rows.CELL)
-        states = vector_at(frame.states, rows.STATE)
+        merchants, cells, states, observations = markets_of(frame)
         actions = matrix_at(frame.actions, F)
         levers = vector_at(frame.levers, np.int64)
-        observations = matrix_at(frame.observations, F)
         rewards = vector_at(frame.rewards, F)
         dones = vector_at(frame.dones, np.bool_)
         costs = matrix_at(frame.costs, F)
@@ -132,11 +150,8 @@ def _entries(sources):
         base = matrix_at(frame.base, F)
         tables = tables_of(frame)
         work = work_of(frame)
-        merchants = vector_at(frame.merchants, rows.MERCHANT)
-        cells = vector_at(frame.cells, rows.CELL)
-        states = vector_at(frame.states, rows.STATE)
+        merchants, cells, states, observations = markets_of(frame)
         mask = vector_at(frame.mask, np.bool_)
-        observations = matrix_at(frame.observations, F)
         draws = matrix_at(frame.draws, F)
         for i in range(frame.first, frame.last):
             if mask[i]:

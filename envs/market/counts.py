@@ -25,9 +25,8 @@ from . import layout as rows
 F = np.float32
 LARGE = F(4)  # means from here on are drawn by the expanded normal quantile, below by inversion
 NORMAL = F(8)  # variance from which a binomial is drawn by its normal approximation
-TINY = F(
-    1e-30
-)  # keeps the terms of nearly empty lanes out of the denormals, which are 100 times slower
+# keeps the terms of nearly empty lanes out of the denormals, which are 100 times slower
+TINY = F(1e-30)
 RESOLUTION = F(1e-8)  # float32 cannot tell u from cdf + 1e-8
 UNROLLED = 5
 MOST_TERMS = 61
@@ -77,9 +76,8 @@ def first_terms(lane, o):
         weight = exp32(-m)
         left = lane.rows[rows.UNIFORM + o, j] - weight
         number = ONE if left > ZERO else ZERO
-        weight = max(
-            weight * m, TINY
-        )  # written out: LLVM would unroll a loop too late to vectorise
+        # written out: LLVM would unroll a loop too late to vectorise
+        weight = max(weight * m, TINY)
         left -= weight
         number += ONE if left > ZERO else ZERO
         weight = max(weight * m * F(1 / 2), TINY)
@@ -127,7 +125,7 @@ def more_terms(lane, o, first):
 
 @kernel
 def unfinished(lane, o):
-    """Whether any lane of a small mean still has probability to go through and terms that matter."""
+    """Whether any lane of a small mean has probability left to go through and terms that matter."""
     alive = np.int32(0)
     for j in range(rows.N_LANES):
         going = (lane.rows[rows.REST + o, j] > ZERO) & (lane.rows[rows.TERM + o, j] > RESOLUTION)
@@ -173,7 +171,7 @@ def poisson(lane):
     UNIFORM_4.
 
     Step by step for all outcomes rather than outcome by outcome: the processor overlaps what does
-        not depend on each other.
+    not depend on each other.
     """
     for o in range(rows.N_OUTCOMES):
         first_terms(lane, o)
@@ -213,7 +211,7 @@ def binomial(lane):
     always.
 
     Inversion of the rarer outcome, as for Poisson counts: the first terms for all lanes in step,
-        what is left one by one.
+    what is left one by one.
     """
     for j in range(DRAWN):
         p = min(max(lane.rows[CHANCE, j], ZERO), ONE)

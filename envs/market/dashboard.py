@@ -31,7 +31,8 @@ def dashboard(
         Arrays of shape (n,): plan totals, then `<metric>_<scene>` and `<metric>_<pool>` for
         impressions, clicks, orders, gmv, settled_gmv, coupon_cost, and spend by scene.
     """
-    book = {name: states["ledger"][:, i] / FEN_PER_CNY for i, name in enumerate(rows.LEDGER_NAMES)}
+    ledger = states["ledger"] / FEN_PER_CNY
+    book = {name: ledger[:, i] for i, name in enumerate(rows.LEDGER_NAMES)}
     accrued = states["accrued"] / FEN_PER_CNY
     settled = accrued[:, rows.A_SETTLED]
     gmv = accrued[:, rows.A_GMV]
@@ -87,24 +88,25 @@ def _splits(states: np.ndarray, plan: Mapping[str, np.ndarray]) -> dict[str, np.
     """The parts of each total. Totals are whole fen per tick; what rounding leaves is spread over
     the parts.
     """
-    n = len(states)
+    gmv = states["gmv"] / FEN_PER_CNY
     back = _share(states["refunded"], states["gmv"].sum(1) / FEN_PER_CNY - plan["settled_gmv"])
     groups = {
         "impressions": states["impressions"],
         "clicks": states["clicks"],
         "orders": states["orders"],
-        "gmv": states["gmv"] / FEN_PER_CNY,
-        "settled_gmv": states["gmv"] / FEN_PER_CNY - back,
+        "gmv": gmv,
+        "settled_gmv": gmv - back,
         "coupon_cost": _share(states["coupon"], plan["coupon_cost"]),
     }
-    result = {
-        f"spend_{scene}": states["scene_spend"][:, s] / FEN_PER_CNY
-        for s, scene in enumerate(SCENES)
-    }
-    for metric, values in groups.items():
-        table = values.reshape(n, len(POOLS), len(SCENES))
-        result |= {f"{metric}_{scene}": table[:, :, s].sum(1) for s, scene in enumerate(SCENES)}
-        result |= {f"{metric}_{pool}": table[:, p].sum(1) for p, pool in enumerate(POOLS)}
+    table = np.stack(list(groups.values()), 1)
+    table = table.reshape(len(states), len(groups), len(POOLS), len(SCENES))
+    by_scene = table.sum(2)
+    by_pool = table.sum(3)
+    spend = states["scene_spend"] / FEN_PER_CNY
+    result = {f"spend_{scene}": spend[:, s] for s, scene in enumerate(SCENES)}
+    for i, metric in enumerate(groups):
+        result |= {f"{metric}_{scene}": by_scene[:, i, s] for s, scene in enumerate(SCENES)}
+        result |= {f"{metric}_{pool}": by_pool[:, i, p] for p, pool in enumerate(POOLS)}
     return result
 
 

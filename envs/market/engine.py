@@ -4,6 +4,7 @@ types.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,9 +126,7 @@ class Market:
         """Make the frames and, for several threads, the pool."""
         pieces = self.threads if self.num_envs >= SERIAL_BELOW else 1
         cuts = [self.num_envs * i // pieces for i in range(pieces + 1)]
-        self._pieces = [
-            self._piece(first, last) for first, last in zip(cuts[:-1], cuts[1:], strict=True)
-        ]
+        self._pieces = [self._piece(first, last) for first, last in pairwise(cuts)]
         self._pool = ThreadPoolExecutor(pieces - 1, "market") if pieces > 1 else None
         self._single = None
         if self.num_envs == 1 and self.counterfactual is None and not self.noop:
@@ -149,7 +148,7 @@ class Market:
         return frames
 
     def _frame(self, first: int, last: int) -> Frame:
-        """The markets first to last - 1 as compiled code sees them, with work space of their own."""
+        """Markets first to last - 1 as compiled code sees them, with work space of their own."""
         frame = Frame(
             FRAME,
             **self.world._asdict(),
@@ -298,8 +297,8 @@ class Market:
 
     @classmethod
     def of(cls, setting: Setting, num_envs: int, **options: Any) -> "Market":
-        """Open `num_envs` markets of a setting; `options` as for the class (reward, threads, sampled,
-        noop).
+        """Open `num_envs` markets of a setting; `options` as for the class (reward, threads,
+        sampled, noop).
         """
         return cls(
             setting.scenario,

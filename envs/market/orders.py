@@ -6,6 +6,8 @@ risk, services) are fixed when the buyer decides, so nothing done afterwards can
 order on its way will cost.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from ..kernels.compiled import kernel, scalar
@@ -63,11 +65,9 @@ def count_lanes(lane, group):
     for c in range(rows.N_LANES):
         sold = lane.rows[rows.ORDERED, c] + lane.rows[rows.REDEEMED, c]
         clicks = sold + lane.rows[rows.CLICKED, c]
-        lane.rows[rows.SOLD, c], lane.rows[rows.CLICKS, c], lane.rows[rows.SHOWN, c] = (
-            sold,
-            clicks,
-            clicks + lane.rows[rows.SEEN, c],
-        )
+        lane.rows[rows.SOLD, c] = sold
+        lane.rows[rows.CLICKS, c] = clicks
+        lane.rows[rows.SHOWN, c] = clicks + lane.rows[rows.SEEN, c]
     for half in range(2):
         for j in range(HALF_CELLS):
             c = half * HALF_CELLS + j
@@ -82,7 +82,7 @@ def count_lanes(lane, group):
 
 @kernel
 def count_groups(world, lane, control, group):
-    """Sum lanes to groups: impressions, clicks, orders and the terms fixed with them (whole fen)."""
+    """Sum lanes to groups: impressions, clicks, orders and the terms fixed with them, in fen."""
     count_lanes(lane, group)
     for p in range(rows.N_POOLS):
         for s in range(rows.N_SCENES):
@@ -137,8 +137,7 @@ def deliver(world, state, lane, group, last, whole):
     (world 2.6).
 
     Whole orders by stochastic rounding, floor(x + u); on the last tick everything arrives. One pass
-    per group, in
-    registers: what goes through memory between two short loops waits for it.
+    per group, in registers: what goes through memory between two short loops waits for it.
     """
     pending = state.pending
     for g in range(rows.N_GROUPS):
@@ -231,30 +230,48 @@ def count_returns(lane, group, whole):
         )
 
 
+class Returned(NamedTuple):
+    """Reversible lines of what will be sent back, whole fen."""
+
+    gmv: Any
+    coupon: Any  # both parts
+    merchant: Any  # the merchant's part of it
+    commission: Any
+    fee: Any
+    goods: Any
+
+
+@kernel
+def hold_refunds(world, refunds, back):
+    """Spread what will be sent back over the refund compartments (world 2.7).
+
+    Each payer's part is rounded alone, so that nobody gets back more than he gave.
+    """
+    for i in range(rows.N_WINDOWS):
+        part = world.refund_share[i]
+        merchant_part = np.floor(back.merchant * part)
+        coupon_part = merchant_part + np.floor((back.coupon - back.merchant) * part)
+        refunds[i, rows.R_GMV] += coupon_part + np.floor((back.gmv - back.coupon) * part)
+        refunds[i, rows.R_COUPON] += coupon_part
+        refunds[i, rows.R_COUPON_MERCHANT] += merchant_part
+        refunds[i, rows.R_COMMISSION] += np.floor(back.commission * part)
+        refunds[i, rows.R_FEE] += np.floor(back.fee * part)
+        refunds[i, rows.R_GOODS] += np.floor(back.goods * part)
+
+
 @kernel
 def settle_arrivals(world, state, lane, group, goods_rate, whole):
-    """Book what arrived, decide what of it will be sent back, and put that into the refund
-    compartments (world 2.7).
+    """Book what arrived, and decide what of it will be sent back (world 2.7).
 
     gmv = user paid + merchant's coupon + platform's coupon. Returns the orders that will be
     refunded; per group their GMV is left in G_SENT_BACK. Reversible are GMV, coupon, the merchant's
     part of it, commission, technical fee and goods.
     """
     count_returns(lane, group, whole)
-    gmv = 0.0
-    coupon = 0.0
-    merchant = 0.0
-    commission = 0.0
-    fee = 0.0
-    goods = 0.0
-    extras = 0.0
-    orders = 0.0
-    back = 0.0
-    back_coupon = 0.0
-    back_merchant = 0.0
-    back_commission = 0.0
-    back_fee = 0.0
-    back_goods = 0.0
+    gmv, coupon, merchant, commission = 0.0, 0.0, 0.0, 0.0
+    fee, goods, extras, orders = 0.0, 0.0, 0.0, 0.0
+    back_gmv, back_coupon, back_merchant = 0.0, 0.0, 0.0
+    back_commission, back_fee, back_goods = 0.0, 0.0, 0.0
     for g in range(rows.N_GROUPS):
         g_gmv = group.rows[rows.G_IN_GMV, g]
         g_coupon = group.rows[rows.G_IN_COUPON, g]
@@ -273,26 +290,15 @@ def settle_arrivals(world, state, lane, group, goods_rate, whole):
         sent_back = np.floor(g_gmv * share)
         group.rows[rows.G_SENT_BACK, g] = sent_back
         orders += group.rows[rows.G_RETURNS, g]
-        back += sent_back
+        back_gmv += sent_back
         back_coupon += np.floor(g_coupon * share)
         back_merchant += np.floor(g_merchant * share)
         back_commission += np.floor(g_commission * share)
         back_fee += np.floor(g_fee * share)
         back_goods += np.floor(g_goods * share)
     book_arrivals(state, gmv, coupon, merchant, commission, fee, goods, extras)
-    refunds = state.refunds
-    for i in range(rows.N_WINDOWS):
-        part = world.refund_share[i]
-        merchant_part = np.floor(
-            back_merchant * part
-        )  # each payer's part alone, so that nobody gets back more than he gave
-        coupon_part = merchant_part + np.floor((back_coupon - back_merchant) * part)
-        refunds[i, rows.R_GMV] += coupon_part + np.floor((back - back_coupon) * part)
-        refunds[i, rows.R_COUPON] += coupon_part
-        refunds[i, rows.R_COUPON_MERCHANT] += merchant_part
-        refunds[i, rows.R_COMMISSION] += np.floor(back_commission * part)
-        refunds[i, rows.R_FEE] += np.floor(back_fee * part)
-        refunds[i, rows.R_GOODS] += np.floor(back_goods * part)
+    back = Returned(back_gmv, back_coupon, back_merchant, back_commission, back_fee, back_goods)
+    hold_refunds(world, state.refunds, back)
     return orders
 
 

@@ -19,7 +19,10 @@ from .quantity import (
 
 CTR_BLOGS = "trade blogs, docs/priors.md: feed 2-5 %, live 6-10 %"
 CVR_BLOGS = "trade blogs, docs/priors.md: 1-3.8 % of clicks"
-COUPON_TRIAL = "Gopalakrishnan & Park 2021 (randomised): purchase 4.24 -> 6.64 -> 9.34 %; redemption about 20 % of purchases"
+COUPON_TRIAL = (
+    "Gopalakrishnan & Park 2021 (randomised): purchase 4.24 -> 6.64 -> 9.34 %; "
+    "redemption about 20 % of purchases"
+)
 CHAPELLE = "Chapelle 2014: 35 % of conversions within 1 h, 50 % within 24 h"
 
 

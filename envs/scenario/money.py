@@ -10,14 +10,15 @@ FEES = "docs/priors.md: 2-5 % by category before, 0.6 % under ChengFang"
 
 
 class Regime(Section):
-    """Dual track or unified scheduling, and its three differences, each of which can be set alone."""
+    """Dual track or unified scheduling, and its three differences; each can be set alone."""
 
     preset: Literal["unified", "dual_track"] = switch(
         "unified", "value of the three switches left unset"
     )
     incremental_ads: bool | None = switch(
         None,
-        "paid traffic is bought on the increment only (unified) instead of displacing free traffic (dual track)",
+        "paid traffic is bought on the increment only (unified) instead of displacing free traffic "
+        "(dual track)",
     )
     coupons_everywhere: bool | None = switch(
         None, "coupons reach every pool (unified) instead of the ad pool only"

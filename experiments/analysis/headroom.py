@@ -1,4 +1,4 @@
-"""Headroom: what there is to win on a task, level by level, from doing nothing to an upper bound."""
+"""Headroom: what there is to win on a task, from doing nothing to an upper bound."""
 
 from typing import NamedTuple
 

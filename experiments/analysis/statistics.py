@@ -22,7 +22,7 @@ class Interval(NamedTuple):
 
 
 def iqm(values: np.ndarray) -> float:
-    """Mean of the middle half of all entries, quartile entries weighted by the part of them inside."""
+    """Mean of the middle half of all entries; entries at its edges count by the part inside."""
     return float(row_iqm(np.asarray(values, float).reshape(1, -1))[0])
 
 

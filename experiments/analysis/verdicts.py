@@ -5,8 +5,8 @@ of the benchmark, and the user's own agents against the best rule.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .results import AgentResult
 from .paired import paired_difference, paired_gain
+from .results import AgentResult
 from .statistics import Interval
 from .summary import Summary, best, ranked, relative_score
 
@@ -235,9 +235,9 @@ def change(gain: Interval, digits: int = 1) -> str:
 def own_sentences(verdict: Verdict) -> list[str]:
     """A sentence for every agent of the user's own."""
     return [
-        f"Paired on the same episodes, the score of {one.agent} differs from that of the best rule, "
-        f"{one.rule}, by {change(one.gain)}; the mean difference is {one.difference.value:+.3f} "
-        f"[{one.difference.low:+.3f}, {one.difference.high:+.3f}] of doing nothing."
+        f"Paired on the same episodes, the score of {one.agent} differs from that of the best "
+        f"rule, {one.rule}, by {change(one.gain)}; the mean difference is "
+        f"{one.difference.value:+.3f} [{one.difference.low:+.3f}, {one.difference.high:+.3f}] of doing nothing."
         for one in verdict.own
     ]
 
@@ -292,7 +292,8 @@ def by_risk(rows: list[Summary], limits: tuple[float, ...] = RISKS) -> list[tupl
 def risk_sentence(rows: list[Summary]) -> str:
     """What a user gets for the risk they choose; `rows` are of one task."""
     parts = [
-        f"at most {percent(limit, 0)}: {row.agent} ({row.score.value:.3f}, violated {percent(row.violation_rate)})"
+        f"at most {percent(limit, 0)}: {row.agent} ({row.score.value:.3f}, violated "
+        f"{percent(row.violation_rate)})"
         for limit, row in by_risk(rows)
     ]
     return (

@@ -54,7 +54,7 @@ def run_request(request: Request, console: Console, where: Where, options: Optio
     )
     for report in made.reports:
         for text in own_sentences(report.verdict):
-            console.print(f"[bold]{report.task}[/]: {text}", highlight=False)
+            console.print(f"[bold]{report.task}[/]: {text}", highlight=False, soft_wrap=True)
     if made.missing:
         console.print(
             f"{len(made.missing)} runs of the configuration are not finished; see manifest.json",

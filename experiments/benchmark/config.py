@@ -190,8 +190,8 @@ class BenchmarkConfig(BaseModel):
         for name, plan in self.tasks.items():
             if plan.final and plan.final.episodes < self.held_out(name):
                 raise ValueError(
-                    f"tasks.{name}.final.episodes is {plan.final.episodes}; it must be at least the "
-                    f"{self.held_out(name)} that everybody plays"
+                    f"tasks.{name}.final.episodes is {plan.final.episodes}; it must be at least "
+                    f"the {self.held_out(name)} that everybody plays"
                 )
         return self
 

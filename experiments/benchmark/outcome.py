@@ -1,4 +1,4 @@
-"""What a benchmark has found so far: results collected from runs, reports, best policies, manifest."""
+"""What a benchmark has found so far: results of its runs, reports, best policies, manifest."""
 
 import os
 import platform
@@ -187,7 +187,7 @@ def best_learner(results: list[AgentResult], task: str) -> "tuple[AgentResult, i
 
 
 def keep_best(config: BenchmarkConfig, folder: Path, results: list[AgentResult]) -> None:
-    """Copy the policy of each task's best learner to best/<task>: the artefact that is committed."""
+    """Copy the policy of each task's best learner to best/<task>, which is committed."""
     for task in config.tasks:
         found = best_learner(results, task)
         if found is None:
@@ -208,7 +208,7 @@ def _manifest(
     failed: dict[str, str],
     seconds: float,
 ) -> dict[str, Any]:
-    """Everything needed to make the results again. Keys with `cell` are first names of the runs'."""
+    """Everything needed to make the results again; `cell` is the first name of a run."""
     scenarios = {task: config.scenario(task) for task in config.tasks}
     facts = dict(sorted(facts.items()))
     return {

@@ -166,6 +166,7 @@ def _say_plan(book: Book, wanted: list[RunSpec], todo: list[RunSpec], console: C
         f"→ {book.folder}",
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
 
 

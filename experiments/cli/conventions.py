@@ -5,7 +5,11 @@ is allowed; 130 interrupted, with everything finished so far on disk.
 """
 
 import contextlib
+import errno
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
@@ -70,13 +74,42 @@ def plain_errors() -> Iterator[None]:
     """Turn what a user can get wrong into one sentence and exit code 2, and Ctrl-C into 130."""
     try:
         yield
+        sys.stdout.flush()
+    except UnicodeDecodeError as error:
+        fail(f"a file is no text in UTF-8 ({error.reason} at byte {error.start})")
     except ValueError as error:
         fail(str(error))
+    except BrokenPipeError:  # whoever read our output has left; typer ends quietly then
+        raise
     except OSError as error:
-        fail(f"{error.filename or 'file'}: {error.strerror or error}")
+        fail(_io_sentence(error))
+    except MemoryError:
+        fail("there is not enough memory; fewer episodes, envs or workers need less")
     except KeyboardInterrupt:
         errors.print("interrupted")
         raise typer.Exit(130) from None
+
+
+def _io_sentence(error: OSError) -> str:
+    """What is wrong with a file or a disk."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        where = f" at {error.filename}" if error.filename else ""
+        return f"the disk is full{where} ({error.strerror}); what was finished before is kept"
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}"
+
+
+def folder_for_results(folder: Path) -> Path:
+    """Make a folder before the work begins, so that nothing is computed that cannot be kept.
+
+    Raises:
+        OSError: if it cannot be made, or not be written into.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "cannot be written into", str(folder))
+    return folder
 
 
 def fail(text: str, code: int = 2) -> NoReturn:

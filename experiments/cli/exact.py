@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .conventions import console, plain_errors
+from .conventions import console, errors, folder_for_results, plain_errors
 
 
 def exact(
@@ -19,11 +19,18 @@ def exact(
     """Hold everything to the true optimum of a market small enough to be solved exactly
     (docs/exact.md).
     """
+    from ..runs.progress import Progress
     from ..studies.exactness import FULL
     from ..studies.exactness import study as measure
 
     with plain_errors():
-        measure(
-            out, FULL._replace(episodes=episodes), lambda line: console.print(line, highlight=False)
-        )
+        folder = folder_for_results(out)
+        with Progress(errors) as progress:
+            stage = progress.add("exact")
+
+            def on_progress(line: str) -> None:
+                console.print(line, highlight=False)
+                stage.update(note=f"last: {line.split('  ')[0]}")
+
+            measure(folder, FULL._replace(episodes=episodes), on_progress)
         console.print(f"results: {out}")

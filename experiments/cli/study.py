@@ -34,11 +34,17 @@ def study(
     """
     from rich.markdown import Markdown
 
+    from ..runs.progress import Progress
     from ..studies import run_study
 
     with plain_errors():
-        folder, text = run_study(
-            name, out, episodes, quick, tell=lambda line: errors.print(f"[dim]{escape(line)}[/]")
-        )
+        with Progress(errors) as progress:
+            stage = progress.add(f"study {name}")
+
+            def on_progress(line: str) -> None:
+                errors.print(f"[dim]{escape(line)}[/]")
+                stage.update(note=f"last: {line}")
+
+            folder, text = run_study(name, out, episodes, quick, on_progress)
         console.print(Markdown(text))
         console.print(f"results: {folder}")

@@ -3,11 +3,12 @@ brought along.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ...envs import find_task, short_name
+from ...agents.catalog import is_own
+from ...envs import Setting, find_task, short_name
 from .conventions import (
     ScenarioOption,
     SetOption,
@@ -15,6 +16,7 @@ from .conventions import (
     Track,
     console,
     errors,
+    folder_for_results,
     plain_errors,
     setting_of,
 )
@@ -22,7 +24,11 @@ from .conventions import (
 
 def train(
     algorithm: Annotated[
-        str, typer.Argument(help="PPO or SAC, with the settings of the shipped comparison.")
+        str,
+        typer.Argument(
+            help="PPO or SAC, with the settings of the shipped comparison; or module:train, a "
+            "function of your own."
+        ),
     ],
     task: TaskOption = "SuperPlan",
     scenario: ScenarioOption = None,
@@ -37,50 +43,118 @@ def train(
         Track, typer.Option(help="W&B: offline writes files only; online uploads.")
     ] = "offline",
 ) -> None:
-    """Train one learner and save it as a folder that loads without running code."""
+    """Train one policy and save it as a folder that loads without running code.
+
+    A function of your own is called with those of task, seed, folder, steps and setting that it
+    takes, and returns the policy.
+    """
+    with plain_errors():
+        short = short_name(find_task(task))
+        setting = setting_of(task, scenario, set_, split="train")
+        count = None if steps is None else int(steps)
+        if is_own(algorithm):
+            name = algorithm.replace(":", "-")
+            folder = folder_for_results(out or Path("runs") / f"{short}-{name}-seed{seed}")
+            saved = _train_own(algorithm, short, setting, seed, folder, count)
+        else:
+            name, settings = _learner(algorithm, count)
+            folder = folder_for_results(out or Path("runs") / f"{short}-{name}-seed{seed}")
+            _train_learner(name, settings, short, setting, seed, folder, track)
+            saved = True
+        if saved:
+            console.print(
+                f"saved {folder}; judge it with: chengfang evaluate {folder} --task {short}",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def _learner(algorithm: str, steps: int | None) -> tuple[str, Any]:
+    """Name and settings of a learner of the shipped comparison."""
     from ..benchmark.comparison import load_comparison
+
+    [shipped] = load_comparison().tasks.values()
+    known = shipped.learners
+    name = next((n for n in known if n.lower() == algorithm.lower()), None)
+    if name is None:
+        raise ValueError(
+            f"algorithm is {algorithm!r}; allowed are {', '.join(known)}, and module:train of "
+            "your own code"
+        )
+    return name, known[name] if steps is None else known[name].model_copy(update={"steps": steps})
+
+
+def _train_learner(
+    name: str, settings: Any, task: str, setting: Setting, seed: int, folder: Path, track: Track
+) -> None:
     from ..runs.progress import Progress
     from ..runs.training_job import Job, Note, train_job
 
-    with plain_errors():
-        [shipped] = load_comparison().tasks.values()
-        known = shipped.learners
-        name = next((n for n in known if n.lower() == algorithm.lower()), None)
-        if name is None:
-            raise ValueError(f"algorithm is {algorithm!r}; allowed are {', '.join(known)}")
-        settings = (
-            known[name] if steps is None else known[name].model_copy(update={"steps": int(steps)})
-        )
-        setting = setting_of(task, scenario, set_, split="train")
-        folder = out or Path("runs") / f"{short_name(find_task(task))}-{name}-seed{seed}"
-        origin = {
-            "task": short_name(find_task(task)),
-            "days": setting.days,
-            "scenario": setting.scenario.name,
-            "scenario_hash": setting.scenario.hash,
-        }
-        job = Job(f"{name}-seed{seed}", settings, setting, seed, folder, track, origin)
-        with Progress(errors) as progress:
-            stage = progress.add(f"train {name}", settings.steps, "steps", "compiling and starting")
+    origin = {
+        "task": task,
+        "days": setting.days,
+        "scenario": setting.scenario.name,
+        "scenario_hash": setting.scenario.hash,
+    }
+    job = Job(f"{name}-seed{seed}", settings, setting, seed, folder, track, origin)
+    with Progress(errors) as progress:
+        stage = progress.add(f"train {name}", settings.steps, "steps", "compiling and starting")
 
-            def on_progress(note: Note) -> None:
-                score = note.figures.get("score")
-                stage.update(note.steps, None if score is None else f"score {score:.3f}")
+        def on_progress(note: Note) -> None:
+            score = note.figures.get("score")
+            stage.update(note.steps, None if score is None else f"score {score:.3f}")
 
-            try:
-                train_job(job, on_progress)
-            except KeyboardInterrupt:
-                errors.print(
-                    f"[bold]interrupted[/]: checkpoint and policy so far are in {folder}; "
-                    "the same command goes on"
-                )
-                raise typer.Exit(130) from None
-        console.print(
-            f"saved {folder}; judge it with: "
-            f"chengfang evaluate {folder} --task {short_name(find_task(task))}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        try:
+            train_job(job, on_progress)
+        except KeyboardInterrupt:
+            errors.print(
+                f"[bold]interrupted[/]: checkpoint and policy so far are in {folder}; "
+                "the same command goes on"
+            )
+            raise typer.Exit(130) from None
+
+
+def _train_own(
+    name: str, task: str, setting: Setting, seed: int, folder: Path, steps: int | None
+) -> bool:
+    """Train with a function of the user's; returns whether the policy was saved as a folder."""
+    from ...agents.guard import GuardedPolicy
+    from ...agents.learners import SavedPolicy
+    from ..runs.own_agents import own_policy
+    from ..runs.progress import Progress
+    from ..runs.spec import RunSpec
+
+    spec = RunSpec(
+        task,
+        name,
+        "own",
+        seed,
+        setting.scenario.model_dump(mode="json"),
+        setting.levers,
+        setting.days,
+        {"train": name, "steps": steps},
+        test_seed=0,
+        episodes=0,
+    )
+    with Progress(errors) as progress:
+        progress.add(f"train {name}")
+        made = own_policy(spec, folder)
+    policy: Any = made.policy if isinstance(made, GuardedPolicy) else made
+    if isinstance(policy, SavedPolicy):
+        policy.save(folder)
+        return True
+    if type(policy).__module__.startswith(("stable_baselines3.", "sb3_contrib.")):
+        from ...agents.learners import save_policy
+
+        save_policy(policy, folder, task)
+        return True
+    console.print(
+        f"trained {name}; its {type(policy).__name__} is neither a saved policy nor a model of "
+        f"stable-baselines3, so what is kept of it is what it left in {folder} itself",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return False
 
 
 def import_sb3(

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from .conventions import TaskOption, console, parse_steps, plain_errors
+from .conventions import (
+    TaskOption,
+    console,
+    errors,
+    folder_for_results,
+    parse_steps,
+    plain_errors,
+)
 
 
 def tune(
@@ -48,22 +55,33 @@ def tune(
     An interrupted study goes on where it stopped when the same command is given again.
     """
     from ...agents.rules.tuned import FILE
+    from ..runs.progress import Progress
     from ..tuning.tune import starts_for
     from ..tuning.tune import tune as run
 
     with plain_errors():
         starts = starts_for(rule, task, leader or [], relative or [])
-        study = run(
-            rule,
-            task,
-            parse_steps(steps, [""]).get(""),
-            seed,
-            out,
-            target or FILE,
-            starts,
-            again=again,
-            report=lambda text: console.print(text, highlight=False),
-        )
+        kept = target or FILE
+        folder_for_results(kept.parent)
+        with Progress(errors) as progress:
+            stage = progress.add(f"tune {rule} on {task}")
+
+            def on_progress(line: str) -> None:
+                console.print(line, highlight=False)
+                stage.update(note=f"last: {line}")
+
+            count = parse_steps(steps, [""]).get("")
+            study = run(
+                rule,
+                task,
+                count,
+                seed,
+                folder_for_results(out),
+                kept,
+                starts,
+                again=again,
+                report=on_progress,
+            )
         console.print_json(
             data={
                 name: study[name]

@@ -201,7 +201,8 @@ def frontier_figure(rows: list[Summary], path: Path) -> None:
             zorder=2,
         )
     axis.set_xlabel(
-        f"episodes with ROI under 0.98 of the target, %  (green: at most {100 * VIOLATION_BAR:.0f} %)"
+        "episodes with ROI under 0.98 of the target, %  "
+        f"(green: at most {100 * VIOLATION_BAR:.0f} %)"
     )
     axis.set_ylabel("score, multiple of doing nothing")
     axis.set_xscale("symlog", linthresh=10, linscale=1.2)

@@ -26,8 +26,10 @@ SPECIAL = {
     "|": r"\textbar{}",
     "\n": " ",
 }
-HEAD = r"""% \usepackage{booktabs} and \usepackage{graphicx} in the preamble. Written by chengfang benchmark.
-"""
+HEAD = (
+    r"% \usepackage{booktabs} and \usepackage{graphicx} in the preamble. "
+    "Written by chengfang benchmark.\n"
+)
 
 
 def escape(text: str) -> str:

@@ -19,9 +19,9 @@ from ..analysis.verdicts import (
 
 LEGEND = (
     "**score**: inter-quartile mean (IQM), over runs and held-out episodes, of settled GMV · "
-    "min(1, (ROI/target)²), as a multiple of doing nothing on the same merchant and random numbers. "
-    "**95 % CI**: bootstrap over runs and over episodes, which are the same merchants for every "
-    "run. **clairv.**, **bound**: IQM of (score − nothing) / (reference − nothing). **violated**: "
+    "min(1, (ROI/target)²), as a multiple of doing nothing on the same merchant and random "
+    "numbers. **95 % CI**: bootstrap over runs and over episodes, which are the same "
+    "merchants for every run. **clairv.**, **bound**: IQM of (score − nothing) / (reference − nothing). **violated**: "
     "episodes with ROI under 0.98 of the target. **short**: mean of max(0, 1 − ROI/target). "
     "**budget**: mean share spent. **Δ GMV**, **profit**: mean per episode, CNY; Δ is above doing "
     "nothing."
@@ -69,10 +69,11 @@ def markdown(rows: list[Summary], verdicts: list[Verdict], title: str) -> str:
         parts += ["## Headroom", headroom_table(rows)]
     for verdict in verdicts:
         mine = [row for row in rows if row.task == verdict.task]
-        parts += [f"## {_cell(verdict.task)}", sentence(verdict), *own_sentences(verdict)]
+        parts += [f"## {_cell(verdict.task)}", sentence(verdict)]
         parts += [
             text for text in (bars_sentence(verdict), risk_sentence(mine), left_out(mine)) if text
         ]
+        parts += own_sentences(verdict)
         parts.append(task_table(mine))
     return "\n\n".join(parts) + "\n"
 
@@ -110,9 +111,9 @@ def headroom_table(rows: list[Summary]) -> str:
         )
     table = _table(["task", "episodes", *NAMES, "bound over clairvoyant"], body, [True])
     return (
-        "IQM of the score above doing nothing, of all levels on the same first episodes, those that "
-        "every reference knows; the last column compares mean gains. Four steps of the upper bound "
-        f"are argued, not proved (docs/upper_bound.md).\n\n{table}"
+        "IQM of the score above doing nothing, of all levels on the same first episodes, those "
+        "that every reference knows; the last column compares mean gains. Four steps of the upper "
+        f"bound are argued, not proved (docs/upper_bound.md).\n\n{table}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Run a run: play a rule, train and judge a learner, search a reference; figures come back as bytes.
+"""Execute a run: play a rule, train and judge a learner, search a reference; figures are bytes.
 
 What a run leaves behind are its figures alone, so that it may be executed anywhere; only a training
 keeps a folder of its own.
@@ -63,7 +63,7 @@ def execute(
     track: Mode = "off",
     go_on: bool = False,
 ) -> bytes:
-    """Run a run; returns its figures and facts as the bytes of an .npz file.
+    """Execute a run; returns its figures and facts as the bytes of an .npz file.
 
     Args:
         spec: what to run, identified.
@@ -114,6 +114,8 @@ def _rule(spec: RunSpec, _: _Call) -> Figures:
 
 
 def _own(spec: RunSpec, call: _Call) -> Figures:
+    if spec.is_trained and not call.go_on:
+        shutil.rmtree(call.folder, ignore_errors=True)  # of a training that was never finished
     return judged(own_policy(spec, call.folder), spec)
 
 

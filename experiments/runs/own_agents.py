@@ -54,7 +54,7 @@ def _trained(spec: RunSpec, folder: Path) -> Policy:
     given = {name: value for name, value in offered.items() if everything or name in names}
     where = f"{spec.agent} on {spec.task}"
     if "steps" in given and given["steps"] is None:
-        raise AgentError(f"{where}: {spec.options['train']} takes steps; say `steps:` beside it")
+        raise AgentError(f"{where}: {spec.options['train']} takes steps; say how many")
     try:
         policy = function(**given)
     except (Exception, SystemExit) as error:

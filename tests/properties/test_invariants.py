@@ -33,7 +33,7 @@ LINES = {name: i for i, name in enumerate(rows.LEDGER_NAMES)}
 
 @pytest.fixture(scope="module", autouse=True)
 def _loaded(harness):
-    """Hypothesis forbids function fixtures under @given; the rig is then found by its module name."""
+    """Hypothesis forbids function fixtures under @given; the rig is found by its module name."""
 
 
 def rig_of(scenario, **options):
@@ -182,7 +182,7 @@ def action(pattern: str, rng: np.random.Generator, tick: int, levers: int) -> np
 
 
 # The invariants
-# --------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 def check_limits(rig: Any, before: np.ndarray) -> None:
@@ -422,7 +422,7 @@ def test_actions_beyond_the_box_act_as_its_edge(overrides, seed):
 
 @given(overrides=changes(), seed=st.integers(0, 2**32))
 @settings(PROPERTY, max_examples=15)
-def test_a_passive_plan_spends_and_grants_nothing(overrides, seed):
+def test_a_noop_plan_spends_and_grants_nothing(overrides, seed):
     rig = rig_of(market(overrides), noop=True).reset(seed + np.arange(ENVS))
     for _ in range(rig.ticks):
         rig.step(np.ones(len(rig.levers)))

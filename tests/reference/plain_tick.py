@@ -344,7 +344,7 @@ def impressions(
     traffic: np.ndarray,
     price_shift: float,
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-    """Expected impressions per cell, auctions by scene, boost in force, whole fen charged by scene."""
+    """Expected impressions per cell; auctions, boost in force, whole fen charged by scene."""
     boost_left = math.floor(s.boost.budget_share * m["budget"]) - state["boost_spend"]
     boost = control["boost"] if boost_left >= 1 else 0.0
     overlap = by(s.free_traffic.cannibalisation, SCENES)
@@ -459,7 +459,7 @@ def commit(
 
 
 def split(amounts: dict, share) -> tuple[dict, dict]:
-    """Amounts of every line cut in two: money in whole fen rounded down, orders and risks exactly."""
+    """Amounts of every line cut in two: money in whole fen rounded down, orders and risks as is."""
     part = {
         line: amount * share
         if line in ("orders", "at_risk")
@@ -726,7 +726,7 @@ def remember(
     auctions: np.ndarray,
     hours: float,
 ) -> None:
-    """The dashboard's figures: last tick, smoothed with the mean age of the scenario, and totals."""
+    """The dashboard's figures: last tick, smoothed with the scenario's mean age, and totals."""
     keep = math.exp(-hours / s.clock.smoothing_hours)
 
     def smooth(name, new):

@@ -52,7 +52,7 @@ def roll(env, count, seed=None, actions_=None):
 
 
 # Making
-# ----------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 def test_ids_are_those_of_the_design():
@@ -159,7 +159,7 @@ def test_short_names():
 
 
 # Checkers
-# --------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 @tasks
@@ -222,7 +222,7 @@ def test_rendering_does_not_change_the_world():
 
 
 # Copies
-# ----------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 COPIES = {
     "deepcopy": copy.deepcopy,
@@ -239,9 +239,9 @@ def test_copy_continues_alike_and_apart(task, kind):
     env.reset(seed=3)
     for action in moves[:4]:
         env.step(action)
-    twin = COPIES[kind](env)
+    copied = COPIES[kind](env)
     one = [env.step(action) for action in moves[4:]]
-    other = [twin.step(action) for action in moves[4:]]
+    other = [copied.step(action) for action in moves[4:]]
     for (a, ra, *_), (b, rb, *_) in zip(one, other, strict=True):
         assert a.tobytes() == b.tobytes()
         assert ra == rb
@@ -261,7 +261,7 @@ def test_spec_makes_the_same_env():
 
 
 @tasks
-def test_twin_rollouts_are_identical(task):
+def test_two_rollouts_are_identical(task):
     one = gym.make(task.id, days=1)
     two = gym.make(task.id, days=1)
     moves = actions(one, 24)
@@ -289,10 +289,10 @@ def test_seed_starts_the_stream_anew():
 def test_horizon_terminates_and_never_truncates(task):
     env = gym.make(task.id)
     env.reset(seed=0)
-    idle = np.zeros(env.action_space.shape, np.float32)
+    careful = np.zeros(env.action_space.shape, np.float32)
     ticks = task.days * env.unwrapped.scenario.clock.ticks_per_day
     for t in range(ticks):
-        observation, _, terminated, truncated, info = env.step(idle)
+        observation, _, terminated, truncated, info = env.step(careful)
         assert terminated == (t == ticks - 1)
         assert truncated is False
         assert ("plan" in info) == terminated
@@ -320,7 +320,7 @@ def test_train_and_test_merchants_differ():
 
 
 # Bad input
-# -------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 @tasks
@@ -415,9 +415,9 @@ def test_state_of_another_market_is_refused():
     small.reset(seed=0)
     with pytest.raises(ValueError, match="this state holds 2 markets"):
         large.set_state(small.get_state())
-    twinned = PromotionVectorEnv(2, days=1, reward="incremental")
+    compared = PromotionVectorEnv(2, days=1, reward="incremental")
     with pytest.raises(ValueError, match="counterfactuals"):
-        twinned.set_state(small.get_state())
+        compared.set_state(small.get_state())
 
 
 # What the docs call by name

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from chengfang.envs import FEATURE_NAMES, FEATURES, LEVER_NAMES, Market, SuperPlanEnv, load_scenario
 from chengfang.envs.api.spaces import observation_space
+from chengfang.envs.interface import columns
+from chengfang.envs.interface.features import N_FEATURES
 from chengfang.envs.market import layout as rows
-from chengfang.envs.market import observation as observe
+from chengfang.envs.market.observation import observe
 from chengfang.envs.scenario import scenario_names
 
 COLUMN = {name: i for i, name in enumerate(FEATURE_NAMES)}
@@ -42,19 +44,12 @@ LATENT_MERCHANT = (
 def watch(market):
     """Observe the markets again as they stand."""
     world = market.world
+    tables = rows.Tables(world.hours, world.calendar, world.clock, world.remaining)
     lane = np.zeros(1, rows.LANE)[0]
     out = np.zeros_like(market.observations)
     for i in range(market.num_envs):
-        observe.observe(
-            world.constants[0],
-            market.states[i],
-            market.merchants[i],
-            world.calendar,
-            world.remaining,
-            world.clock,
-            lane,
-            out[i],
-        )
+        plan = rows.Plan(world.constants[0], market.merchants[i], market.cells[i], market.states[i])
+        observe(plan, tables, lane, out[i])
     return out
 
 
@@ -72,8 +67,24 @@ def played():
 
 
 def test_names_are_unique_and_as_many_as_the_engine_writes():
-    assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES) == observe.FEATURES
+    assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES) == N_FEATURES
     assert observation_space().shape == (len(FEATURE_NAMES),)
+
+
+def test_every_feature_has_its_column():
+    """Columns of scenes, pools, segments and tiers are named by the first of them."""
+    several = {
+        **dict.fromkeys(["BID", "WIN_RATE", "CPM", "CTR", "SPENT", "SCENE_SPEND_PACE"], 4),
+        **dict.fromkeys(["SCENE_GMV_PACE", "SCENE_ROI", "CLICKS", "CLAIMS"], 4),
+        **dict.fromkeys(["POOL_GMV_PACE", "DEPTH", "HEAT"], 3),
+    }
+    first = {
+        name: value
+        for name, value in vars(columns).items()
+        if name.isupper() and isinstance(value, int)
+    }
+    taken = [first[name] + i for name in first for i in range(several.get(name, 1))]
+    assert sorted(taken) == list(range(N_FEATURES))
 
 
 def test_every_feature_is_documented():
@@ -256,12 +267,12 @@ def test_cells_are_not_observed(market):
 
 
 def test_latent_field_shows_only_after_it_has_changed_what_is_reported(market):
-    """The next tick under a higher price shock reports other figures: the shock is felt, not seen."""
+    """The next tick under a higher price shock reports other figures: it is felt, not seen."""
     state = market.get_state()
-    idle = np.zeros((4, len(LEVER_NAMES)), np.float32)
-    plain = market.step(idle).copy()
+    careful = np.zeros((4, len(LEVER_NAMES)), np.float32)
+    plain = market.step(careful).copy()
     market.set_state(state)
     market.states["price_shock"] += 1.0
-    felt = market.step(idle)
+    felt = market.step(careful)
     assert not np.array_equal(felt, plain)
     assert (felt[:, COLUMN["spend_pace"]] != plain[:, COLUMN["spend_pace"]]).any()

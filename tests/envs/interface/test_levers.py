@@ -1,4 +1,4 @@
-"""What -1, 0 and +1 mean, that the engine means the same, and that no lever is idle."""
+"""What -1, 0 and +1 mean, that the engine means the same, and that every lever does something."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ ACTION = st.floats(-1, 1, width=32)
 
 
 # The table
-# -------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", scenario_names())
@@ -94,7 +94,7 @@ def test_defaults_are_the_scenarios():
 
 
 # Selection
-# -------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", LEVER_SETS)
@@ -126,7 +126,7 @@ def test_unknown_lever_is_refused(wrong, named):
 
 
 # The engine
-# ------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["default", "dual_track"])

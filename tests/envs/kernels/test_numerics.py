@@ -64,7 +64,7 @@ def test_normal_cdf_centre_is_right_to_5e_7():
 
 @pytest.mark.parametrize(("low", "high"), [(-3, 0), (-6, -3), (-12, -6)])
 def test_normal_cdf_lower_tail_keeps_its_relative_error(low, high):
-    """5e-7, and what rounding the exponent x^2 / 2 to float32 costs: five roundings of 2^-24 of it."""
+    """5e-7, and what rounding the exponent x^2 / 2 to float32 costs: five roundings of 2^-24."""
     x = np.linspace(low, high, 200_001).astype(F)
     exact = stats.norm.cdf(x.astype(float))
     assert (

@@ -75,7 +75,7 @@ def played():
 
 
 # What is on it
-# ---------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 def test_required_figures_are_there(played):
@@ -124,7 +124,7 @@ def test_funnel_narrows(played):
 
 
 # Identities
-# ------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", scenario_names())
@@ -300,7 +300,7 @@ def test_rewards_sum_to_the_result(scenario, reward, sampled):
     np.testing.assert_allclose(rewards, result / scale, rtol=2e-5, atol=2e-6)
 
 
-def test_passive_market_does_nothing_whatever_the_actions():
+def test_noop_market_does_nothing_whatever_the_actions():
     one, _, _ = play(days=1, noop=True, seed=0)
     two, _, _ = play(days=1, noop=True, seed=1)
     plan = read(one)

@@ -184,3 +184,77 @@ def test_a_broken_agent_leaves_no_picture(tmp_path):
     result = call("simulate", f"{name}:Agent", "--task", "Bidding", code=2)
     assert f"{name}:Agent on Bidding, tick 17: " in result.stderr
     assert not (tmp_path / "plan.png").exists()
+
+
+# Training
+# --------------------------------------------------------------------------------------------------
+
+TRAIN = """
+from pathlib import Path
+from chengfang.agents import find_policy
+from chengfang.agents.learners import load_best
+from chengfang.envs import task_setting
+
+def saved(task, seed, folder, steps):
+    Path(folder, "note.txt").write_text(f"{task} {seed} {steps}")
+    return load_best(task)
+
+def rule(task):
+    return find_policy("PID", task_setting(task), task)
+
+def nobody(task):
+    return None
+
+def broken(task, steps):
+    raise RuntimeError("diverged")
+
+def model(steps, setting):
+    from chengfang.envs.api.sb3_vec_env import PromotionVecEnv
+    from stable_baselines3 import PPO
+    env = PromotionVecEnv(4, setting.scenario, setting.levers, setting.days, split=setting.split)
+    return PPO("MlpPolicy", env, n_steps=8, batch_size=32, seed=0).learn(steps)
+"""
+
+
+def train(function, *words, code=0):
+    name = module_of(TRAIN)
+    found = call(
+        "train", f"{name}:{function}", "--task", "Bidding", "-o", "made", *words, code=code
+    )
+    return name, found
+
+
+def test_a_function_of_ones_own_trains(tmp_path):
+    _, found = train("saved", "--steps", "100", "--seed", "3")
+    assert "chengfang evaluate made --task Bidding" in found.stdout
+    assert (tmp_path / "made/note.txt").read_text() == "Bidding 3 100"
+    mine, best = (
+        json.loads(call("evaluate", name, *TINY, "--json").stdout) for name in ("made", "best")
+    )
+    assert mine["iqm"] == best["iqm"]
+
+
+def test_a_model_of_stable_baselines3_is_saved():
+    train("model", "--steps", "32")
+    call("evaluate", "made", *TINY)
+
+
+def test_a_policy_of_another_kind_is_the_functions_to_keep():
+    _, found = train("rule")
+    assert "its PID is neither a saved policy nor a model of stable-baselines3" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("function", "words", "said"),
+    [
+        ("nobody", [], "None has no predict("),
+        ("broken", ["--steps", "5"], "failed: RuntimeError: diverged ("),
+        ("broken", [], "takes steps; say how many"),
+        ("sved", [], "there is no sved in "),
+    ],
+)
+def test_a_broken_training_is_one_sentence(function, words, said):
+    name, found = train(function, *words, code=2)
+    [line] = found.stderr.splitlines()
+    assert line.startswith(f"error: {name}:{function}")
+    assert said in line
