@@ -615,7 +615,7 @@ def bench(
             envs,
             quick=quick,
             learner=learner,
-            on_progress=lambda name: errors.print(f"[dim]measuring {name}[/]"),
+            told=lambda name: errors.print(f"[dim]measuring {name}[/]"),
         )
         if as_json:
             sys.stdout.write(
