@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := -c constraints.txt
 
-.PHONY: compare benchmark reproduce test test-all lint bench docs install clean help
+.PHONY: compare benchmark reproduce test test-fast lint bench docs install clean help
 
 help:            ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
@@ -21,9 +21,17 @@ reproduce: $(VENV)/.installed      ## make rows of the benchmark again: TASK=Bid
 test: $(VENV)/.installed-test      ## everything the package promises, tested
 	$(BIN)/python -m pytest $(ARGS)
 
+test-fast: $(VENV)/.installed-test  ## what two minutes can tell: everything not marked slow
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
 lint: $(VENV)/.installed-dev       ## ruff and pyright
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(VENV)/.installed-docs      ## the site, built offline into docs/_build/html
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -n -q docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 bench: $(VENV)/.installed          ## speed and memory on this machine
 	$(BIN)/chengfang bench $(ARGS)
@@ -42,10 +50,14 @@ $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]' $(CONSTRAINTS)
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' $(CONSTRAINTS)
+	touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' $(CONSTRAINTS)
 	touch $@ $(VENV)/.installed $(VENV)/.installed-test
 
 clean:           ## remove the virtual environment and caches, keep results
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build docs/_build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

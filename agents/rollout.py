@@ -1,4 +1,4 @@
-"""The one loop that plays a policy: everything that judges, tunes, trains on or looks at a policy calls it."""
+"""The one loop that plays a policy: whatever judges, tunes, trains on or looks at one calls it."""
 
 from collections.abc import Callable
 
@@ -25,9 +25,11 @@ def rollout(
     Args:
         policy: anything with `predict`; it acts deterministically and is told where episodes begin.
         market: to play in.
-        seeds: (n,) streams to start; None goes on from where the market stands, as at an episode's start.
+        seeds: (n,) streams to start; None goes on from where the market stands, as at an
+            episode's start.
         on_tick: called with the market after the reset and after every tick.
-        on_action: called with the observation (n, features) and the action (n, levers) of every tick.
+        on_action: called with the observation (n, features) and the action (n, levers) of every
+            tick.
         ticks: how many ticks to play; None for all that are left.
     """
     if seeds is not None:

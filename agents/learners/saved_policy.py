@@ -1,14 +1,14 @@
 """A trained policy as a folder: weights in safetensors, everything else in JSON. Loading runs no
 code.
 
-`policy.safetensors` holds the actor's layers, `policy.json` how to use them and where they came
+`policy.safetensors` holds the actor's weights, `policy.json` how to use them and where they came
 from: the levers, what goes in beside the 81 features, and, for a residual policy, the rule it
 shifts with that rule's parameters and the plan's public facts. Nothing is unpickled, ever; a folder
 that does not fit its description is refused.
 """
 
 import json
-import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,66 +16,76 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ...envs import FEATURE_NAMES, LEVER_NAMES, Lever
+from ...envs import FEATURE_NAMES
 from ...envs.files import whole_file
-from ..policy import PlanSpec
-from ..rules import RULES, Rule, make_rule
+from .saved.description import (
+    FORMAT,
+    NETWORK_KEYS,
+    ArtefactError,
+    check_description,
+    plan_facts,
+    present_names,
+    read_network,
+    residual_rule,
+)
+from .saved.network import OUTPUTS, TENSORS, Cell, Dense, run_cells, run_hidden
 
-FORMAT = "chengfang-policy-1"
-ACTIVATIONS = ("tanh", "relu")
-OUTPUTS = ("clip", "tanh")
-
-
-class ArtefactError(ValueError):
-    """A folder that is no usable saved policy; the message says what is wrong with it."""
+__all__ = ["ArtefactError", "Memory", "SavedPolicy", "load_policy", "plan_facts"]
 
 
 class Memory(NamedTuple):
     """What a saved policy keeps between ticks."""
 
-    rule: Any
+    rule: Any  # of the rule underneath
     age: np.ndarray  # (n,) ticks since the episode began
     held: np.ndarray  # (n, levers) the network's latest output
+    cells: np.ndarray  # (n, width of all recurrent cells)
 
 
 class SavedPolicy:
-    """A feed-forward actor on reported features, evaluated with numpy alone; by itself or as a
-    shift of a rule's action.
+    """An actor on reported features, evaluated with numpy alone; by itself or as a shift of a
+    rule's action.
+
+    The network is dense layers with recurrent cells before all of them, or after the first
+    `description["encoder"]` of them. Recurrent states begin at zero with every episode.
 
     Args:
         layers: (weight (out, in), bias (out,)) float32 pairs, input first.
         description: what `policy.json` holds: levers, features, activation, output, origin, and
-            optionally `hold` (ticks for which an output is held), `caution` (a further input: the
-            margin on the ROI target) and `residual` (rule, parameters, scale, plan).
-        caution: act with this margin instead of the description's; only for policies that were
-            trained to take one.
+            optionally `hold` (ticks for which an output is held), `safety_margin` (a further
+            input: the margin on the ROI target), `mean_limit` (the last layer is clipped to it
+            before its output) and `residual` (rule, parameters, scale, plan).
+        safety_margin: act with this margin instead of the description's; only for policies that
+            were trained to take one.
+        cells: recurrent layers, input first.
 
     Raises:
-        ArtefactError: if a caution is given to a policy that takes none.
+        ArtefactError: if a safety margin is given to a policy that takes none.
     """
 
     def __init__(
         self,
-        layers: list[tuple[np.ndarray, np.ndarray]],
+        layers: list[Dense],
         description: dict[str, Any],
-        caution: float | None = None,
+        safety_margin: float | None = None,
+        cells: Sequence[Cell] = (),
     ):
         self.layers = layers
-        self.description = description
-        self.levers = tuple(description["levers"])
-        self.hold = int(description.get("hold", 1))
-        if caution is not None and "caution" not in description:
+        self.cells = tuple(cells)
+        self.encoder = int(description.get("encoder", 0))
+        named = present_names(description)
+        self.description = {key: value for key, value in named.items() if key not in NETWORK_KEYS}
+        self.levers = tuple(named["levers"])
+        self.hold = int(named.get("hold", 1))
+        if safety_margin is not None and "safety_margin" not in named:
             raise ArtefactError(
-                f"caution is {caution:g}, but this policy was not trained to take one; allowed is none"
+                f"safety_margin is {safety_margin:g}, but this policy was not trained to take one; "
+                "allowed is none"
             )
-        self.caution = description.get("caution") if caution is None else caution
-        residual = description.get("residual")
+        self.safety_margin = named.get("safety_margin") if safety_margin is None else safety_margin
+        residual = named.get("residual")
         self.scale = np.float32(residual["scale"]) if residual else np.float32(1)
-        self.rule: Rule | None = None
-        if residual:
-            self.rule = make_rule(
-                residual["rule"], _plan(residual, self.levers), **residual["parameters"]
-            )
+        self.rule = residual_rule(named)
 
     def predict(
         self,
@@ -84,59 +94,98 @@ class SavedPolicy:
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,
     ) -> tuple[np.ndarray, Memory | None]:
-        """The mean action, (n, levers) float32 in [-1, 1]; see `Policy.predict`."""
+        """The mean action, (n, levers) float32 in [-1, 1]; see `Policy.predict`.
+
+        Raises:
+            ValueError: an observation that is not (n, 81) or (81,).
+        """
         x = np.asarray(observation, np.float32)
+        if x.ndim not in (1, 2) or x.shape[-1] != len(FEATURE_NAMES):
+            raise ValueError(
+                f"observation has the shape {x.shape}; allowed are (n, {len(FEATURE_NAMES)}) and "
+                f"({len(FEATURE_NAMES)},)"
+            )
         if x.ndim == 1:
             action, state = self.predict(x[None], state, episode_start, deterministic)
             return action[0], state
-        if self.rule is None and self.hold == 1 and self.caution is None:
+        if self._forgets:
             return self.output(x), state
-        fresh = (
-            np.zeros(len(x), bool)
-            if episode_start is None
-            else np.atleast_1d(np.asarray(episode_start, bool))
-        )
+        fresh = _starts(episode_start, len(x))
         if state is None:
-            state = Memory(
-                None,
-                np.zeros(len(x), np.int64),
-                np.zeros((len(x), len(self.levers)), np.float32),
-            )
+            state = self._opening(len(x))
             fresh = fresh | True
-        proposal, memory = (
-            self.rule.predict(x, state.rule, fresh) if self.rule is not None else (None, None)
-        )
+        proposal = None
+        memory = None
+        if self.rule is not None:
+            proposal, memory = self.rule.predict(x, state.rule, fresh)
         age = np.where(fresh, 0, state.age)
-        due = age % self.hold == 0
-        held = (
-            np.where(due[:, None], self.output(self.inputs(x, proposal)), state.held)
-            if due.any()
-            else state.held
-        )
+        due = (age % self.hold == 0)[:, None]
+        held = state.held
+        cells = state.cells
+        if due.any():
+            begun = np.where(fresh[:, None], np.float32(0), cells)
+            output, moved = self.network(self.inputs(x, proposal), begun)
+            held = np.where(due, output, held)
+            cells = np.where(due, moved, cells)
         action = held if proposal is None else np.clip(proposal + self.scale * held, -1, 1)
-        return action.astype(np.float32), Memory(memory, age + 1, held)
+        return action.astype(np.float32), Memory(memory, age + 1, held, cells)
+
+    @property
+    def _forgets(self) -> bool:
+        """Whether an action depends on the present observation alone."""
+        plain = self.rule is None and self.safety_margin is None
+        return plain and self.hold == 1 and not self.cells
+
+    def _opening(self, n: int) -> Memory:
+        """Memory of n episodes about to begin."""
+        return Memory(
+            None,
+            np.zeros(n, np.int64),
+            np.zeros((n, len(self.levers)), np.float32),
+            self.opening_cells(n),
+        )
+
+    def opening_cells(self, n: int) -> np.ndarray:
+        """States of the recurrent cells at the start of n episodes, (n, width)."""
+        return np.zeros((n, sum(cell.width for cell in self.cells)), np.float32)
 
     def inputs(self, observation: np.ndarray, proposal: np.ndarray | None) -> np.ndarray:
-        """What the network sees: the features, the caution if it takes one, and the rule's own
-        action if there is one.
+        """What the network sees: the features, the safety margin if it takes one, and the rule's
+        own action if there is one.
         """
         parts = [observation]
-        if self.caution is not None:
-            parts.append(np.full((len(observation), 1), self.caution, np.float32))
+        if self.safety_margin is not None:
+            parts.append(np.full((len(observation), 1), self.safety_margin, np.float32))
         if proposal is not None:
             parts.append(proposal)
         return np.concatenate(parts, 1)
 
+    def network(self, x: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One decision of the whole network.
+
+        Args:
+            x: (n, inputs) float32, see `inputs`.
+            cells: states of the recurrent cells, (n, width); without cells, width is 0.
+
+        Returns:
+            Outputs (n, levers) float32 in [-1, 1], and the next states.
+        """
+        if self.cells:
+            encoded = run_hidden(self.layers[: self.encoder], x, self.description["activation"])
+            x, cells = run_cells(self.cells, encoded, cells)
+        return self.output(x), cells
+
     def output(self, x: np.ndarray) -> np.ndarray:
-        """The network: (n, inputs) -> (n, levers) float32 in [-1, 1]."""
-        for weight, bias in self.layers[:-1]:
-            x = x @ weight.T + bias
-            x = np.tanh(x) if self.description["activation"] == "tanh" else np.maximum(x, 0)
+        """The dense layers after the cells, if there are any: (n, inputs) -> (n, levers) float32 in
+        [-1, 1].
+        """
+        hidden = self.layers[self.encoder : -1]
         weight, bias = self.layers[-1]
-        x = x @ weight.T + bias
-        return (np.tanh(x) if self.description["output"] == "tanh" else np.clip(x, -1, 1)).astype(
-            np.float32
-        )
+        x = run_hidden(hidden, x, self.description["activation"]) @ weight.T + bias
+        limit = self.description.get("mean_limit")
+        if limit is not None:
+            x = np.clip(x, -limit, limit)
+        return OUTPUTS[self.description["output"]](x).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the folder; each file appears whole or not at all."""
@@ -146,22 +195,28 @@ class SavedPolicy:
             for i, pair in enumerate(self.layers)
             for kind, value in zip(("weight", "bias"), pair, strict=True)
         }
+        tensors |= {
+            f"cell_{i}_{kind}": np.ascontiguousarray(getattr(cell, kind))
+            for i, cell in enumerate(self.cells)
+            for kind in TENSORS
+        }
+        network: dict[str, Any] = {"format": FORMAT, "layers": len(self.layers)}
+        if self.cells:
+            network |= {"encoder": self.encoder, "cells": [cell.kind for cell in self.cells]}
         with whole_file(folder / "policy.safetensors") as draft:
             save_file(tensors, draft)
-        text = json.dumps(
-            {"format": FORMAT, "layers": len(self.layers), **self.description}, indent=2
-        )
+        text = json.dumps(network | self.description, indent=2)
         with whole_file(folder / "policy.json") as draft:
             draft.write_text(text + "\n", encoding="utf-8")
 
 
-def load_policy(folder: "str | Path", caution: float | None = None) -> SavedPolicy:
+def load_policy(folder: "str | Path", safety_margin: float | None = None) -> SavedPolicy:
     """Read a saved policy; raises ArtefactError in one sentence for anything else than its two
     files.
 
     Args:
         folder: where policy.json and policy.safetensors are.
-        caution: the margin on the ROI target to act with, for policies trained to take one.
+        safety_margin: the margin on the ROI target to act with, for policies trained to take one.
     """
     folder = Path(folder)
     text = folder / "policy.json"
@@ -182,164 +237,18 @@ def load_policy(folder: "str | Path", caution: float | None = None) -> SavedPoli
         OSError,
     ) as error:
         raise ArtefactError(f"{folder} cannot be read: {error}") from None
-    return SavedPolicy(_layers(folder, description, tensors), description, caution)
+    if isinstance(description, dict):
+        try:
+            description = present_names(description)
+        except ValueError as error:
+            raise ArtefactError(f"{folder} cannot be used: {error}") from None
+    check_description(folder, description)
+    layers, cells = read_network(folder, description, tensors)
+    return SavedPolicy(layers, description, safety_margin, cells)
 
 
-def _layers(
-    folder: Path, description: dict[str, Any], tensors: dict[str, np.ndarray]
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    _require(
-        folder,
-        isinstance(description, dict) and description.get("format") == FORMAT,
-        f"its format is not {FORMAT}",
-    )
-    _require(
-        folder,
-        description.get("activation") in ACTIVATIONS,
-        f"its activation is not one of {ACTIVATIONS}",
-    )
-    _require(folder, description.get("output") in OUTPUTS, f"its output is not one of {OUTPUTS}")
-    _require(
-        folder,
-        description.get("features") == list(FEATURE_NAMES),
-        "it was trained on other observation features",
-    )
-    levers = description.get("levers")
-    known = (
-        isinstance(levers, list)
-        and len(set(map(str, levers))) == len(levers)
-        and all(name in LEVER_NAMES for name in levers)
-    )
-    _require(folder, known, "its levers are not a list of known names")
-    count = description.get("layers")
-    _require(folder, isinstance(count, int) and 1 <= count <= 64, "its number of layers is missing")
-    names = [(f"weight_{i}", f"bias_{i}") for i in range(count or 0)]
-    _require(
-        folder,
-        set(tensors) == {n for pair in names for n in pair},
-        "its tensors are not those it describes",
-    )
-    width = _inputs(folder, description)
-    for weight, bias in names:
-        w = tensors[weight]
-        b = tensors[bias]
-        _require(
-            folder,
-            w.ndim == 2 and b.shape == w.shape[:1] and w.shape[1] == width,
-            f"the shape of {weight} does not fit",
-        )
-        _require(
-            folder, _fits_float32(w) and _fits_float32(b), f"{weight} or its bias is not finite"
-        )
-        width = w.shape[0]
-    _require(
-        folder,
-        width == len(description.get("levers", ())),
-        "its last layer does not match its levers",
-    )
-    return [(tensors[w].astype(np.float32), tensors[b].astype(np.float32)) for w, b in names]
-
-
-def _inputs(folder: Path, description: dict[str, Any]) -> int:
-    """Width of the network's input, after checking everything that decides it."""
-    hold = description.get("hold", 1)
-    whole = isinstance(hold, int) and not isinstance(hold, bool)
-    _require(folder, whole and 1 <= hold <= 10_000, "its hold is not 1 to 10,000 ticks")
-    width = len(FEATURE_NAMES)
-    if "caution" in description:
-        _require(
-            folder,
-            _number(description["caution"], -0.5, 0.5),
-            "its caution is not a number from -0.5 to 0.5",
-        )
-        width += 1
-    if "residual" not in description:
-        return width
-    residual = description["residual"]
-    _require(
-        folder,
-        isinstance(residual, dict) and set(residual) == {"rule", "parameters", "scale", "plan"},
-        "its residual is not described by rule, parameters, scale and plan",
-    )
-    _require(folder, residual["rule"] in RULES, f"its rule is not one of {', '.join(RULES)}")
-    _require(
-        folder, _number(residual["scale"], 0, 2), "its residual scale is not a number from 0 to 2"
-    )
-    parameters = residual["parameters"]
-    plan = residual["plan"]
-    _require(
-        folder,
-        isinstance(parameters, dict) and all(_number(v, -1e6, 1e6) for v in parameters.values()),
-        "the rule's parameters are not numbers",
-    )
-    _require(
-        folder,
-        isinstance(plan, dict)
-        and set(plan) == {"ticks", "ticks_per_day", "levers"}
-        and all(isinstance(plan[k], int) and plan[k] > 0 for k in ("ticks", "ticks_per_day")),
-        "its plan is not described",
-    )
-    table = plan["levers"]
-    names = (
-        [row[0] if isinstance(row, list) and row else None for row in table]
-        if isinstance(table, list)
-        else []
-    )
-    _require(
-        folder,
-        names == list(LEVER_NAMES) and all(_lever_row(row) for row in table),
-        "its table of levers does not fit",
-    )
-    try:
-        make_rule(residual["rule"], _plan(residual, tuple(description["levers"])), **parameters)
-    except (ValueError, TypeError) as error:
-        raise ArtefactError(f"{folder} cannot be used: {error}") from None
-    return width + len(description["levers"])
-
-
-def _lever_row(row: list[Any]) -> bool:
-    """Whether a row of the saved table has a lever's fields: texts and numbers where they belong."""
-    return (
-        len(row) == len(Lever._fields)
-        and row[2] in ("linear", "log")
-        and all(_number(v, -1e9, 1e9) for v in row[3:7])
-        and (row[2] != "log" or row[6] > 1)
-    )
-
-
-def _plan(residual: dict[str, Any], levers: tuple[str, ...]) -> PlanSpec:
-    """The plan's public facts, as saved."""
-    plan = residual["plan"]
-    return PlanSpec(
-        levers, tuple(Lever(*row) for row in plan["levers"]), plan["ticks"], plan["ticks_per_day"]
-    )
-
-
-def plan_facts(spec: PlanSpec) -> dict[str, Any]:
-    """What `policy.json` keeps of a plan, for the rule underneath a residual policy."""
-    return {
-        "ticks": spec.ticks,
-        "ticks_per_day": spec.ticks_per_day,
-        "levers": [list(lever) for lever in spec.table],
-    }
-
-
-def _number(value: Any, low: float, high: float) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and low <= value <= high
-    )
-
-
-def _fits_float32(values: np.ndarray) -> bool:
-    """Whether every entry is finite, also in the precision that policies are evaluated in."""
-    return values.dtype.kind == "f" and bool(
-        (np.abs(values.astype(float)) <= np.finfo(np.float32).max).all()
-    )
-
-
-def _require(folder: Path, holds: bool, problem: str) -> None:
-    if not holds:
-        raise ArtefactError(f"{folder} cannot be used: {problem}")
+def _starts(episode_start: np.ndarray | None, n: int) -> np.ndarray:
+    """Where an episode begins, (n,) bool; nowhere if it is not said."""
+    if episode_start is None:
+        return np.zeros(n, bool)
+    return np.atleast_1d(np.asarray(episode_start, bool))

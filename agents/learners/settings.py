@@ -1,7 +1,13 @@
-"""What a training run is: validated hyper-parameters, read from YAML by the experiments."""
+"""What a training is: validated hyper-parameters, read from YAML by the experiments.
 
+Numbers that a learner's settings leave out come from `defaults.yaml`. Settings that were written
+under the names fields had first are read as well (`FIRST_NAMES`).
+"""
+
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -11,15 +17,50 @@ from pydantic import (
     model_validator,
 )
 
+from ..rules.tuned import tuned_parameters
+
+DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load(
+    (Path(__file__).parent / "defaults.yaml").read_text(encoding="utf-8")
+)
+SHARED, PPO, SAC = DEFAULTS["shared"], DEFAULTS["PPO"], DEFAULTS["SAC"]
+WRAPPED = DEFAULTS["training_env"]
+FIRST_NAMES = {
+    "training_env": "practice",
+    "demonstrations": "warm_start",
+    "demonstration_epochs": "warm_epochs",
+    "ensemble": "members",
+    "safety_margin": "caution",
+    "margin_range": "caution_range",
+}  # of fields, as in configurations and policies written before they were renamed
+Counterfactual = Literal["none", "noop", "rule"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Layers = list[Annotated[int, Field(ge=1, le=4096)]]
 
 
-class Practice(BaseModel):
-    """How a learner practises: what its actions are relative to, what its rewards are, and what
-    only its critic sees.
-    """
+class RenamedFields(BaseModel):
+    """A model that is read under the names its fields had first, too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        data = dict(data)
+        for name, first in FIRST_NAMES.items():
+            if first not in data or name not in cls.model_fields:
+                continue
+            if name in data:
+                raise ValueError(f"{first} is the former name of {name}; only one is allowed")
+            data[name] = data.pop(first)
+        return data
+
+
+class TrainingEnv(RenamedFields):
+    """The markets a learner is trained in, wrapped (`agents.wrappers`): what its actions are
+    relative to, what its rewards are, and what only its critic sees.
+    """
 
     rule: str | None = Field(
         default=None,
@@ -32,7 +73,7 @@ class Practice(BaseModel):
         default={}, description="values of the rule that go before the tuned ones"
     )
     residual_scale: float = Field(
-        default=1.0,
+        default=WRAPPED["residual_scale"],
         gt=0,
         le=2,
         description="how far an action of 1 moves a lever away from the rule's",
@@ -43,13 +84,10 @@ class Practice(BaseModel):
         le=10_000,
         description="ticks for which an action is held; the rule below acts every tick",
     )
-    paired: bool = Field(
-        default=True,
-        description="take off the reward what doing nothing earns on the same random numbers",
-    )
-    twin: bool = Field(
-        default=False,
-        description="take off what the rule underneath earns by itself on the same random numbers",
+    counterfactual: Counterfactual = Field(
+        default="noop",
+        description="whose earnings on the same noise are taken off the reward: nobody's, those of "
+        "doing nothing, or those of the rule by itself",
     )
     relative: bool = Field(
         default=True, description="rewards over what doing nothing earns, as results are judged"
@@ -58,102 +96,133 @@ class Practice(BaseModel):
         default=True, description="PPO: the critic also sees latent truth; the actor never does"
     )
     objective: Literal["score", "lagrangian"] = "score"
-    caution_range: tuple[float, float] | None = Field(
+    margin_range: tuple[float, float] | None = Field(
         default=None,
-        description="margins on the ROI target to practise with, drawn per episode and shown to the actor",
+        description="margins on the ROI target to train with, drawn per episode and shown to the "
+        "actor",
     )
-    caution: float = Field(
+    safety_margin: float = Field(
         default=0.0, ge=-0.5, le=0.5, description="the margin the finished policy acts with"
     )
     multiplier_start: float = Field(
-        default=0.5, ge=0, description="lagrangian: price of a missed target, per unit of GMV"
+        default=WRAPPED["multiplier_start"],
+        ge=0,
+        description="lagrangian: price of a missed target, per unit of GMV",
     )
     multiplier_gains: tuple[float, float, float] = Field(
-        default=(20.0, 4.0, 0.0), description="proportional, integral, derivative"
+        default=tuple(WRAPPED["multiplier_gains"]),
+        description="proportional, integral, derivative",
     )
     shortfall_limit: float = Field(
-        default=0.002,
+        default=WRAPPED["shortfall_limit"],
         ge=0,
         description="lagrangian: mean missed GMV to aim at, over budget * target",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _first_counterfactual(cls, data: Any) -> Any:
+        """`paired` (against doing nothing, by default) and `twin` (against the rule) came first."""
+        if not isinstance(data, dict) or not {"paired", "twin"} & set(data):
+            return data
+        if "counterfactual" in data:
+            raise ValueError("paired and twin are former names of counterfactual; one is allowed")
+        data = dict(data)
+        paired, twin = data.pop("paired", True), data.pop("twin", False)
+        if not isinstance(paired, bool) or not isinstance(twin, bool):
+            raise ValueError(f"paired is {paired!r} and twin {twin!r}; allowed are true and false")
+        return data | {"counterfactual": "rule" if twin else "noop" if paired else "none"}
+
     @model_validator(mode="after")
-    def _fits(self) -> "Practice":
+    def _fits(self) -> "TrainingEnv":
         if (
-            self.caution_range is not None
-            and not -0.5 <= self.caution_range[0] <= self.caution_range[1] <= 0.5
+            self.margin_range is not None
+            and not -0.5 <= self.margin_range[0] <= self.margin_range[1] <= 0.5
         ):
             raise ValueError(
-                f"caution_range is {self.caution_range}; it must rise within -0.5 to 0.5"
+                f"margin_range is {self.margin_range}; it must rise within -0.5 to 0.5"
             )
-        if self.rule is None and self.twin:
-            raise ValueError("twin needs a rule")
+        if self.rule is None and self.counterfactual == "rule":
+            raise ValueError("counterfactual is 'rule', but there is no rule; name one in `rule`")
         if self.rule is None and (self.rule_task or self.rule_parameters):
-            raise ValueError("rule_task and rule_parameters need a rule")
+            raise ValueError("rule_task and rule_parameters need a rule; name one in `rule`")
         return self
 
 
-class Settings(BaseModel):
+class Settings(RenamedFields):
     """Fields every learner has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    reward: Literal["settled_gmv", "incremental", "profit", "score", "platform"] = "score"
-    num_envs: int = Field(default=512, ge=1, le=65_536, description="markets stepped together")
-    steps: int = Field(default=5_000_000, ge=1, description="environment steps to train for")
-    learning_rate: float = Field(
-        default=1e-3, gt=0, le=1, description="at the start; falls linearly to a tenth"
+    reward: Literal["settled_gmv", "incremental", "profit", "score", "platform"] = Field(
+        default="score", description="of the market without a training_env"
     )
-    gamma: Share = 0.999
-    hidden: list[Annotated[int, Field(ge=1, le=4096)]] = Field(default=[64, 64], max_length=6)
-    batch_size: int = Field(default=4096, ge=1)
+    num_envs: int = Field(
+        default=SHARED["num_envs"],
+        ge=1,
+        le=65_536,
+        description="markets stepped together",
+    )
+    steps: int = Field(default=SHARED["steps"], ge=1, description="environment steps to train for")
+    learning_rate: float = Field(
+        default=SHARED["learning_rate"],
+        gt=0,
+        le=1,
+        description="at the start; falls linearly to a tenth",
+    )
+    gamma: Share = Field(default=SHARED["gamma"])
+    hidden: Layers = Field(default=SHARED["hidden"], max_length=6)
+    batch_size: int = Field(default=SHARED["batch_size"], ge=1)
     stagger: bool = Field(
         default=False, description="start the markets at different ages of a campaign"
     )
     reward_scale: float = Field(
         default=1.0, gt=0, description="rewards are multiplied by this before learning"
     )
-    practice: Practice | None = Field(
+    training_env: TrainingEnv | None = Field(
         default=None, description="None: the plain market with `reward`"
     )
-    warm_start: int = Field(
+    demonstrations: int = Field(
         default=0,
         ge=0,
         le=100_000,
         description="clone the clairvoyant's plans of this many episodes first",
     )
-    warm_epochs: int = Field(default=30, ge=1, le=10_000)
+    demonstration_epochs: int = Field(default=SHARED["demonstration_epochs"], ge=1, le=10_000)
 
 
 class PPOSettings(Settings):
     """Proximal policy optimisation (Schulman et al. 2017) in stable-baselines3."""
 
     algorithm: Literal["PPO"] = "PPO"
-    n_steps: int = Field(default=24, ge=1, description="ticks per market between updates")
-    n_epochs: int = Field(default=4, ge=1, le=100)
-    gae_lambda: Share = 0.95
-    clip_range: float = Field(default=0.2, gt=0, le=1)
-    entropy: float = Field(default=0.0, ge=0)
-    log_std_start: float = Field(default=-1.0, ge=-5, le=2)
-    critic_hidden: list[Annotated[int, Field(ge=1, le=4096)]] | None = Field(
+    n_steps: int = Field(
+        default=PPO["n_steps"],
+        ge=1,
+        description="decisions per market between updates",
+    )
+    n_epochs: int = Field(default=PPO["n_epochs"], ge=1, le=100)
+    gae_lambda: Share = Field(default=PPO["gae_lambda"])
+    clip_range: float = Field(default=PPO["clip_range"], gt=0, le=1)
+    entropy: float = Field(default=PPO["entropy"], ge=0)
+    log_std_start: float = Field(default=PPO["log_std_start"], ge=-5, le=2)
+    critic_hidden: Layers | None = Field(
         default=None, max_length=6, description="None: as the actor's"
     )
     input_spread: float | None = Field(
         default=None,
         gt=0,
         le=10,
-        description="practice: standard deviation to bring every input to; None leaves them",
+        description="with a training_env: standard deviation to bring every input to; None leaves "
+        "them",
     )
     average_last: Share = Field(
         default=0.0,
         description="the saved actor has the mean of the weights over this last share of "
         "training; 0: its last weights",
     )
-    members: int = Field(
+    ensemble: int = Field(
         default=1,
         ge=1,
         le=64,
-        description="networks trained apart, one after the other, each with an equal part "
+        description="networks trained separately, one after the other, each with an equal part "
         "of the steps; their mean acts",
     )
 
@@ -167,15 +236,15 @@ class PPOSettings(Settings):
             data.pop("input_spread", None)
         if not self.average_last:
             data.pop("average_last", None)
-        if self.members == 1:
-            data.pop("members", None)
+        if self.ensemble == 1:
+            data.pop("ensemble", None)
         return data
 
     @model_validator(mode="after")
-    def _spread_needs_practice(self) -> "PPOSettings":
-        if self.input_spread is not None and self.practice is None:
+    def _spread_needs_training_env(self) -> "PPOSettings":
+        if self.input_spread is not None and self.training_env is None:
             raise ValueError(
-                f"input_spread is {self.input_spread}; without a practice only None is allowed"
+                f"input_spread is {self.input_spread}; without a training_env only None is allowed"
             )
         return self
 
@@ -184,16 +253,27 @@ class SACSettings(Settings):
     """Soft actor-critic (Haarnoja et al. 2018) in stable-baselines3."""
 
     algorithm: Literal["SAC"] = "SAC"
-    num_envs: int = Field(default=64, ge=1, le=65_536)
-    steps: int = Field(default=600_000, ge=1)
-    batch_size: int = Field(default=512, ge=1)
-    gradient_steps: int = Field(default=16, ge=1, description="updates per tick of the whole batch")
-    buffer_size: int = Field(default=400_000, ge=1)
-    learning_starts: int = Field(default=20_000, ge=0)
-    tau: Share = 0.005
+    num_envs: int = Field(default=SAC["num_envs"], ge=1, le=65_536)
+    steps: int = Field(default=SAC["steps"], ge=1)
+    batch_size: int = Field(default=SAC["batch_size"], ge=1)
+    gradient_steps: int = Field(
+        default=SAC["gradient_steps"],
+        ge=1,
+        description="updates per tick of the whole batch",
+    )
+    buffer_size: int = Field(default=SAC["buffer_size"], ge=1)
+    learning_starts: int = Field(default=SAC["learning_starts"], ge=0)
+    tau: Share = Field(default=SAC["tau"])
     target_entropy: float | None = Field(
         default=None, description="None: minus the number of levers"
     )
 
 
 LearnerSettings = Annotated[PPOSettings | SACSettings, Field(discriminator="algorithm")]
+
+
+def rule_values(training_env: TrainingEnv) -> dict[str, float]:
+    """Parameters of the rule underneath: tuned ones, then the settings' own."""
+    rule, task = training_env.rule, training_env.rule_task
+    tuned = tuned_parameters(rule, task) if rule and task else {}
+    return tuned | training_env.rule_parameters

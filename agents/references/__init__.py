@@ -1,7 +1,7 @@
 """References: what is achievable in hindsight, and what no policy can exceed."""
 
+from .bound import Bound, upper_bound
 from .clairvoyant import Clairvoyant, Search, best_constant, clairvoyant, default_starts, replay
-from .upper_bound import Bound, upper_bound
 
 __all__ = [
     "Bound",

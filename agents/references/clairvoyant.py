@@ -1,18 +1,17 @@
 """What a plan could have earned that knew the day beforehand: open-loop search on the realised
 random numbers (world 5).
 
-The same seed gives a market the same merchant, shocks and luck whatever is done in it, so a plan
+The same seed gives a market the same merchant, shocks and noise whatever is done in it, so a plan
 found by trying many on one seed is a plan in hindsight for exactly that day, and replaying it gives
 exactly the value claimed. It is achievable, not optimal.
 
 How finely a plan may vary in time decides what it can exploit: with a level per hour it is fitted
-    to the luck of single orders.
-One level per lever and day is the default; docs/references.md has the measurements behind that
-choice.
+to the noise of single orders. One level per lever and day is the default; docs/references.md has
+the measurements behind that choice.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +25,7 @@ START_RULES = ("DoNothing", "PID", "DualMirrorDescent", "UniformCoupon")
 
 
 class Search(NamedTuple):
-    """Settings of the cross-entropy search (Rubinstein 1999), one independent search per episode."""
+    """Settings of the cross-entropy search (Rubinstein 1999), one for each episode."""
 
     # levels per lever and day, as coefficients of cosines over the episode; always at least one
     per_day: float = 1.0
@@ -66,9 +65,7 @@ def clairvoyant(
         search: how hard to search.
         threads: simulator threads.
         starts: policies whose own runs are the first candidates; default: a sweep of constant bids
-            and four rules. The result is
-        never
-            worse than the best of them.
+            and four rules. The result is never worse than the best of them.
 
     Raises:
         ValueError: if a setting of the search is out of range.
@@ -97,7 +94,7 @@ def best_constant(
     and episode.
 
     What it lacks to the clairvoyant is what moving levers over time is worth; a policy may still
-    beat it by reacting to luck.
+    beat it by reacting to noise.
     """
     spec = plan_spec(setting)
     sweep = [make_rule("FixedBid", spec, multiplier=float(m)) for m in SWEEP]
@@ -115,6 +112,24 @@ def default_starts(setting: Setting) -> list[Policy]:
     ]
 
 
+class Tape:
+    """A policy that acts out given actions (n, ticks, levers), whatever it sees."""
+
+    def __init__(self, actions: np.ndarray):
+        self.actions = actions
+
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, Any]:
+        """The next action; the state is the tick. See `Policy.predict`."""
+        tick = 0 if state is None else state
+        return self.actions[:, tick], tick + 1
+
+
 def replay(
     setting: Setting,
     seeds: np.ndarray,
@@ -124,11 +139,18 @@ def replay(
     """Dashboard figures, each (n,), of given action sequences (n, ticks, levers) on the first
     episode of each seed.
     """
+    return _play(Tape(actions), setting, seeds, threads)[0]
+
+
+def _play(
+    policy: Policy, setting: Setting, seeds: np.ndarray, threads: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Dashboard figures, each (n,), and the actions taken, (n, ticks, levers)."""
     market = Market.of(setting, len(seeds), threads=threads)
-    market.reset(seeds=seeds)
-    for tick in range(market.ticks):
-        market.step(actions[:, tick])
-    return _finish(market)
+    played: list[np.ndarray] = []
+    plans = rollout(policy, market, seeds, on_action=lambda seen, action: played.append(action))
+    market.close()
+    return plans, np.clip(np.stack(played, 1), -1, 1).astype(np.float32)
 
 
 def _best_tape(
@@ -137,20 +159,14 @@ def _best_tape(
     threads: int,
     policies: Sequence[Policy],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the best of the policies did in each episode, (n, ticks, levers), and its score, (n,)."""
+    """What the best of the policies did in each episode, (n, ticks, levers); its score, (n,)."""
     best = None
     most = np.full(len(seeds), -np.inf)
     for policy in policies:
-        market = Market.of(setting, len(seeds), threads=threads)
-        played: list[np.ndarray] = []
-        score = rollout(
-            policy, market, seeds, on_action=lambda seen, action: played.append(action)
-        )["score"]
-        market.close()
-        tape = np.clip(np.stack(played, 1), -1, 1).astype(np.float32)
-        better = score > most
+        plans, tape = _play(policy, setting, seeds, threads)
+        better = plans["score"] > most
         best = tape if best is None else np.where(better[:, None, None], tape, best)
-        most = np.maximum(most, score)
+        most = np.maximum(most, plans["score"])
     assert best is not None
     return best, most
 
@@ -167,34 +183,22 @@ def _refine(
     plans, (n, ticks, levers).
     """
     n, ticks, count = tape.shape
-    many = search.population
     waves = max(round(search.per_day * setting.days), 1)
-    basis = np.cos(np.pi * np.arange(waves)[:, None] * (np.arange(ticks) + 0.5) / ticks).astype(
-        np.float32
-    )
-    market = Market.of(setting, n * many, threads=threads)
-    market.reset(seeds=np.repeat(seeds, many))
-    start = market.get_state()
+    basis = _cosines(waves, ticks)
+    population = _Population(setting, seeds, threads, search.population, tape, basis)
     centre = np.zeros((n, count, waves), np.float32)
-    spread = np.broadcast_to(
-        search.spread / (1 + 0.5 * np.arange(waves, dtype=np.float32)), centre.shape
-    ).copy()
+    narrower = 1 + 0.5 * np.arange(waves, dtype=np.float32)
+    spread = np.broadcast_to(search.spread / narrower, centre.shape).copy()
     streams = [np.random.default_rng([search.seed, int(seed)]) for seed in seeds]
     best = centre.copy()
     most = score.copy()
-    weights = _elite_weights(max(round(search.elite_share * many), 2))
+    weights = _elite_weights(max(round(search.elite_share * search.population), 2))
+    shape = (search.population, count, waves)
     for _ in range(search.iterations):
-        noise = np.stack(
-            [stream.standard_normal((many, count, waves), np.float32) for stream in streams]
-        )
+        noise = np.stack([stream.standard_normal(shape, np.float32) for stream in streams])
         noise[:, 0] = 0.0  # the centre itself is a candidate
         tried = centre[:, None] + spread[:, None] * noise
-        market.set_state(start)
-        flat = tried.reshape(n * many * count, waves)
-        for tick in range(ticks):
-            shift = (flat @ basis[:, tick]).reshape(n, many, count)
-            market.step(np.clip(tape[:, None, tick] + shift, -1, 1).reshape(n * many, count))
-        scores = market.dashboard()["score"].reshape(n, many)
+        scores = population.scores(tried)
         order = np.argsort(-scores, axis=1, kind="stable")
         elite = np.take_along_axis(tried, order[:, : len(weights), None, None], 1)
         top = np.take_along_axis(scores, order[:, :1], 1)[:, 0]
@@ -202,24 +206,60 @@ def _refine(
         most = np.maximum(top, most)
         moved = np.einsum("e,nelw->nlw", weights, elite)
         width = np.sqrt(np.einsum("e,nelw->nlw", weights, (elite - centre[:, None]) ** 2))
-        spread = np.maximum(
-            search.memory * spread + (1 - search.memory) * width, search.least_spread
-        ).astype(np.float32)
+        spread = search.memory * spread + (1 - search.memory) * width
+        spread = np.maximum(spread, search.least_spread).astype(np.float32)
         centre = moved.astype(np.float32)
-    market.close()
+    population.close()
     return np.clip(tape + np.einsum("nlw,wt->ntl", best, basis), -1, 1).astype(np.float32)
+
+
+def _cosines(waves: int, ticks: int) -> np.ndarray:
+    """(waves, ticks) float32 basis: a constant, then cosines of rising frequency."""
+    frequency = np.pi * np.arange(waves)[:, None]
+    return np.cos(frequency * (np.arange(ticks) + 0.5) / ticks).astype(np.float32)
+
+
+class _Population:
+    """Copies of every episode, played from the same start with shifted tapes."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        seeds: np.ndarray,
+        threads: int,
+        size: int,
+        tape: np.ndarray,
+        basis: np.ndarray,
+    ):
+        self.tape = tape
+        self.basis = basis
+        self.market = Market.of(setting, len(seeds) * size, threads=threads)
+        self.market.reset(seeds=np.repeat(seeds, size))
+        self.start = self.market.get_state()
+
+    def scores(self, tried: np.ndarray) -> np.ndarray:
+        """(n, size) scores of the tapes shifted by cosines with coefficients (n, size, levers,
+        waves).
+        """
+        n, size, count, waves = tried.shape
+        market = self.market
+        market.set_state(self.start)
+        flat = tried.reshape(n * size * count, waves)
+        for tick in range(market.ticks):
+            shift = (flat @ self.basis[:, tick]).reshape(n, size, count)
+            action = np.clip(self.tape[:, None, tick] + shift, -1, 1)
+            market.step(action.reshape(n * size, count))
+        return market.dashboard()["score"].reshape(n, size)
+
+    def close(self) -> None:
+        """Release the market."""
+        self.market.close()
 
 
 def _elite_weights(count: int) -> np.ndarray:
     """Logarithmic weights of the elite, best first, as in CMA-ES (Hansen 2016, 1604.00772)."""
     raw = np.log(count + 0.5) - np.log(np.arange(1, count + 1))
     return (raw / raw.sum()).astype(np.float32)
-
-
-def _finish(market: Market) -> dict[str, np.ndarray]:
-    plans = market.dashboard()
-    market.close()
-    return plans
 
 
 def _check(search: Search) -> None:

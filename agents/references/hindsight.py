@@ -2,8 +2,7 @@
 hindsight on a grid.
 
 Two sequences that have spent and sold the same by a tick have the same future there (see `tiny`),
-so only one of them is carried
-on: breadth first, with the engine itself doing every step.
+so only one of them is carried on: breadth first, with the engine itself doing every step.
 """
 
 from collections.abc import Sequence
@@ -69,9 +68,8 @@ def _search(
     episode = np.arange(len(seeds))
     tried = 0
     paths = np.full((len(seeds), len(auctions)), grid[0], np.float32)
-    for tick in range(
-        int(np.flatnonzero(auctions)[-1]) + 1
-    ):  # afterwards nothing is bought or sold
+    last = int(np.flatnonzero(auctions)[-1])  # afterwards nothing is bought or sold
+    for tick in range(last + 1):
         choices = grid if auctions[tick] > 0 else grid[:1]
         each = np.repeat(np.arange(len(paths)), len(choices))
         market = _copies(market, each)

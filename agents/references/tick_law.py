@@ -67,7 +67,8 @@ def read_tiny(scenario: Scenario, days: int = 1, split: str = "test") -> Tiny:
     open_lanes = rows.AD + np.flatnonzero(cells[rows.TRAFFIC, rows.AD :])
     if len(open_lanes) != 1:
         raise ValueError(
-            f"traffic.ad and traffic.segments open {len(open_lanes)} ad lanes; exact needs 1: one scene, one segment"
+            f"traffic.ad and traffic.segments open {len(open_lanes)} ad lanes; "
+            "exact needs 1: one scene, one segment"
         )
     lane = int(open_lanes[0])
     hours = market.world.hours[lane % rows.N_SCENES]
@@ -107,7 +108,7 @@ def offer(tiny: Tiny, action: float) -> Offer:
 
 
 def cost_of(offered: Offer, shown: np.ndarray) -> np.ndarray:
-    """Fen that whole impressions cost: bid / 1000 each (first price), rounded as the engine does."""
+    """Fen that whole impressions cost: bid / 1000 each (first price), rounded as by the engine."""
     return (shown.astype(F) * offered.cpm).astype(float) * FEN
 
 
@@ -122,8 +123,8 @@ def largest(tiny: Tiny, offered: Offer, auctions: float) -> np.ndarray:
     mean = means(tiny, offered, auctions)
     if mean.max() >= float(LARGE):
         raise ValueError(
-            f"a count has mean {mean.max():.3g}; exact needs less than {float(LARGE):g}, where the engine's draws are "
-            f"exact: lower traffic.ad or the largest bid"
+            f"a count has mean {mean.max():.3g}; exact needs less than {float(LARGE):g}, "
+            "where the engine's draws are exact: lower traffic.ad or the largest bid"
         )
     return poisson.isf(TAIL, mean).astype(int)
 

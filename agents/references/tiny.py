@@ -95,7 +95,8 @@ def tiny_scenario(
         raise ValueError(f"hours is {hours}; allowed are 1 to {HOURS}")
     size = {
         "name": "tiny",
-        "description": "one ad lane, a few auctions, nothing that lasts: solved exactly by dynamic programming",
+        "description": "one ad lane, a few auctions, nothing that lasts: "
+        "solved exactly by dynamic programming",
         "clock.ticks_per_day": HOURS,
         "clock.days": 1,
         "traffic.hourly": [1.0] * hours + [0.0] * (HOURS - hours),
@@ -121,7 +122,7 @@ def tiny_scenario(
 
 
 def require_plain(scenario: Scenario) -> None:
-    """Raise ValueError naming each field that makes a tick depend on more than tick, spend and bid."""
+    """Raise ValueError naming each field that makes a tick depend on more than tick, spend, bid."""
     data = scenario.model_dump()
     wrong = [
         f"{path} is {given!r}; exact needs {wanted!r}"
@@ -132,12 +133,12 @@ def require_plain(scenario: Scenario) -> None:
         low, high = (_at(data, f"merchants.{name}_{end}") for end in ("low", "high"))
         if low != high:
             wrong.append(
-                f"merchants.{name}_low is {low:g} and merchants.{name}_high is {high:g}; exact needs them equal"
+                f"merchants.{name}_low is {low:g} and merchants.{name}_high is {high:g}; "
+                "exact needs them equal"
             )
     if len(data["merchants"]["categories"]) != 1:
-        wrong.append(
-            f"merchants.categories has {len(data['merchants']['categories'])} entries; exact needs 1"
-        )
+        count = len(data["merchants"]["categories"])
+        wrong.append(f"merchants.categories has {count} entries; exact needs 1")
     if wrong:
         raise ValueError("\n".join(wrong))
 

@@ -1,7 +1,7 @@
 """Rule baselines, batched over plans, each citing its source."""
 
 from ..policy import PlanSpec
-from .base import Rule, lever_action
+from .base import Rule, lever_action, present_names
 from .coupons import MCKPCoupon, UniformCoupon
 from .cross_scene import CrossScenePID
 from .dual import DualMirrorDescent
@@ -34,10 +34,19 @@ RULES: dict[str, type[Rule]] = {
 
 
 def make_rule(name: str, spec: PlanSpec, **parameters: float) -> Rule:
-    """A rule by name (case does not matter); raises ValueError naming what is allowed."""
+    """A rule by name, case does not matter.
+
+    Args:
+        name: one of `RULES`.
+        spec: the public facts of the task.
+        **parameters: of the rule; first names (`base.RENAMED`) are accepted too.
+
+    Raises:
+        ValueError: naming what is allowed.
+    """
     for known, rule in RULES.items():
         if known.lower() == name.lower():
-            return rule(spec, **parameters)
+            return rule(spec, **present_names(parameters))
     raise ValueError(f"rule is {name!r}; allowed are {', '.join(RULES)}")
 
 

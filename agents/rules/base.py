@@ -2,7 +2,8 @@
 not the bid.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,8 +11,12 @@ from ...envs import LEVER_NAMES
 from ...envs.scenario import POOLS, SCENES
 from ..policy import PlanSpec, Reading
 from .estimates.reported import Memory, expected_roi, start_clock, tell_time
+from .numbers import shared_numbers
 
+T = TypeVar("T")
 LEAST = 1e-6
+# first names of parameters, which saved artefacts and files of tuned values may still use
+RENAMED = {"caution": "safety_margin"}
 # What the dashboard shows at the start, about its mean over merchants, as the linear start term
 # sees it.
 OPENING = {
@@ -32,64 +37,9 @@ class Rule:
         **parameters: the rule's own numbers; defaults are the class attribute `defaults`.
     """
 
-    defaults: dict[str, float] = {}
-    # The part of a rule that is not the bid: coupons paced to their budget, and where it holds the
-    # shop's levers (as actions). The latter were found by a coordinate search with PID on training
-    # merchants of the default market; see docs/decisions.md.
-    common: dict[str, float] = {
-        "depth": 0.04,
-        "coupon_gain": 0.06,
-        "coupon_now": 0.5,
-        "creative": 0.9,
-        "commission_natural": 0.8,
-        "commission_ad": 0.3,
-        "insurance": 0.9,
-        "interest_free": 0.9,
-        "service": 0.9,
-        "boost": 0.6,
-        "tilt_new": 0.6,
-        "tilt_price_sensitive": 0.6,
-        "tilt_regular": 0.0,
-        "tilt_loyal": -0.5,
-        # Below: off unless tuned. Where budget shares and tiers are held, as actions.
-        "cap_feed": 0.0,
-        "cap_live": 0.0,
-        "cap_mall": 0.0,
-        "cap_search": 0.0,
-        "tier_hot": 0.0,
-        "tier_trending": 0.0,
-        "tier_potential": 0.0,
-        # Added to the first bid, ln per unit of what the dashboard shows at the start (`OPENING`).
-        "start_target": 0.0,
-        "start_budget": 0.0,
-        "start_value": 0.0,
-        "start_margin": 0.0,
-        "start_coupon": 0.0,
-        # The bid's shape, ln: scenes, hour of the day, event days (per ln traffic factor).
-        "scene_feed": 0.0,
-        "scene_live": 0.0,
-        "scene_mall": 0.0,
-        "scene_search": 0.0,
-        "hour_sin": 0.0,
-        "hour_cos": 0.0,
-        "event": 0.0,
-        # How ROI is read: orders on their way, refunds to come per refund reported, distance kept
-        # from the target.
-        "delay": 0.0,
-        "refund": 0.0,
-        "caution": 0.0,
-        # What ROI room is used for besides bids: actions per unit of ln(ROI / target), within plus
-        # or minus one.
-        "room_coupon": 0.0,
-        "room_creative": 0.0,
-        "room_natural": 0.0,
-        "room_ad": 0.0,
-        "room_boost": 0.0,
-        # Actions added by the end of the episode, growing evenly with time.
-        "late_creative": 0.0,
-        "late_natural": 0.0,
-        "late_ad": 0.0,
-    }
+    # parameters that every rule has: what is not the bid, and what shapes the bid
+    common: dict[str, float] = shared_numbers()
+    defaults: dict[str, float] = {}  # the rule's own; both come from defaults.yaml
 
     shop_levers = (
         "creative",
@@ -117,7 +67,8 @@ class Rule:
         unknown = [name for name in parameters if name not in known]
         if unknown:
             raise ValueError(
-                f"{type(self).__name__} has no parameter {', '.join(unknown)}; allowed are {', '.join(known)}"
+                f"{type(self).__name__} has no parameter {', '.join(unknown)}; "
+                f"allowed are {', '.join(known)}"
             )
         self.spec = spec
         self.parameters = known | parameters
@@ -142,18 +93,13 @@ class Rule:
             state = {}
             fresh = np.ones(len(reading), bool)
         else:
-            fresh = (
-                np.zeros(len(reading), bool)
-                if episode_start is None
-                else np.asarray(episode_start, bool)
-            )
-            state = {
-                name: values.copy() for name, values in state.items()
-            }  # the caller may plan from the old one
+            none = np.zeros(len(reading), bool)
+            fresh = none if episode_start is None else np.asarray(episode_start, bool)
+            # copied, as the caller may plan from the old state
+            state = {name: values.copy() for name, values in state.items()}
         if fresh.any():
-            for name, values in (
-                start_clock(reading) | self.start(reading) | self.start_coupons(reading)
-            ).items():
+            first = start_clock(reading) | self.start(reading) | self.start_coupons(reading)
+            for name, values in first.items():
                 old = state.setdefault(name, values.copy())
                 old[fresh] = values[fresh]
         tell_time(reading, state, 24.0 / self.spec.ticks_per_day)
@@ -188,8 +134,10 @@ class Rule:
         the distance to keep.
         """
         if not (self.delay or self.refund):
-            return roi_error(reading) - self.caution
-        return expected_roi(reading, memory["arrived"], self.delay, self.refund) - self.caution
+            return roi_error(reading) - self.safety_margin
+        return (
+            expected_roi(reading, memory["arrived"], self.delay, self.refund) - self.safety_margin
+        )
 
     def log_bid(self, reading: Reading) -> np.ndarray:
         """ln of the multipliers of the reference in force, (n, 4), as the dashboard shows them."""
@@ -218,7 +166,7 @@ class Rule:
             self.control(action, f"coupon_{pool}", shown)
 
     def run_shop(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
-        """Hold the shop's levers, budget shares, tiers and segment tilts where the parameters say."""
+        """Hold the shop's levers, budget shares, tiers and tilts where the parameters say."""
         for name in self.shop_levers:
             if name in self._column:
                 action[:, self._column[name]] = self.parameters[name.replace("share_", "cap_")]
@@ -243,9 +191,10 @@ class Rule:
 
         With only a plan-wide bid lever, per-scene multipliers are averaged geometrically.
         """
-        scenes = (
-            multiplier if multiplier.ndim == 2 else np.repeat(multiplier[:, None], len(SCENES), 1)
-        )
+        if multiplier.ndim == 2:
+            scenes = multiplier
+        else:
+            scenes = np.repeat(multiplier[:, None], len(SCENES), 1)
         shape = self.shape(reading)
         if shape is not None:
             scenes = scenes * np.exp(shape)
@@ -266,11 +215,8 @@ class Rule:
             return None
         shape = np.repeat(scenes[None], len(reading), 0)
         for name in in_time:
-            shape = (
-                shape
-                + self.parameters[name]
-                * reading["event_today" if name == "event" else name][:, None]
-            )
+            feature = "event_today" if name == "event" else name
+            shape = shape + self.parameters[name] * reading[feature][:, None]
         return np.clip(shape, -3, 3)
 
 
@@ -295,8 +241,9 @@ def lever_action(spec: PlanSpec, lever: str, value: Any) -> np.ndarray:
     entry = spec.table[LEVER_NAMES.index(lever)]
     x = np.asarray(value, float)
     if entry.mapping == "log":
-        inner = x / entry.default * (1 - 1 / entry.span) + 1 / entry.span
-        action = np.log(np.maximum(inner, 1 / entry.span)) / np.log(entry.span)
+        floor = 1 / entry.span
+        inner = x / entry.default * (1 - floor) + floor
+        action = np.log(np.maximum(inner, floor)) / np.log(entry.span)
     else:
         up = max(entry.high - entry.default, LEAST)
         down = max(entry.default - entry.low, LEAST)
@@ -304,11 +251,23 @@ def lever_action(spec: PlanSpec, lever: str, value: Any) -> np.ndarray:
     return np.clip(action, -1.0, 1.0).astype(np.float32)
 
 
+def present_names(parameters: Mapping[str, T]) -> dict[str, T]:
+    """Parameters under the names of now.
+
+    Raises:
+        ValueError: if one is given under both names.
+    """
+    for old, new in RENAMED.items():
+        if old in parameters and new in parameters:
+            raise ValueError(f"{old} is the first name of {new}; give one of them")
+    return {RENAMED.get(name, name): value for name, value in parameters.items()}
+
+
 def pace_error(reading: Reading) -> np.ndarray:
     """ln(budget left / traffic left), (n,): positive when the plan is behind an even spend."""
-    return np.log(
-        np.maximum(reading["budget_left"], 1e-3) / np.maximum(reading["traffic_left"], 1e-3)
-    )
+    left = np.maximum(reading["budget_left"], 1e-3)
+    ahead = np.maximum(reading["traffic_left"], 1e-3)
+    return np.log(left / ahead)
 
 
 def roi_error(reading: Reading) -> np.ndarray:

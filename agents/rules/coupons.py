@@ -1,4 +1,4 @@
-"""Coupon rules: the same depth for everybody, or a depth per segment bought at one price of money."""
+"""Coupon rules: one depth for everybody, or a depth per segment bought at one price of money."""
 
 from functools import cache
 
@@ -9,6 +9,7 @@ from ...envs.scenario import POOLS, SEGMENTS
 from ..policy import Reading
 from .base import LEAST, Memory
 from .estimates.knapsack import Menu, best_rows, price_menu
+from .numbers import numbers
 from .online_lp import OnlineLP
 from .pacing import PID
 
@@ -22,7 +23,7 @@ class UniformCoupon(PID):
     2021).
     """
 
-    common = PID.common | {"depth": 0.08, "coupon_gain": 0.12}
+    common, defaults = numbers("UniformCoupon")
 
     def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
         """Bid by PID and keep every segment's tilt at one."""
@@ -44,25 +45,7 @@ class MCKPCoupon(OnlineLP):
     count in the comprehensive cost. Bids by `OnlineLP`.
     """
 
-    defaults = OnlineLP.defaults | {
-        "response_new": 0.55,
-        "response_price_sensitive": 0.85,
-        "response_regular": 0.3,
-        "response_loyal": 0.1,
-        "scale": 0.1,
-        "use_new": 0.35,
-        "use_price_sensitive": 0.65,
-        "use_regular": 0.45,
-        "use_loyal": 0.4,
-        "use_scale": 0.06,
-        "sales_start": 1.5,
-        "sales_weight": 0.1,
-        "least_price": 0.8,
-        "urgency": 0.3,
-        "pool_natural": 1.0,
-        "pool_transaction": 1.0,
-        "pool_ad": 1.0,
-    }
+    common, defaults = numbers("MCKPCoupon")
 
     def start_coupons(self, reading: Reading) -> Memory:
         """Coupon money committed, and what was predicted for it."""

@@ -5,6 +5,7 @@ import numpy as np
 from ..policy import Reading
 from .base import Memory, Rule, pace_error
 from .estimates.landscape import ROI, SPENT
+from .numbers import numbers
 
 FEW = 1e-3
 
@@ -20,23 +21,7 @@ class CrossScenePID(Rule):
     scene.
     """
 
-    common = Rule.common | {"delay": 1.0, "refund": 1.5}
-    defaults = {
-        "start_at": 0.6,
-        "pace_p": 1.3,
-        "pace_i": 0.2,
-        "pace_d": 0.4,
-        "roi_p": 1.8,
-        "roi_i": 0.1,
-        "roi_d": 0.1,
-        "mix_pace": 0.8,
-        "mix_roi": 0.8,
-        "trim": 0.02,
-        "trim_now": 0.3,
-        "trust": 0.03,
-        "low": 0.05,
-        "high": 1.5,
-    }
+    common, defaults = numbers("CrossScenePID")
 
     def start(self, reading: Reading) -> Memory:
         """Integrals and last errors of both loops, (n, 2), and of the scenes' trims, (n, 4)."""

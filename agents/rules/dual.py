@@ -5,6 +5,7 @@ import numpy as np
 from ..policy import Reading
 from .base import Memory, Rule
 from .estimates.reported import expected_parts
+from .numbers import numbers
 
 
 class DualMirrorDescent(Rule):
@@ -17,15 +18,7 @@ class DualMirrorDescent(Rule):
     uses the reported ROI slack, whose conversions arrive late, hence its smaller step.
     """
 
-    defaults = {
-        "lambda_start": 0.9,
-        "mu_start": 0.5,
-        "shade": 0.35,
-        "lambda_step": 0.12,
-        "mu_step": 3.0,
-        "low": 0.05,
-        "high": 3.0,
-    }
+    common, defaults = numbers("DualMirrorDescent")
 
     def start(self, reading: Reading) -> Memory:
         """Both duals."""
@@ -66,10 +59,10 @@ class DualMirrorDescent(Rule):
 
     def roi_slack(self, reading: Reading, memory: Memory) -> np.ndarray:
         """(value - target * cost) / (budget * target), (n,), as this rule reads it."""
-        if not (self.delay or self.refund or self.caution):
+        if not (self.delay or self.refund or self.safety_margin):
             return reading["roi_slack"]
         value, cost = expected_parts(reading, memory["arrived"], self.delay, self.refund)
-        return np.clip(value - (1 + self.caution) * cost, -10, 10)
+        return np.clip(value - (1 + self.safety_margin) * cost, -10, 10)
 
 
 def _traffic_of_last_tick(reading: Reading, memory: Memory) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..policy import Reading
 from .base import Memory, Rule
+from .numbers import numbers
 
 
 class DoNothing(Rule):
@@ -28,7 +29,7 @@ class FixedBid(Rule):
     survey).
     """
 
-    defaults = {"multiplier": 0.5}
+    common, defaults = numbers("FixedBid")
 
     def decide(self, reading: Reading, memory: Memory, action: np.ndarray) -> None:
         """Bid the constant."""

@@ -5,6 +5,7 @@ import numpy as np
 from ...envs.scenario import SCENES
 from ..policy import Reading
 from .base import Memory, Rule
+from .numbers import numbers
 
 
 class FourPlans(Rule):
@@ -16,18 +17,7 @@ class FourPlans(Rule):
     share of cost.
     """
 
-    defaults = {
-        "start_at": 0.8,
-        "proportional": 0.4,
-        "integral": 0.06,
-        "ad_part": 1.6,
-        "share_feed": 0.26,
-        "share_live": 0.37,
-        "share_mall": 0.18,
-        "share_search": 0.19,
-        "low": 0.05,
-        "high": 3.0,
-    }
+    common, defaults = numbers("FourPlans")
 
     def start(self, reading: Reading) -> Memory:
         """One integral per scene."""
@@ -42,7 +32,9 @@ class FourPlans(Rule):
         left = np.maximum(1 - spent / share, 1e-3)
         pace = np.log(left / np.maximum(reading["traffic_left"], 1e-3)[:, None])
         roi = (
-            reading.each([f"roi_{scene}" for scene in SCENES]) - np.log(self.ad_part) - self.caution
+            reading.each([f"roi_{scene}" for scene in SCENES])
+            - np.log(self.ad_part)
+            - self.safety_margin
         )
         roi = roi - self.delay * np.log(memory["arrived"])[:, None]
         roi = np.where(spent > 0, roi, 0.0)

@@ -5,6 +5,7 @@ import numpy as np
 from ..policy import Reading
 from .base import Memory, Rule, pace_error
 from .estimates.landscape import bid_depth, start_landscape, watch_landscape, watch_sales, worth
+from .numbers import numbers
 
 
 class MarginalROI(Rule):
@@ -12,30 +13,16 @@ class MarginalROI(Rule):
     ROI.
 
     HOB (2510.15238) buys from channels with different auctions at one common marginal cost. For a
-    log-normal landscape under first
-    price, derived here: b (1 + sigma Phi(x) / phi(x)) = level * kappa, x = (ln b - m) / sigma. So a
-        scene that is hard to win is
-    shaded less than one that is easily won, and one whose ads sell more than predicted is bid up.
-    m, kappa: `landscape`. The level is the smaller of two paced multipliers, as in `MinPacing`.
+    log-normal landscape under first price, derived here:
+
+        b (1 + sigma Phi(x) / phi(x)) = level * kappa,  x = (ln b - m) / sigma.
+
+    So a scene that is hard to win is shaded less than one that is easily won, and one whose ads
+    sell more than predicted is bid up. m, kappa: `landscape`. The level is the smaller of two paced
+    multipliers, as in `MinPacing`.
     """
 
-    common = Rule.common | {"delay": 1.0, "refund": 1.5}
-    defaults = {
-        "start_at": 1.7,
-        "gain_pace": 0.25,
-        "gain_roi": 0.25,
-        "now": 1.2,
-        "slack": 0.15,
-        "sigma": 1.85,
-        "follow": 0.3,
-        "price": 0.2,
-        "prior": 1.4,
-        "plan_orders": 30.0,
-        "scene_orders": 80.0,
-        "belief": 0.3,
-        "low": 0.05,
-        "high": 3.0,
-    }
+    common, defaults = numbers("MarginalROI")
 
     def start(self, reading: Reading) -> Memory:
         """ln of both multipliers, (n, 2), and an unknown landscape."""

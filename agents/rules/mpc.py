@@ -4,8 +4,9 @@ import numpy as np
 
 from ..policy import Reading
 from .base import Memory, Rule
-from .estimates.forecast import log_roi, outlook
+from .estimates.forecast import Outlook, log_roi, outlook
 from .estimates.landscape import start_sales, watch_sales, worth
+from .numbers import numbers
 
 KNOTS = 10
 LEVELS = 13
@@ -17,32 +18,14 @@ class MPC(Rule):
     it, and look again.
 
     A receding horizon over spend curves learned by isotonic regression: spending per traffic rises
-        with the bid, whatever the
-    auction (the monotone curve is how Wang et al. 2023, 2304.13477, and platform practice model a
-    channel). Each scene keeps the spend seen per bid bin; bins are pooled by min-max averages, and
-    a power law through all data fills in for bins without data (weight `prior_weight`). Value per
-    spend of a bid is kappa / bid, see `landscape`. The score is settled GMV * min(1, ROI /
-    target)^2 (world 6).
+    with the bid, whatever the auction (the monotone curve is how Wang et al. 2023, 2304.13477, and
+    platform practice model a channel). Each scene keeps the spend seen per bid bin. Bins are pooled
+    by min-max averages, and a power law through all data fills in for bins without data (weight
+    `prior_weight`). Value per spend of a bid is kappa / bid, see `landscape`. The score is settled
+    GMV * min(1, ROI / target)^2 (world 6).
     """
 
-    defaults = {
-        "start_at": 0.75,
-        "rate": 0.7,
-        "elasticity": 1.7,
-        "prior_weight": 0.02,
-        "keep": 0.97,
-        "prior": 1.0,
-        "plan_orders": 30.0,
-        "scene_orders": 30.0,
-        "belief": 0.3,
-        "free_start": 0.6,
-        "free_weight": 0.05,
-        "other_start": 0.15,
-        "spend_goal": 1.0,
-        "wait": 1.0,
-        "low": 0.05,
-        "high": 3.0,
-    }
+    common, defaults = numbers("MPC")
 
     def start(self, reading: Reading) -> Memory:
         """ln of the bid level, (n,), and empty curves: spend and traffic per scene and bid bin, (n,
@@ -129,25 +112,25 @@ class MPC(Rule):
         end = outlook(
             reading, memory, self.refund, self.free_start, self.free_weight, self.other_start
         )
-        return _best_level(levels, end, spend.sum(1), value, self.spend_goal, self.caution)
+        return _best_level(levels, end, spend.sum(1), value, self.spend_goal, self.safety_margin)
 
 
 def _best_level(
     levels: np.ndarray,
-    end: "tuple[np.ndarray, ...]",
+    end: Outlook,
     spend: np.ndarray,
     value: np.ndarray,
     goal: float,
-    caution: float,
+    margin: float,
 ) -> np.ndarray:
     """The level (n,), out of (n, levels), of the largest projected score; beyond the budget, the
     rest of the plan is cut short.
     """
-    spent = end[0][:, None]
-    ahead = end[1][:, None]
-    sales = end[2][:, None]
+    spent = end.spent[:, None]
+    ahead = end.ahead[:, None]
+    sales = end.sales[:, None]
     fits = np.clip((goal - spent) / np.maximum(ahead * spend, 1e-9), 0, 1)
-    roi = log_roi(end, spend * fits, value * fits) - caution  # type: ignore[arg-type]
+    roi = log_roi(end, spend * fits, value * fits) - margin
     score = np.log(np.maximum(sales + ahead * value * fits, 1e-9)) + 2 * np.minimum(roi, 0)
     return levels[np.arange(len(levels)), score.argmax(1)]
 
@@ -164,11 +147,9 @@ def isotonic(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     total = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(values * weights, -1)], -1)
     fit = np.full(values.shape, -np.inf)
     for j in range(size):
-        mean = (total[..., j + 1 :] - total[..., j : j + 1]) / np.maximum(
-            mass[..., j + 1 :] - mass[..., j : j + 1], 1e-300
-        )
-        least = np.minimum.accumulate(mean[..., ::-1], -1)[
-            ..., ::-1
-        ]  # min over k >= i, for i = j ..
+        weight = np.maximum(mass[..., j + 1 :] - mass[..., j : j + 1], 1e-300)
+        mean = (total[..., j + 1 :] - total[..., j : j + 1]) / weight
+        # min over k >= i, for i = j, j + 1, ...
+        least = np.minimum.accumulate(mean[..., ::-1], -1)[..., ::-1]
         fit[..., j:] = np.maximum(fit[..., j:], least)
     return fit

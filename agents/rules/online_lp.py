@@ -15,6 +15,7 @@ from .estimates.landscape import (
     watch_sales,
     worth,
 )
+from .numbers import numbers
 
 BISECTIONS = 7
 WINDOW = 1.0  # farthest the level is looked for from where it is, ln
@@ -32,26 +33,7 @@ class OnlineLP(Rule):
     `landscape` for a scene's best bid at a marginal cost).
     """
 
-    common = Rule.common | {"refund": 1.1}
-    defaults = {
-        "start_at": 1.6,
-        "rate": 0.7,
-        "sigma": 1.9,
-        "follow": 0.7,
-        "keep": 0.75,
-        "price": 1.0,
-        "prior": 1.3,
-        "plan_orders": 120.0,
-        "scene_orders": 10.0,
-        "belief": 0.3,
-        "free_start": 0.2,
-        "free_weight": 0.03,
-        "other_start": 0.3,
-        "spend_goal": 1.01,
-        "wait": 6.0,
-        "low": 0.05,
-        "high": 3.0,
-    }
+    common, defaults = numbers("OnlineLP")
 
     def start(self, reading: Reading) -> Memory:
         """ln of the marginal cost bid up to, (n,), and an unknown landscape."""
@@ -104,7 +86,7 @@ class OnlineLP(Rule):
             spend = (per_spend * table.paid[at]).sum(1)
             value = (per_value * table.won[at]).sum(1)
             fits = (end.spent + end.ahead * spend <= self.spend_goal) & (
-                log_roi(end, spend, value) >= self.caution
+                log_roi(end, spend, value) >= self.safety_margin
             )
             low = np.where(fits, middle, low)
             high = np.where(fits, high, middle)

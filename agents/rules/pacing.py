@@ -4,6 +4,7 @@ import numpy as np
 
 from ..policy import Reading
 from .base import Memory, Rule, pace_error
+from .numbers import numbers
 
 
 class EvenPacing(Rule):
@@ -14,7 +15,7 @@ class EvenPacing(Rule):
     time.
     """
 
-    defaults = {"start_at": 0.8, "gain": 0.15, "low": 0.05, "high": 3.0}
+    common, defaults = numbers("EvenPacing")
 
     def start(self, reading: Reading) -> Memory:
         """The multiplier of a new episode."""
@@ -34,14 +35,7 @@ class ManualOperator(Rule):
     The operating practice that platform guides describe (world 5); no paper claims it is good.
     """
 
-    defaults = {
-        "start_at": 0.9,
-        "change": 0.10,
-        "every": 2.0,
-        "dead_band": 0.03,
-        "low": 0.05,
-        "high": 3.0,
-    }
+    common, defaults = numbers("ManualOperator")
 
     def start(self, reading: Reading) -> Memory:
         """The multiplier, and ticks since the last look."""
@@ -71,16 +65,7 @@ class PID(Rule):
     are pace and ROI, and the more cautious one acts. The integral is bounded against wind-up.
     """
 
-    defaults = {
-        "start_at": 0.85,
-        "proportional": 0.5,
-        "integral": 0.08,
-        "derivative": 0.1,
-        "roi_weight": 1.0,
-        "margin": 0.02,
-        "low": 0.05,
-        "high": 3.0,
-    }
+    common, defaults = numbers("PID")
 
     def start(self, reading: Reading) -> Memory:
         """The integral and the last error."""
@@ -115,16 +100,7 @@ class MinPacing(Rule):
     come back.
     """
 
-    common = Rule.common | {"delay": 1.0, "refund": 1.5}
-    defaults = {
-        "start_at": 0.6,
-        "gain_pace": 0.15,
-        "gain_roi": 0.25,
-        "now": 1.0,
-        "slack": 0.1,
-        "low": 0.05,
-        "high": 3.0,
-    }
+    common, defaults = numbers("MinPacing")
 
     def start(self, reading: Reading) -> Memory:
         """ln of both multipliers, (n, 2): budget, ROI."""

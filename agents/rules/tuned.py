@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import RULES
+from .base import RENAMED, present_names
 
 FILE = Path(__file__).with_name("tuned.json")
 
@@ -40,6 +41,24 @@ def tuned_study(rule: str, task: str) -> dict[str, Any]:
     return studies.get(name, {})
 
 
+def best_rule(task: str) -> str:
+    """The rule with the best tuned score on a task: on its study's check merchants, which are of
+    the training split, never on test merchants.
+
+    Args:
+        task: a task's short name such as "Bidding", case does not matter.
+
+    Raises:
+        ValueError: if no rule is tuned for the task.
+    """
+    tuned = load_tuned()
+    found = next((rules for known, rules in tuned.items() if known.lower() == task.lower()), {})
+    scores = {rule: study["score"] for rule, study in found.items() if "score" in study}
+    if not scores:
+        raise ValueError(f"task is {task!r}; rules are tuned for {', '.join(tuned)}")
+    return max(scores, key=lambda rule: scores[rule])
+
+
 @cache
 def load_tuned(path: Path = FILE) -> dict[str, dict[str, dict[str, Any]]]:
     """{task: {rule: study}} of a tuned.json, validated; empty if there is no such file.
@@ -53,6 +72,7 @@ def load_tuned(path: Path = FILE) -> dict[str, dict[str, dict[str, Any]]]:
     for task, rules in data.items():
         for name, study in rules.items():
             _check(f"{path.name}, {task}, {name}", name, study)
+            study["parameters"] = present_names(study["parameters"])
     return data
 
 
@@ -63,7 +83,7 @@ def _check(where: str, name: str, study: dict[str, Any]) -> None:
         raise ValueError(f"{where}: a study is {study!r}; it must be an object with `parameters`")
     known = RULES[name].common | RULES[name].defaults
     for key, value in study["parameters"].items():
-        if key not in known:
+        if key not in known and key not in RENAMED:
             raise ValueError(
                 f"{where}: {name} has no parameter {key!r}; allowed are {', '.join(known)}"
             )

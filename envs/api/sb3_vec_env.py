@@ -22,8 +22,9 @@ class PromotionVecEnv(VecEnv):
     Episode statistics (`info["episode"]`: r, l, t) are kept here, so no VecMonitor is needed;
     `info["plan"]` is the dashboard of a finished episode and `info["cost"]` its constraint value.
     Unfinished envs share one empty info. `costs` holds the latest tick's ROI cost of every env,
-    (num_envs,) float32, for constrained learners. `reward_scale` multiplies the rewards that the
-    learner sees, not the episode statistics.
+    (num_envs,) float32, for constrained learners; `latest` gives any field of the markets' states
+    as that tick left it. What learning needs beyond that (residual actions, rewards above a
+    counterfactual, ...) are wrappers: `chengfang.agents.wrappers`.
 
     With `stagger`, a reset first advances env i by i / num_envs of an episode under careful
     actions, so that a rollout holds every phase of a campaign; episodes have equal length and would
@@ -55,11 +56,9 @@ class PromotionVecEnv(VecEnv):
             sampled=sampled,
             threads=threads,
         )
-        self.levers, self.features, self.cost_limits = (
-            self.market.levers,
-            FEATURE_NAMES,
-            cost_limits(self.scenario),
-        )
+        self.levers = self.market.levers
+        self.features = FEATURE_NAMES
+        self.cost_limits = cost_limits(self.scenario)
         self.render_mode = None
         super().__init__(num_envs, observation_space(), action_space(self.levers))
         self.metadata = {"render_modes": []}
@@ -68,9 +67,9 @@ class PromotionVecEnv(VecEnv):
         self._lengths = np.zeros(num_envs, np.int64)
         self._actions = np.zeros((num_envs, len(self.levers)), np.float32)
         self._start = time.time()
-        self.reward_scale = 1.0
         self.stagger = stagger
         self._last_costs = np.zeros(num_envs, np.float32)
+        self._ended: tuple[np.ndarray, np.ndarray] | None = None
         if seed is not None:
             self.seed(seed)
 
@@ -80,6 +79,23 @@ class PromotionVecEnv(VecEnv):
         roi_target).
         """
         return self._last_costs
+
+    def latest(self, field: str) -> np.ndarray:
+        """A field of every market's state as the latest tick left it, (num_envs, ...).
+
+        Finished markets have started their next episode by the time `step` returns; theirs is the
+        value at the end of the finished one. Read it, do not write to it.
+
+        Args:
+            field: a name of the engine's STATE, such as "tick" or "accrued".
+        """
+        values = self.market.states[field]
+        if self._ended is None:
+            return values
+        which, states = self._ended
+        values = values.copy()
+        values[which] = states[field]
+        return values
 
     def reset(self) -> np.ndarray:
         """Start an episode in every env; a seed given before starts its own stream, once."""
@@ -91,25 +107,10 @@ class PromotionVecEnv(VecEnv):
         self._cost_sums[:] = 0.0
         self._lengths[:] = 0
         self._last_costs = np.zeros(self.num_envs, np.float32)
+        self._ended = None
         self.reset_infos = [{} for _ in range(self.num_envs)]
         if self.stagger:
             self._advance(np.arange(self.num_envs) * self.market.ticks // self.num_envs)
-        self._begin(np.ones(self.num_envs, bool))
-        return self._view()
-
-    def _begin(self, started: np.ndarray) -> None:
-        """Called when the markets of a mask have just been reset; for subclasses that keep more per
-        episode.
-        """
-
-    def _measure(self) -> np.ndarray:
-        """Rewards of the latest tick, (num_envs,) float32, before any market is reset."""
-        return self.market.rewards.copy()
-
-    def _view(self, final: bool = False) -> np.ndarray:
-        """What the learner sees, (num_envs, ...) float32, a fresh array; `final`: before finished
-        markets are reset.
-        """
         return self.market.observations.copy()
 
     def _advance(self, ticks: np.ndarray) -> None:
@@ -131,28 +132,29 @@ class PromotionVecEnv(VecEnv):
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Advance every env by one tick; finished ones start their next episode at once."""
         market = self.market
+        self._ended = None
         market.step(self._actions)
-        rewards = self._measure()
+        rewards = market.rewards.copy()
         dones = market.dones.copy()
         self._last_costs = market.costs[:, 0].copy()
         self._returns += rewards
         self._cost_sums += self._last_costs
         self._lengths += 1
-        nothing: dict[str, Any] = {}
-        infos = [nothing] * self.num_envs
+        empty: dict[str, Any] = {}
+        infos = [empty] * self.num_envs
         if dones.any():
             self._finish(dones, infos)
-        return self._view(), rewards * np.float32(self.reward_scale), dones, infos
+        return market.observations.copy(), rewards, dones, infos
 
     def _finish(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         market = self.market
         which = np.flatnonzero(dones)
         plans = market.dashboard(which)
         seconds = round(time.time() - self._start, 3)
-        last = self._view(final=True)
+        last = market.observations[which]
         for row, i in enumerate(which):
             infos[i] = {
-                "terminal_observation": last[i],
+                "terminal_observation": last[row],
                 "TimeLimit.truncated": False,
                 "episode": {"r": float(self._returns[i]), "l": int(self._lengths[i]), "t": seconds},
                 "cost": float(self._cost_sums[i]),
@@ -161,8 +163,8 @@ class PromotionVecEnv(VecEnv):
         self._returns[which] = 0.0
         self._cost_sums[which] = 0.0
         self._lengths[which] = 0
+        self._ended = (which, market.states[which])
         market.reset(dones)
-        self._begin(dones)
 
     def close(self) -> None:
         """Release the market's threads."""

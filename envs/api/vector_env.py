@@ -22,12 +22,13 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     goes on to its next episode.
 
     Autoreset (`autoreset_mode`, also in `metadata`):
-        SAME_STEP: a finished env returns the first observation of its next episode; its last one is
-            row i of `infos["final_obs"]`, (num_envs, 81) float32, where `infos["_final_obs"][i]` is
-            true, and its dashboard is in `infos["final_info"]["plan"]`, arrays of (num_envs,).
-        NEXT_STEP: a finished env returns its last observation; its next step ignores the action and
-            resets it (reward 0).
-        DISABLED: finished envs stay as they are until `reset(options={"reset_mask": mask})`.
+
+    - SAME_STEP: a finished env returns the first observation of its next episode; its last one is
+      row i of `infos["final_obs"]`, (num_envs, 81) float32, where `infos["_final_obs"][i]` is true,
+      and its dashboard is in `infos["final_info"]["plan"]`, arrays of (num_envs,).
+    - NEXT_STEP: a finished env returns its last observation; its next step ignores the action and
+      resets it (reward 0).
+    - DISABLED: finished envs stay as they are until `reset(options={"reset_mask": mask})`.
 
     `infos["cost"]` and `infos["costs"]` hold (num_envs,) arrays every step; at an episode's end
     `infos["plan"]` (in `final_info` under SAME_STEP) the dashboards, where the mask

@@ -1,6 +1,4 @@
-"""Headroom: what there is to win on a task, rung by rung, from doing nothing to what no policy can
-exceed.
-"""
+"""Headroom: what there is to win on a task, from doing nothing to an upper bound."""
 
 from typing import NamedTuple
 
@@ -10,8 +8,8 @@ from .summary import Summary, best
 NAMES = ("nothing", "best constant", "best rule", "best learner", "clairvoyant", "upper bound")
 
 
-class Rung(NamedTuple):
-    """One step of the ladder."""
+class Level(NamedTuple):
+    """One level of the headroom."""
 
     name: str  # of NAMES
     agent: str
@@ -19,8 +17,8 @@ class Rung(NamedTuple):
     score: Interval
 
 
-def ladder(rows: list[Summary], task: str) -> list[Rung]:
-    """The rungs that a task has, in the order of NAMES; a constant plan is the reference with
+def headroom(rows: list[Summary], task: str) -> list[Level]:
+    """The levels that a task has, in the order of NAMES; a constant plan is the reference with
     `constant` in its name.
     """
     mine = [row for row in rows if row.task == task]
@@ -34,9 +32,9 @@ def ladder(rows: list[Summary], task: str) -> list[Rung]:
         references.get("upper_bound"),
     )
     return [
-        Rung("nothing", "no ads, no coupons", Interval(1.0, 1.0, 1.0)),
+        Level("nothing", "no ads, no coupons", Interval(1.0, 1.0, 1.0)),
         *(
-            Rung(name, row.agent, row.common)
+            Level(name, row.agent, row.common)
             for name, row in zip(NAMES[1:], found, strict=True)
             if row
         ),
@@ -44,8 +42,8 @@ def ladder(rows: list[Summary], task: str) -> list[Rung]:
 
 
 def bound_gap(rows: list[Summary], task: str) -> float | None:
-    """How much more than the clairvoyant's mean gain over doing nothing the certified bound allows:
-    0.1 is 10 %.
+    """How much more than the clairvoyant's mean gain over doing nothing the upper bound allows: 0.1
+    is 10 %.
     """
     clairvoyant = next(
         (row for row in rows if row.task == task and row.agent == "clairvoyant"), None

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-Kind = Literal["rule", "learner", "reference"]
+Kind = Literal["rule", "learner", "reference", "own"]
 
 
 class AgentResult(NamedTuple):
@@ -14,15 +14,14 @@ class AgentResult(NamedTuple):
     there.
 
     Episodes are common random numbers: entry e of every array is the same merchant and the same
-        luck.
-    Money is CNY; the figures are named as in the dashboard.
+    noise. Money is CNY; the figures are named as in the dashboard.
     """
 
     task: str
     """Short name, for example Bidding."""
     agent: str
     kind: str
-    """rule, learner or reference."""
+    """rule, learner, reference or own (an agent of the user's)."""
     figures: dict[str, np.ndarray]
     """Each (seeds, episodes); a rule or a reference has one row."""
     nothing: dict[str, np.ndarray]
@@ -30,8 +29,8 @@ class AgentResult(NamedTuple):
     clairvoyant: np.ndarray | None
     """Score of the clairvoyant, (episodes,), CNY; None where the task has none."""
     bound: np.ndarray | None
-    """Certified upper bound on the expected score, (episodes,), CNY; None where the task has none.
-    """
+    """Upper bound on the expected score, (episodes,), CNY; None where the task has none. Four steps
+    of it are argued, not proved (docs/upper_bound.md)."""
 
     final: np.ndarray | None = None
     """Score over that of doing nothing in every episode of the task's final, (seeds, more

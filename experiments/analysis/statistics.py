@@ -1,5 +1,5 @@
-"""Statistics of results: inter-quartile means, stratified-bootstrap intervals, profiles, chances
-(rliable, 2108.13264).
+"""Statistics of results: inter-quartile means, stratified-bootstrap intervals, profiles (rliable,
+2108.13264). Comparisons of two agents are in `paired`.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Interval(NamedTuple):
 
 
 def iqm(values: np.ndarray) -> float:
-    """Mean of the middle half of all entries, quartile entries weighted by the part of them inside."""
+    """Mean of the middle half of all entries; entries at its edges count by the part inside."""
     return float(row_iqm(np.asarray(values, float).reshape(1, -1))[0])
 
 
@@ -43,7 +43,7 @@ def bootstrap_iqm(
     Args:
         runs: (training seeds, episodes); a rule has one row. Episodes are resampled within each run
             and, with more than one run, runs are resampled too, so that the interval covers both
-            sources of chance.
+            sources of noise.
         seed: of the resampling.
         resamples: number of bootstrap samples.
         common: the episodes are the same merchants in every run, so every resample takes the same
@@ -52,11 +52,11 @@ def bootstrap_iqm(
     """
     runs = np.atleast_2d(np.asarray(runs, float))
     if common or len(runs) == 1:
-        return _interval(iqm(runs), _weighted((runs,), weighted_iqm(runs), seed, resamples))
+        return as_interval(iqm(runs), resampled((runs,), weighted_iqm(runs), seed, resamples))
     drawn = _resampled(
         (runs,), lambda entries: row_iqm(entries.reshape(len(entries), -1)), seed, resamples
     )
-    return _interval(iqm(runs), drawn)
+    return as_interval(iqm(runs), drawn)
 
 
 def weighted_iqm(runs: np.ndarray) -> "Callable[[np.ndarray, np.ndarray], float]":
@@ -102,59 +102,6 @@ def _middle_mean(values, run, episode, of_run, of_episode, total):
     return found / (high - low)
 
 
-def paired_gain(
-    after: np.ndarray, before: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
-    """IQM of `after` over IQM of `before`, less 1, on common episodes.
-
-    Pairing takes away what merchants differ in anyway: the interval of the gain is narrower than
-        the two apart.
-
-    Args:
-        after, before: (runs of each, episodes), entries of a column being the same merchant and
-            luck.
-        seed: of the resampling.
-        resamples: number of bootstrap samples.
-    """
-    after, before = (np.atleast_2d(np.asarray(values, float)) for values in (after, before))
-    one = weighted_iqm(after)
-    two = weighted_iqm(before)
-
-    def gain(of_after: np.ndarray, of_before: np.ndarray, of_episode: np.ndarray) -> float:
-        return one(of_after, of_episode) / two(of_before, of_episode) - 1
-
-    return _interval(
-        iqm(after) / iqm(before) - 1, _weighted((after, before), gain, seed, resamples)
-    )
-
-
-def probability_of_improvement(
-    one: np.ndarray, two: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
-    """Chance that a run of `one` scores more than a run of `two` on the same episode, ties counting
-    half.
-
-    It is the mean over episodes of the Mann-Whitney statistic U / (runs of one * runs of two), as
-    in rliable, whose tasks are episodes here.
-
-    Args:
-        one, two: (runs of each, episodes).
-        seed: of the resampling.
-        resamples: number of bootstrap samples.
-    """
-    one, two = (np.atleast_2d(np.asarray(values, float)) for values in (one, two))
-    wins = (
-        (one[:, None] > two).astype(np.float32) + (one[:, None] >= two)
-    ) / 2  # (runs, runs, episodes)
-
-    def chance(of_one: np.ndarray, of_two: np.ndarray, of_episode: np.ndarray) -> float:
-        return float(of_one @ (wins @ of_episode.astype(np.float32)) @ of_two) / (
-            of_one.sum() * of_two.sum() * of_episode.sum()
-        )
-
-    return _interval(float(wins.mean(dtype=float)), _weighted((one, two), chance, seed, resamples))
-
-
 class Profile(NamedTuple):
     """Share of (run, episode) pairs above each threshold, with point-wise 95 % bands; each
     (thresholds,).
@@ -189,14 +136,14 @@ def performance_profile(
         return counts[:0:-1].cumsum()[::-1] / counts.sum()
 
     low, high = np.quantile(
-        _weighted((runs,), share, seed, resamples), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0
+        resampled((runs,), share, seed, resamples), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0
     )
     return Profile(
         np.asarray(thresholds, float), share(np.ones(len(runs)), np.ones(runs.shape[1])), low, high
     )
 
 
-def _weighted(
+def resampled(
     tables: tuple[np.ndarray, ...],
     figure: Callable[..., "float | np.ndarray"],
     seed: int,
@@ -246,6 +193,7 @@ def _sample(table: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return table[rows[:, None], rng.integers(table.shape[1], size=table.shape)]
 
 
-def _interval(value: float, drawn: np.ndarray) -> Interval:
+def as_interval(value: float, drawn: np.ndarray) -> Interval:
+    """A point estimate with the middle 95 % of its bootstrap samples."""
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))

@@ -10,9 +10,7 @@ import numpy as np
 from .results import AgentResult
 from .statistics import Interval, bootstrap_iqm, iqm
 
-LEAST_GAIN = (
-    1e-3  # of doing nothing: where a reference gains less, a share of its gain says nothing
-)
+LEAST_GAIN = 1e-3  # of doing nothing: a share of a smaller gain says nothing
 SUMMARY = (
     "task",
     "agent",
@@ -62,7 +60,7 @@ class Summary(NamedTuple):
     )  # share of episodes with ROI under 0.98 of the target; None for a bound, which plays nothing
     mean_shortfall: float | None  # mean of max(0, 1 - ROI / target)
     budget_use: float | None  # mean of spend / budget
-    highest_budget_use: float | None  # of any episode: above 1 the budget was broken
+    highest_budget_use: float | None  # of all episodes: above 1 the budget was broken
     clairvoyant: Share
     bound: Share
     profit: float | None  # mean
@@ -95,11 +93,11 @@ def gain_shares(result: AgentResult, reference: np.ndarray | None) -> np.ndarray
     """
     if reference is None:
         return np.empty((result.runs, 0))
-    idle = result.nothing["score"]
-    kept = reference - idle >= LEAST_GAIN * np.maximum(
-        idle, 1e-9
+    noop = result.nothing["score"]
+    kept = reference - noop >= LEAST_GAIN * np.maximum(
+        noop, 1e-9
     )  # NaN, an unknown reference, is not
-    return (result.figures["score"][:, kept] - idle[kept]) / (reference - idle)[kept]
+    return (result.figures["score"][:, kept] - noop[kept]) / (reference - noop)[kept]
 
 
 def summarise(result: AgentResult, common: int | None = None) -> Summary:
@@ -163,9 +161,9 @@ def _share(result: AgentResult, reference: np.ndarray | None) -> Share:
         return Share(None, None, 0)
     shares = gain_shares(result, reference)
     known = np.isfinite(reference)
-    idle = result.nothing["score"][known]
-    gain = float((reference[known] - idle).mean()) if known.any() else 0.0
-    pooled = float((result.figures["score"][:, known] - idle).mean()) / gain if gain > 0 else None
+    noop = result.nothing["score"][known]
+    gain = float((reference[known] - noop).mean()) if known.any() else 0.0
+    pooled = float((result.figures["score"][:, known] - noop).mean()) / gain if gain > 0 else None
     found = bootstrap_iqm(shares, common=True) if shares.size else None
     return Share(found, pooled, int(known.sum()) - shares.shape[1])
 

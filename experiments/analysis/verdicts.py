@@ -1,12 +1,14 @@
-"""What the figures say, in sentences: the best learner against the best rule, and against the bars
-of the benchmark.
+"""What the figures say, in sentences: the best learner against the best rule and against the bars
+of the benchmark, and the user's own agents against the best rule.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from .paired import paired_difference, paired_gain
 from .results import AgentResult
-from .statistics import Interval, paired_gain
-from .summary import Summary, best, relative_score
+from .statistics import Interval
+from .summary import Summary, best, ranked, relative_score
 
 SHARE_BARS = {
     "Bidding": 0.90,
@@ -30,6 +32,15 @@ class Bar(NamedTuple):
     met: bool | None
 
 
+class OwnComparison(NamedTuple):
+    """An agent of the user's own against the task's best rule, on the same episodes."""
+
+    agent: str
+    rule: str
+    gain: Interval  # IQM of the agent / IQM of the rule - 1
+    difference: Interval  # mean difference of the scores over doing nothing
+
+
 class Verdict(NamedTuple):
     """The best learner of a task against the best rule; None where there is no such agent."""
 
@@ -40,24 +51,30 @@ class Verdict(NamedTuple):
     apart: str
     gain: Interval | None  # on the same episodes: IQM of the learner / IQM of the rule - 1
     bars: list[Bar]
+    own: Sequence[OwnComparison] = ()  # agents of the user's own
 
 
-def judge(task: str, rows: list[Summary], gain: Interval | None) -> Verdict:
+def judge(
+    task: str,
+    rows: list[Summary],
+    gain: Interval | None,
+    own: Sequence[OwnComparison] = (),
+) -> Verdict:
     """Compare the best learner of a task with its best rule and with the bars.
 
     Args:
         task: its name.
         rows: summaries, of this and other tasks.
         gain: of the one over the other (`gain_over_rule`).
+        own: comparisons of the user's own agents (`compare_own`).
     """
     learner, rule = rivals(task, rows)
     apart = ""
     if learner and rule:
         one, two = compared(learner, rule)
         apart = "above" if one.low > two.high else "below" if one.high < two.low else "overlap"
-    return Verdict(
-        task, learner, rule, apart, gain, [beats_bar(apart), *bars(learner)] if learner else []
-    )
+    held_to = [beats_bar(apart), *bars(learner)] if learner else []
+    return Verdict(task, learner, rule, apart, gain, held_to, tuple(own))
 
 
 def rivals(task: str, rows: list[Summary]) -> tuple[Summary | None, Summary | None]:
@@ -86,23 +103,43 @@ def compared(learner: Summary, rule: Summary) -> tuple[Interval, Interval]:
 
 def gain_over_rule(task: str, rows: list[Summary], results: list[AgentResult]) -> Interval | None:
     """IQM of the best learner over IQM of the best rule, less 1, on the same episodes; None without
-    either.
+    the results of either.
 
     Args:
         task: its name.
         rows: summaries, of this and other tasks.
         results: the results they were made of.
     """
-    learner, rule = rivals(task, rows)
-    if not learner or not rule:
+    known = {result.agent: result for result in results if result.task == task}
+    one, two = (known.get(row.agent) if row else None for row in rivals(task, rows))
+    if one is None or two is None:
         return None
-    one, two = (
-        next(r for r in results if (r.task, r.agent) == (task, row.agent))
-        for row in (learner, rule)
-    )
     if one.final is not None and two.final is not None:
         return paired_gain(one.final, two.final)
     return paired_gain(relative_score(one), relative_score(two))
+
+
+def compare_own(task: str, rows: list[Summary], results: list[AgentResult]) -> list[OwnComparison]:
+    """Every agent of the user's own against the task's best rule, best agent first.
+
+    Args:
+        task: its name.
+        rows: summaries, of this and other tasks.
+        results: of the agents and, to be compared with, of the best rule.
+    """
+    rule = rivals(task, rows)[1]
+    known = {result.agent: result for result in results if result.task == task}
+    if rule is None or rule.agent not in known:
+        return []
+    found = []
+    for row in ranked([row for row in rows if row.task == task and row.kind == "own"]):
+        mine = relative_score(known[row.agent])
+        count = min(mine.shape[1], known[rule.agent].episodes)
+        theirs = relative_score(known[rule.agent])[:, :count]
+        gain = paired_gain(mine[:, :count], theirs)
+        difference = paired_difference(mine[:, :count], theirs)
+        found.append(OwnComparison(row.agent, rule.agent, gain, difference))
+    return found
 
 
 def beats_bar(apart: str) -> Bar:
@@ -159,35 +196,74 @@ def sentence(verdict: Verdict) -> str:
     """Who wins, said as it is."""
     learner = verdict.learner
     rule = verdict.rule
-    if not learner or not rule or not verdict.gain:
+    if not learner or not rule:
         who = learner or rule
         return (
             f"Only {who.kind}s were judged; the best is {who.agent} with {interval(who.score)}."
             if who
             else "Nobody was judged."
         )
-    one, two = (
-        interval(score, 4 if learner.final and rule.final else 3)
-        for score in compared(learner, rule)
-    )
+    final = learner.final is not None and rule.final is not None
+    one, two = (interval(score, 4 if final else 3) for score in compared(learner, rule))
     ways = {
         "above": f"beats the best rule, {rule.agent}: {one} against {two}, intervals apart",
         "below": f"loses to the best rule, {rule.agent}: {one} against {two}, intervals apart",
         "overlap": f"and the best rule, {rule.agent}, have overlapping intervals: {one} and {two}",
     }
-    value, low, high = (100 * x for x in verdict.gain)
-    sure = "" if low > 0 or high < 0 else ", which may be chance"
     runs = f"{learner.seeds} training seed{'' if learner.seeds == 1 else 's'}"
     where = (
-        f"In a final of {learner.final_episodes:,} held-out episodes the"
-        if learner.final and rule.final
-        else "The"
+        f"In a final of {learner.final_episodes:,} held-out episodes the best learner"
+        if final
+        else "The best learner"
     )
-    digits = 2 if learner.final and rule.final else 1
+    text = f"{where}, {learner.agent} ({runs}), {ways[verdict.apart]}."
+    if verdict.gain is None:
+        return text
     return (
-        f"{where} best learner, {learner.agent} ({runs}), {ways[verdict.apart]}. Paired on the same episodes its score differs "
-        f"from the rule's by {value:+.{digits}f} % ({low:+.{digits}f} to {high:+.{digits}f}){sure}."
+        f"{text} Paired on the same episodes its score differs from the rule's by "
+        f"{change(verdict.gain, 2 if final else 1)}."
     )
+
+
+def change(gain: Interval, digits: int = 1) -> str:
+    """+1.2 % (+0.9 to +1.5), and whether it may be noise."""
+    value, low, high = (100 * x for x in gain)
+    sure = "" if low > 0 or high < 0 else ", which may be chance"
+    return f"{value:+.{digits}f} % ({low:+.{digits}f} to {high:+.{digits}f}){sure}"
+
+
+def own_sentences(verdict: Verdict) -> list[str]:
+    """A sentence for every agent of the user's own."""
+    return [
+        f"Paired on the same episodes, the score of {one.agent} differs from that of the best "
+        f"rule, {one.rule}, by {change(one.gain)}; the mean difference is "
+        f"{one.difference.value:+.3f} [{one.difference.low:+.3f}, {one.difference.high:+.3f}] of doing nothing."
+        for one in verdict.own
+    ]
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in one breath: `PPO loses to the best rule, MPC, by 24.6 %`."""
+    learner = verdict.learner
+    rule = verdict.rule
+    gains = {one.agent: (one.rule, one.gain) for one in verdict.own}
+    if learner and rule and verdict.gain:
+        gains[learner.agent] = (rule.agent, verdict.gain)
+    words = []
+    for agent, (name, gain) in gains.items():
+        value = 100 * abs(gain.value)
+        if gain.low > 0:
+            words.append(f"{agent} beats the best rule, {name}, by {value:.1f} %")
+        elif gain.high < 0:
+            words.append(f"{agent} loses to the best rule, {name}, by {value:.1f} %")
+        else:
+            words.append(f"{agent} and the best rule, {name}, cannot be told apart")
+        low, high = 100 * gain.low, 100 * gain.high
+        words[-1] += f" (95 % interval of the difference: {low:+.1f} to {high:+.1f} %)"
+    if words:
+        return "\n".join(f"{text}." for text in words)
+    best_one = rule or learner
+    return f"Best: {best_one.agent}." if best_one else "No results yet."
 
 
 def by_risk(rows: list[Summary], limits: tuple[float, ...] = RISKS) -> list[tuple[float, Summary]]:
@@ -216,7 +292,8 @@ def by_risk(rows: list[Summary], limits: tuple[float, ...] = RISKS) -> list[tupl
 def risk_sentence(rows: list[Summary]) -> str:
     """What a user gets for the risk they choose; `rows` are of one task."""
     parts = [
-        f"at most {percent(limit, 0)}: {row.agent} ({row.score.value:.3f}, violated {percent(row.violation_rate)})"
+        f"at most {percent(limit, 0)}: {row.agent} ({row.score.value:.3f}, violated "
+        f"{percent(row.violation_rate)})"
         for limit, row in by_risk(rows)
     ]
     return (

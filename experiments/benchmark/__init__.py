@@ -1,1 +1,1 @@
-"""Tasks x agents x seeds: the plan, the runs, and rows made again."""
+"""Tasks x agents x seeds: the plan, the runs, what is taken as committed, and rows made again."""

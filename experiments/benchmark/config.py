@@ -1,37 +1,38 @@
-"""What a benchmark is: tasks, agents and seeds, validated, read from YAML; and the cells it
-consists of.
+"""What a benchmark is: tasks, agents and seeds, validated, read from YAML.
 
-`defaults` holds rules, learners and references that every task has; a task names only its
-differences, and `null` takes a learner or a reference away. A learner's `practice.rule_task:
-"{task}"` becomes the name of the task it is trained on.
+`defaults` holds rules, learners, references and agents of the user's own that every task has; a
+task names only its differences, and `null` takes an entry away. `agents` at the top is short for
+`defaults: {agents: ...}`. A learner's `rule_task: "{task}"` becomes the name of the task it is
+trained on.
+
+A configuration that names agents of the user's own and nothing else stands on the shipped
+benchmark: it has all rules, learners and references of the tasks it names, on the same merchants.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...agents import RULES
-from ...agents.learners.practice import rule_values
 from ...agents.learners.settings import LearnerSettings
-from ...agents.rules.tuned import tuned_parameters
-from ...envs import Scenario, find_task, load_scenario, select_levers, short_name
+from ...envs import Scenario, find_task, load_scenario, short_name
 from ...envs.files import whole_file
 from ...envs.scenario.validation import merged
-from ..comparison.config import FOLDER, ConfigError, sentences
-from ..runs.cells import REFERENCES, Cell, reference_options, steps_of
 from ..runs.evaluate import TEST_SEED
+from ..runs.execute import REFERENCES, reference_options
+from .config_file import FOLDER, ConfigError, read_config, sentences
 
 NOTHING = "nothing"
 
 
 class Reference(BaseModel):
-    """A reference's settings, and how its episodes are split among cells."""
+    """A reference's settings, and how its episodes are split among runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    chunk: int = Field(default=64, ge=1, description="episodes per cell")
+    chunk: int = Field(default=64, ge=1, description="episodes per run")
     episodes: int = Field(
         default=256, ge=1, description="held-out episodes it is computed on: the first ones"
     )
@@ -51,6 +52,60 @@ class Final(BaseModel):
     )
 
 
+class OwnAgent(BaseModel):
+    """An agent of the user's own: a policy to be played, or a function that trains one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    policy: str | None = Field(
+        default=None,
+        description="module:Name, an installed entry point, or whatever names a policy elsewhere",
+    )
+    train: str | None = Field(
+        default=None, description="module:function that trains and returns a policy, once per seed"
+    )
+    steps: int | None = Field(default=None, ge=1, description="environment steps to train for")
+    seeds: list[int] | None = Field(
+        default=None, min_length=1, description="training seeds; None: the benchmark's"
+    )
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        """YAML reads 5e6 as text."""
+        try:
+            number = float(value) if isinstance(value, str) else value
+            return int(number) if isinstance(number, float) and number.is_integer() else number
+        except ValueError:
+            return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds(cls, value: list[int] | None) -> list[int] | None:
+        return None if value is None else _distinct(value)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.policy is None) == (self.train is None):
+            raise ValueError("an agent has either `policy` or `train`")
+        if self.policy is not None and (self.steps is not None or self.seeds is not None):
+            raise ValueError("`steps` and `seeds` go with `train`; a `policy` is played as it is")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What decides how it plays, as a run's options."""
+        if self.train is None:
+            return {"policy": self.policy}
+        return {"train": self.train, "steps": self.steps}
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise ValueError("each training seed is a whole number of at least 0 and is named once")
+    return seeds
+
+
 class TaskPlan(BaseModel):
     """Who plays a task."""
 
@@ -65,39 +120,40 @@ class TaskPlan(BaseModel):
     rules: list[str] = []
     learners: dict[str, LearnerSettings] = {}
     references: dict[str, Reference] = {}
+    agents: dict[str, OwnAgent] = {}
 
     @field_validator("rules")
     @classmethod
     def _rules(cls, value: list[str]) -> list[str]:
-        return _known("rules", value, tuple(RULES))
+        return known_names("rules", value, tuple(RULES))
 
     @field_validator("references")
     @classmethod
     def _references(cls, value: dict[str, Reference]) -> dict[str, Reference]:
-        _known("references", list(value), tuple(REFERENCES))
+        known_names("references", list(value), tuple(REFERENCES))
         for name, reference in value.items():
-            _known(f"options of {name}", list(reference.options), reference_options(name))
+            known_names(f"options of {name}", list(reference.options), reference_options(name))
         return value
 
     @model_validator(mode="after")
-    def _names(self) -> "TaskPlan":
-        taken = [name for name in self.learners if name in self.rules or name in REFERENCES]
-        wrong = taken or [
-            name
-            for name in self.learners
-            if not name or not name.replace("-", "").replace("_", "").isalnum()
-        ]
-        if wrong:
-            raise ValueError(
-                f"a learner is called {wrong[0]!r}; its name must be letters, digits, - and _, and not a rule's or a "
-                "reference's"
-            )
+    def _names(self) -> Self:
+        taken = {*self.rules, *REFERENCES}
+        for what, names in (("a learner", self.learners), ("an agent", self.agents)):
+            for name in names:
+                plain = bool(name) and name.replace("-", "").replace("_", "").isalnum()
+                if name in taken or not plain:
+                    raise ValueError(
+                        f"{what} is called {name!r}; its name must be letters, digits, - and _, "
+                        "and not that of a rule, a reference or another agent"
+                    )
+            taken |= set(names)
         if self.final:
-            _known("agents in final", self.final.agents, (*self.rules, *self.learners))
+            known_names("agents in final", self.final.agents, (*self.rules, *self.learners))
         return self
 
 
-def _known(field: str, names: list[str], allowed: tuple[str, ...]) -> list[str]:
+def known_names(field: str, names: list[str], allowed: tuple[str, ...]) -> list[str]:
+    """The names, if all of them are allowed; raises ValueError naming those that are not."""
     unknown = [name for name in names if name not in allowed]
     if unknown:
         raise ValueError(f"unknown {field} {', '.join(unknown)}; allowed are {', '.join(allowed)}")
@@ -114,6 +170,9 @@ class BenchmarkConfig(BaseModel):
     )
     test_seed: int = Field(default=TEST_SEED, ge=0)
     seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1, max_length=1000)
+    tuned: bool = Field(
+        default=True, description="rules play with the values tuned for the task, or their defaults"
+    )
     tasks: dict[str, TaskPlan] = Field(min_length=1)
 
     @field_validator("tasks")
@@ -124,17 +183,15 @@ class BenchmarkConfig(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _seeds(cls, value: list[int]) -> list[int]:
-        if len(set(value)) < len(value) or min(value) < 0:
-            raise ValueError("each training seed is a whole number of at least 0 and is named once")
-        return value
+        return _distinct(value)
 
     @model_validator(mode="after")
-    def _finals(self) -> "BenchmarkConfig":
+    def _finals(self) -> Self:
         for name, plan in self.tasks.items():
             if plan.final and plan.final.episodes < self.held_out(name):
                 raise ValueError(
-                    f"tasks.{name}.final.episodes is {plan.final.episodes}; it must be at least the "
-                    f"{self.held_out(name)} that everybody plays"
+                    f"tasks.{name}.final.episodes is {plan.final.episodes}; it must be at least "
+                    f"the {self.held_out(name)} that everybody plays"
                 )
         return self
 
@@ -158,6 +215,7 @@ class BenchmarkConfig(BaseModel):
             dict.fromkeys(plan.rules, "rule")
             | dict.fromkeys(plan.learners, "learner")
             | {name: "reference" for name in plan.references if name != NOTHING}
+            | dict.fromkeys(plan.agents, "own")
         )
 
 
@@ -170,17 +228,7 @@ def load_benchmark(
         ConfigError: one sentence per problem.
     """
     path = FOLDER / "benchmark.yaml" if what is None else Path(what)
-    if path.is_dir():
-        path = path / "config.yaml"
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: no such configuration ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise ConfigError(f"{path}: not readable as plain YAML") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: a configuration holds fields and values")
-    return validated_benchmark(merged(data, changes or {}))
+    return validated_benchmark(merged(read_config(path), changes or {}))
 
 
 def validated_benchmark(data: dict[str, Any]) -> BenchmarkConfig:
@@ -188,11 +236,24 @@ def validated_benchmark(data: dict[str, Any]) -> BenchmarkConfig:
     problem.
     """
     data = dict(data)
+    if "task" in data and "tasks" not in data:
+        raise ConfigError(
+            f"task is {data['task']!r}; a comparison is a benchmark of one task now: write rules "
+            f"and learners under `tasks: {{{data['task']}: {{...}}}}`, as in configs/compare.yaml"
+        )
     shared = data.pop("defaults", None) or {}
-    tasks = data.get("tasks")
     if not isinstance(shared, dict):
         raise ConfigError(f"defaults is {shared!r}; it holds rules, learners and references")
+    if "agents" in data:
+        own = data.pop("agents") or {}
+        if not isinstance(own, dict):
+            raise ConfigError(f"agents is {own!r}; it holds names, each with `policy` or `train`")
+        shared = merged(shared, {"agents": own})
+    tasks = data.get("tasks")
     if isinstance(tasks, dict):
+        if _names_own_agents_alone(shared, tasks):
+            data, shared = _on_the_shipped(data, shared)
+            tasks = data["tasks"]
         data["tasks"] = {
             name: _own(name, merged(shared, plan or {})) if isinstance(plan or {}, dict) else plan
             for name, plan in tasks.items()
@@ -203,19 +264,63 @@ def validated_benchmark(data: dict[str, Any]) -> BenchmarkConfig:
         raise ConfigError(sentences(error)) from None
 
 
+PARTS = ("rules", "learners", "references")
+
+
+def _names_own_agents_alone(shared: dict[str, Any], tasks: dict[str, Any]) -> bool:
+    plans = [shared, *(plan for plan in tasks.values() if isinstance(plan, dict))]
+    return any("agents" in plan for plan in plans) and not any(
+        part in plan for plan in plans for part in PARTS
+    )
+
+
+def _on_the_shipped(
+    data: dict[str, Any], shared: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tasks of a configuration that names own agents alone, on top of the shipped benchmark's.
+
+    Raises:
+        ConfigError: it would be played on other merchants than the shipped benchmark, which would
+            train every learner anew.
+    """
+    shipped = read_config(FOLDER / "benchmark.yaml")
+    for name in ("episodes", "seeds", "test_seed", "tuned"):
+        known = shipped.get(name, BenchmarkConfig.model_fields[name].default)
+        if name in data and data[name] != known:
+            raise ConfigError(
+                f"{name} is {data[name]!r}; a benchmark that names only agents of your own stands "
+                f"beside the committed rows, where it is {known!r}: leave it out, or name the "
+                "rules, learners and references that are to be played anew (`rules: []` for none)"
+            )
+    for task, plan in data["tasks"].items():
+        others = [name for name in plan or {} if name != "agents"]
+        if others:
+            raise ConfigError(
+                f"tasks.{task} names {', '.join(others)} beside agents of your own; without rules, "
+                "learners and references it is the committed task, where nothing else can change"
+            )
+    common = shipped.pop("defaults")
+    plans = {short_name(find_task(name)): plan for name, plan in shipped.pop("tasks").items()}
+    tasks = {
+        name: merged(plans.get(short_name(find_task(name)), {}), plan or {})
+        for name, plan in data["tasks"].items()
+    }
+    return shipped | data | {"tasks": tasks}, merged(common, shared)
+
+
 def _own(task: str, plan: dict[str, Any]) -> dict[str, Any]:
-    """A task's plan less the learners and references it sets to null, `{task}` filled in."""
+    """A task's plan less the entries it sets to null, `{task}` filled in."""
     parts = {
         part: {name: value for name, value in plan[part].items() if value is not None}
-        for part in ("learners", "references")
+        for part in ("learners", "references", "agents")
         if isinstance(plan.get(part), dict)
     }
     for name, settings in parts.get("learners", {}).items():
-        practice = settings.get("practice") if isinstance(settings, dict) else None
-        if isinstance(practice, dict) and practice.get("rule_task") == "{task}":
-            parts["learners"][name] = settings | {
-                "practice": practice | {"rule_task": short_name(find_task(task))}
-            }
+        for field in ("training_env", "practice"):  # the second is its first name
+            env = settings.get(field) if isinstance(settings, dict) else None
+            if isinstance(env, dict) and env.get("rule_task") == "{task}":
+                known = {"rule_task": short_name(find_task(task))}
+                parts["learners"][name] = settings | {field: env | known}
     return plan | parts
 
 
@@ -238,12 +343,20 @@ def quick(config: BenchmarkConfig) -> BenchmarkConfig:
             "final": None,
             "learners": learners,
             "references": references,
+            "agents": {
+                agent: own
+                | {"steps": min(own["steps"], 100_000), "seeds": (own["seeds"] or [0])[:1]}
+                if own["train"] and own["steps"]
+                else own
+                for agent, own in plan["agents"].items()
+            },
         }
     return validated_benchmark(
         {
             "episodes": min(config.episodes, 16),
             "test_seed": config.test_seed,
             "seeds": config.seeds[:1],
+            "tuned": config.tuned,
             "tasks": tasks,
         }
     )
@@ -265,119 +378,3 @@ def save_benchmark(config: BenchmarkConfig, path: Path) -> None:
         draft.write_text(
             yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8"
         )
-
-
-def plan_cells(
-    config: BenchmarkConfig, tasks: "list[str] | None" = None, agents: "list[str] | None" = None
-) -> list[Cell]:
-    """The cells of a benchmark, or of some of its tasks and agents; doing nothing is always among
-    them.
-
-    What takes seconds comes first, so that there is something to read; then the longest first, so
-    that no worker is left with a long cell at the end.
-
-    Raises:
-        ValueError: naming a task or agent that the benchmark does not have.
-    """
-    chosen = list(config.tasks) if not tasks else [short_name(find_task(name)) for name in tasks]
-    _known("tasks", chosen, tuple(config.tasks))
-    if agents:
-        _known(
-            "agents",
-            agents,
-            tuple(dict.fromkeys([*(a for task in chosen for a in config.agents(task)), NOTHING])),
-        )
-    cells = [
-        cell
-        for task in dict.fromkeys(chosen)
-        for cell in _task_cells(config, task)
-        if not agents or cell.agent in (*agents, NOTHING)
-    ]
-    return sorted(
-        cells, key=lambda cell: (cell.kind != "rule" and cell.agent != NOTHING, -steps_of(cell))
-    )
-
-
-def _task_cells(config: BenchmarkConfig, task: str) -> list[Cell]:
-    plan = config.tasks[task]
-    spec = find_task(task)
-    world = (
-        config.scenario(task).model_dump(mode="json"),
-        select_levers(spec.levers),
-        plan.days or spec.days,
-    )
-
-    def whole(agent: str) -> tuple[int, int]:
-        return config.test_seed, config.held_out(task, agent)
-
-    cells = [Cell(task, NOTHING, "reference", 0, *world, {}, *whole(NOTHING))]
-    cells += [
-        Cell(
-            task,
-            rule,
-            "rule",
-            0,
-            *world,
-            {"rule": rule, "parameters": tuned_parameters(rule, task)},
-            *whole(rule),
-        )
-        for rule in plan.rules
-    ]
-    cells += [
-        Cell(
-            task,
-            name,
-            "learner",
-            seed,
-            *world,
-            resolved(settings).model_dump(mode="json"),
-            *whole(name),
-        )
-        for name, settings in plan.learners.items()
-        for seed in config.seeds
-    ]
-    for name, reference in plan.references.items():
-        if name != NOTHING:
-            episodes = min(reference.episodes, config.held_out(task))
-            options = dict(reference.options)
-            if (
-                name == "clairvoyant"
-            ):  # it starts from the tuned rules too, so that none of them is ever better
-                options |= {
-                    "starts": {
-                        rule: values
-                        for rule in plan.rules
-                        if (values := tuned_parameters(rule, task))
-                    }
-                }
-            cells += [
-                Cell(
-                    task,
-                    name,
-                    "reference",
-                    0,
-                    *world,
-                    options,
-                    config.test_seed + first,
-                    min(reference.chunk, episodes - first),
-                    part,
-                )
-                for part, first in enumerate(range(0, episodes, reference.chunk))
-            ]
-    return cells
-
-
-def resolved(settings: LearnerSettings) -> LearnerSettings:
-    """The same settings with the tuned values of the rule underneath spelled out: they decide what
-    is learned.
-    """
-    practice = settings.practice
-    if practice is None or practice.rule_task is None:
-        return settings
-    return settings.model_copy(
-        update={
-            "practice": practice.model_copy(
-                update={"rule_task": None, "rule_parameters": rule_values(practice)}
-            )
-        }
-    )

@@ -2,18 +2,18 @@
 stays a prior.
 
 Fitted: the hourly curve, weekday factors (whole weeks only), the bid landscape (mu, sigma) and the
-    click rate, each
-with its standard error or interval. A log of one display campaign says nothing of scenes, segments,
-orders, coupons or refunds, so the base scenario's differences between scenes and everything behind
-the click are kept. The fitted sigma takes in all that moved prices for that one campaign; the
-world's own price shocks come on top of it.
+click rate, each with its standard error or interval. A log of one display campaign says nothing of
+scenes, segments, orders, coupons or refunds, so the base scenario's differences between scenes and
+everything behind the click are kept. The fitted sigma takes in all that moved prices for that one
+campaign; the world's own price shocks come on top of it.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from rich.console import Console
@@ -31,37 +31,13 @@ from ...envs.scenario import (
     save_scenario,
 )
 from .auction_log import AuctionLog, LogError, read_log
+from .columns import ColumnError, Columns, parse_columns
 from .landscape import Floats, Landscape, fit_landscape
+from .traffic import HourlyFit, WeekdayFit, fit_traffic
 
 LN_FEN_PER_CNY = log(100)
 WILSON_Z = 1.959963984540054  # two-sided 95 %
-HALF_ROW = 0.5  # the add-half rule: each hour starts with half a row at the base curve's rate
-# a day whose rows all fall before their last with less chance than this was stopped, not quiet
-CHANCE = 1e-4
-SWEEPS = 60  # of the two-way fit; it converges geometrically, in about ten
-LEAST_RATE = (
-    0.01  # of the mean hour: a base curve with an empty hour must not forbid what the log shows
-)
 SHIFT_LIMIT = 60.0  # logits; wide enough for any click rate a float can hold
-
-
-class HourlyFit(NamedTuple):
-    """Percent of a day's traffic by hour with its standard error and rows; hours never covered keep
-    the prior.
-    """
-
-    share: Floats
-    error: Floats
-    rows: Floats
-    covered: np.ndarray
-
-
-class WeekdayFit(NamedTuple):
-    """Factors by weekday, Monday first, mean 1, with standard errors, and the rows of each."""
-
-    factor: Floats
-    error: Floats
-    rows: Floats
 
 
 class ClickFit(NamedTuple):
@@ -102,7 +78,7 @@ class Calibration:
 
     @property
     def lines(self) -> list[Line]:
-        """The report: quantity, fitted value, standard error or interval, rows, KS, value before."""
+        """The report: quantity, value, standard error or interval, rows, KS, value before."""
         return [*self._levels(), *self._hours(), *self._weekdays()]
 
     def _levels(self) -> list[Line]:
@@ -160,7 +136,10 @@ class Calibration:
 
 
 def calibrate(
-    log_path: str | Path, base: str | Path | Scenario = "default", name: str | None = None
+    log_path: str | Path,
+    base: str | Path | Scenario = "default",
+    name: str | None = None,
+    columns: Columns | None = None,
 ) -> Calibration:
     """Fit a scenario to an auction log.
 
@@ -169,13 +148,14 @@ def calibrate(
         base: scenario that everything the log cannot tell is taken from: a shipped name, a YAML
             file or a Scenario.
         name: of the new scenario; by default the log's file name without its ending.
+        columns: where the fields of a log of another layout are, see `columns.find_layout`.
 
     Raises:
         LogError: the log is malformed or does not tell a landscape.
         ScenarioError: the base is wrong, or a fitted number lies outside the schema's range.
     """
     before = load_scenario(base)
-    auctions = read_log(log_path)
+    auctions = read_log(log_path, columns)
     if sum(before.traffic.ad.values()) <= 0:
         raise ScenarioError(
             before.name,
@@ -185,9 +165,9 @@ def calibrate(
     hourly, weekday = fit_traffic(auctions, np.array(before.traffic.hourly, float))
     click = fit_click(int(auctions.click.sum()), int(auctions.won.sum()))
     changes = _changes(before, landscape, hourly, weekday, click)
-    texts = _provenance(before, auctions, landscape, click, weekday) | {
-        "name": name or Path(log_path).stem
-    }
+    texts = _provenance(before, auctions, landscape, click, weekday)
+    texts["name"] = name or Path(log_path).stem
+    notes = _notes(hourly, weekday, click, click.rate / fresh_click_rate(before))
     return Calibration(
         before.updated(changes | texts),
         before,
@@ -196,42 +176,8 @@ def calibrate(
         weekday,
         click,
         _priors(weekday),
-        _notes(hourly, weekday, click, click.rate / fresh_click_rate(before)),
+        (auctions.note, *notes) if auctions.note else notes,
     )
-
-
-def fit_traffic(auctions: AuctionLog, prior: Floats) -> tuple[HourlyFit, WeekdayFit | None]:
-    """Hourly curve and, where every weekday and at least seven days are seen, weekday factors.
-
-    A campaign whose daily budget is gone stops bidding, so a silent evening is not an evening
-    without traffic. Rows of date d and hour h are Poisson with mean E[d,h] * level[d] * rate[h],
-    where E is the part of the hour before the date's last row; the whole day counts where the base
-    curve puts all of the date's rows so early with a chance above `CHANCE`. Where every date runs
-    all day, shares and standard errors are the multinomial ones of add-half smoothing. Derived
-    here.
-
-    Args:
-        auctions: the log; lost rows count too, since they were opportunities.
-        prior: (24,) base curve, any scale: half a row's weight in each hour, and all of it in hours
-            never covered.
-    """
-    days, day = np.unique(auctions.date, return_inverse=True)
-    seen = (
-        np.bincount(day * 24 + auctions.hour, minlength=24 * len(days))
-        .reshape(-1, 24)
-        .astype(float)
-    )
-    end = np.zeros(len(days))
-    np.maximum.at(end, day, auctions.hour + (auctions.second + 1) / 3600)
-    exposure = np.clip(end[:, None] - np.arange(24), 0, 1)
-    exposure[0, : int(auctions.hour[day == 0].min())] = (
-        0  # the log may begin in the middle of its first day
-    )
-    base = np.maximum(prior / prior.mean(), LEAST_RATE)
-    base /= base.mean()
-    exposure[(exposure @ base / 24) ** seen.sum(axis=1) > CHANCE] = 1
-    rate, level = _two_way(seen, exposure, base)
-    return _hourly(rate, seen.sum(axis=0), exposure.sum(axis=0) > 0), _weekday(auctions, level, day)
 
 
 def fit_click(clicks: int, rows: int) -> ClickFit:
@@ -281,7 +227,7 @@ def write_calibration(result: Calibration, out_path: str | Path, force: bool = F
 
 
 def print_report(result: Calibration, console: Console) -> None:
-    """Print what was fitted, with its uncertainty and the value before, then what stayed a prior."""
+    """Print what was fitted, its uncertainty and the value before, then what stayed a prior."""
     table = Table(title=f"{result.scenario.name}, calibrated", caption=result.scenario.source)
     for heading in Line._fields:
         title = {"error": "error or 95 %", "ks": "KS", "before": "prior before"}.get(
@@ -297,18 +243,23 @@ def print_report(result: Calibration, console: Console) -> None:
 
 
 def cli_calibrate(
-    log: Path, output: Path, base: str = "default", name: str | None = None, force: bool = False
+    log: Path,
+    output: Path,
+    base: str = "default",
+    name: str | None = None,
+    force: bool = False,
+    columns: Sequence[str] = (),
 ) -> int:
     """Calibrate, write and report: 0, or 2 with one line on stderr and no output file where
-    anything is wrong.
+    anything is wrong. `columns` holds texts like `click=1`, see `columns.parse_columns`.
     """
     try:
         _check_target(output, force)
         if output.exists() and log.exists() and output.samefile(log):
             raise OSError(f"{output}: is the log itself; choose another output file")
-        result = calibrate(log, base, name)
+        result = calibrate(log, base, name, parse_columns(columns))
         write_calibration(result, output, force)
-    except (LogError, ScenarioError, OSError) as error:
+    except (LogError, ColumnError, ScenarioError, OSError) as error:
         print("; ".join(line.strip() for line in str(error).splitlines()), file=sys.stderr)
         return 2
     console = Console()
@@ -329,8 +280,8 @@ def _landscape(auctions: AuctionLog, path: str | Path) -> Landscape:
     won = auctions.won
     if (auctions.paying_price[won] == auctions.bid_price[won]).all() and won.any():
         raise LogError(
-            f"{path}: every won row pays its own bid; a first-price log does not show competing bids, "
-            "a second-price log is needed"
+            f"{path}: every won row pays its own bid; a first-price log does not show competing "
+            "bids, a second-price log is needed"
         )
     try:
         return fit_landscape(auctions.paying_price, auctions.bid_price, won).shifted(
@@ -338,48 +289,6 @@ def _landscape(auctions: AuctionLog, path: str | Path) -> Landscape:
         )
     except ValueError as error:
         raise LogError(f"{path}: {error}") from None
-
-
-def _two_way(seen: Floats, exposure: Floats, base: Floats) -> tuple[Floats, Floats]:
-    """(rate[h], level[d]) of Poisson rows with mean exposure * level * rate, rate of mean 1; (24,),
-    (days,).
-
-    The hours that the log covers share among themselves what the base curve gives to them together.
-    """
-    rate = base.copy()
-    level = np.zeros(len(seen))
-    covered = exposure.sum(axis=0) > 0
-    for _ in range(SWEEPS):
-        level = seen.sum(axis=1) / np.maximum(exposure @ rate, 1e-9)
-        rate = (seen.sum(axis=0) + HALF_ROW) / (level @ exposure + HALF_ROW / base)
-        rate[covered] *= base[covered].sum() / rate[covered].sum()
-    return rate, level
-
-
-def _hourly(rate: Floats, rows: Floats, covered: np.ndarray) -> HourlyFit:
-    """Shares in percent, errors by the delta method from Poisson rows; uncovered hours have no
-    error of their own.
-    """
-    share = rate / rate.sum()
-    part = np.where(covered, share, 0) / share[covered].sum()
-    variance = 1 / (rows + HALF_ROW)
-    error = share * np.sqrt((1 - 2 * part) * variance + part**2 @ variance)
-    return HourlyFit(100 * share, np.where(covered, 100 * error, 0), rows, covered)
-
-
-def _weekday(auctions: AuctionLog, level: Floats, day: np.ndarray) -> WeekdayFit | None:
-    """Mean level of the dates of each weekday; None unless seven dates and all seven weekdays are
-    seen.
-    """
-    monday_first = (auctions.weekday - 1) % 7  # iPinYou counts from Sunday
-    of_date = np.zeros(len(level), int)
-    of_date[day] = monday_first
-    dates = np.bincount(of_date, minlength=7)
-    if dates.min() == 0:
-        return None
-    mean = np.bincount(of_date, level, 7) / dates
-    rows = np.bincount(of_date[day], minlength=7).astype(float)
-    return WeekdayFit(mean / mean.mean(), mean / mean.mean() / np.sqrt(rows), rows)
 
 
 def _ad_weights(scenario: Scenario) -> Floats:
@@ -406,11 +315,10 @@ def _changes(
     rate would leave it two orders a day.
     """
     price = landscape.mu - _ad_mean(base, "cpm_log_mean")
-    logit = float(
-        brentq(
-            lambda x: fresh_click_rate(base, x) - click.rate, -SHIFT_LIMIT, SHIFT_LIMIT, xtol=1e-12
-        )
-    )  # type: ignore[arg-type]
+    found = brentq(
+        lambda x: fresh_click_rate(base, x) - click.rate, -SHIFT_LIMIT, SHIFT_LIMIT, xtol=1e-12
+    )
+    logit = cast(float, found)  # without full_output brentq returns the root alone
     scale = fresh_click_rate(base) / click.rate
     traffic: dict[str, Any] = {
         pool: {s: getattr(base.traffic, pool)[s] * scale for s in SCENES} for pool in POOLS
@@ -439,18 +347,18 @@ def _provenance(
     folders.
     """
     curves = "traffic.hourly, traffic.weekday" if weekday else "traffic.hourly"
+    dates = f"{auctions.date.min()} to {auctions.date.max()}"
+    rows = f"{auctions.rows} rows, {fit.losses} of them lost, {dates}"
     source = (
-        f"{auctions.file} (SHA-256 {auctions.sha256[:12]}, {auctions.rows} rows, {fit.losses} of them lost, "
-        f"{auctions.date.min()} to {auctions.date.max()}): {curves}, "
+        f"{auctions.file} (SHA-256 {auctions.sha256[:12]}, {rows}): {curves}, "
         f"auction.cpm_log_mean (mu {fit.mu:.4f} ± {fit.mu_error:.4f}), "
         f"auction.cpm_log_sigma ({fit.sigma:.4f} ± {fit.sigma_error:.4f}), "
-        f"click.scene (CTR {click.rate:.3g}, {click.clicks} clicks); all else from {base.name} {base.hash}"
+        f"click.scene (CTR {click.rate:.3g}, {click.clicks} clicks); "
+        f"all else from {base.name} {base.hash}"
     )
-    return {
-        "description": f"{base.name} with hourly curve, prices (median {exp(fit.mu):.2f} CNY per thousand) and CTR "
-        f"fitted to {auctions.file}",
-        "source": source,
-    }
+    price = f"prices (median {exp(fit.mu):.2f} CNY per thousand)"
+    description = f"{base.name} with hourly curve, {price} and CTR fitted to {auctions.file}"
+    return {"description": description, "source": source}
 
 
 def _priors(weekday: WeekdayFit | None) -> tuple[str, ...]:
@@ -459,7 +367,8 @@ def _priors(weekday: WeekdayFit | None) -> tuple[str, ...]:
     touched = {
         "traffic": f"traffic (volumes at the base's clicks per day, segments, live_hourly, "
         f"{'' if weekday else 'weekday, '}shocks, events)",
-        "auction": "auction (differences between scenes and segments, price rule, shocks, reaction)",
+        "auction": "auction (differences between scenes and segments, price rule, shocks, "
+        "reaction)",
         "click": "click (differences between scenes, segments and pools, fatigue, pressure)",
     }
     return tuple(touched.get(field, field) for field in Scenario.model_fields if field not in texts)
@@ -468,22 +377,23 @@ def _priors(weekday: WeekdayFit | None) -> tuple[str, ...]:
 def _notes(
     hourly: HourlyFit, weekday: WeekdayFit | None, click: ClickFit, change: float
 ) -> tuple[str, ...]:
-    """What a reader must know before using the numbers; `change` is the click rate over the base's."""
+    """What a reader must know before using the numbers; `change` is the CTR over the base's."""
     notes = ["live keeps its own hourly curve: a display log does not tell it"]
     bare = [str(hour) for hour in range(24) if not hourly.covered[hour]]
     if bare:
         notes.append(
-            f"no day of the log reaches hours {', '.join(bare)} (the campaign or the log had stopped): "
-            "they keep the base's shares"
+            f"no day of the log reaches hours {', '.join(bare)} (the campaign or the log had "
+            "stopped): they keep the base's shares"
         )
     if weekday is None:
         notes.append("weekday factors stay a prior: the log does not cover a whole week")
     if not 0 < click.clicks < click.rows:
         notes.append(
-            f"{click.clicks} clicks on {click.rows} impressions: the CTR is the centre of the Wilson interval"
+            f"{click.clicks} clicks on {click.rows} impressions: "
+            "the CTR is the centre of the Wilson interval"
         )
     notes.append(
-        f"the CTR is {change:.2g} times the base's; traffic volumes, which the log cannot tell, are scaled by "
-        f"{1 / change:.3g} so that a merchant's clicks per day stay those of the base"
+        f"the CTR is {change:.2g} times the base's; traffic volumes, which the log cannot tell, "
+        f"are scaled by {1 / change:.3g} so that a merchant's clicks per day stay those of the base"
     )
     return tuple(notes)

@@ -51,7 +51,7 @@ class Landscape(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Distinct rows, how often each occurs, and the upper edges of the intervals; all (n,) float64."""
+    """Distinct rows, how often each occurs, the upper edges of the intervals; all (n,) float64."""
 
     price: Floats
     bid_edge: Floats
@@ -93,8 +93,8 @@ def fit_landscape(
     sigma = float(np.exp(found.x[1]))
     if not found.success or not SIGMA_LIMITS[0] < sigma < SIGMA_LIMITS[1] or abs(mu) > MU_LIMIT:
         raise ValueError(
-            f"the log does not tell a log-normal landscape: the likelihood still rises at mu {mu:.3g}, "
-            f"sigma {sigma:.3g}; more rows, higher bids or lost rows are needed"
+            "the log does not tell a log-normal landscape: the likelihood still rises at mu "
+            f"{mu:.3g}, sigma {sigma:.3g}; more rows, higher bids or lost rows are needed"
         )
     mu_error, sigma_error = _standard_errors(rows, mu, sigma)
     return Landscape(
@@ -215,8 +215,8 @@ def _distinct(price: ArrayLike, bid: ArrayLike, won: ArrayLike, ceiling: ArrayLi
     )
     if z.ndim != 1 or not z.shape == b.shape == w.shape == top.shape:
         raise ValueError(
-            f"price, bid, won and ceiling have shapes {z.shape}, {b.shape}, {w.shape}, {top.shape}; "
-            "all must be of one length"
+            f"price, bid, won and ceiling have shapes {z.shape}, {b.shape}, {w.shape}, "
+            f"{top.shape}; all must be of one length"
         )
     z = np.where(w, z, 0.0)  # a lost row's price says nothing
     _check(z, b, w, top)

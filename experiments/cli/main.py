@@ -1,25 +1,18 @@
-"""The command line: `chengfang --help`.
-
-Exit codes: 0 done; 2 unusable input, with a sentence on stderr naming the field, the value and what
-    is allowed;
-130 interrupted, with everything finished so far on disk.
-"""
-
-import contextlib
-import json
-import math
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+"""The command line: `chengfang --help`."""
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from ...envs import TASKS, Scenario, Setting, find_task, load_scenario, select_levers, short_name
-from ...envs.scenario import parse_override
-from ..runs.evaluate import TEST_SEED
+from .bench import bench
+from .benchmark import benchmark
+from .calibrate import calibrate
+from .compare import compare
+from .evaluate import evaluate
+from .exact import exact
+from .scenarios import scenarios_app
+from .simulate import simulate
+from .study import study
+from .train import import_sb3, train
+from .tune import tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,11 +21,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="ChengFang: omni-domain promotion as a reinforcement-learning world.\n\n"
-    "Start with [bold]chengfang compare[/bold]; look around with [bold]chengfang scenarios list[/bold] and "
+    "Start with [bold]chengfang compare[/bold]; look around with "
+    "[bold]chengfang scenarios list[/bold] and "
     "[bold]chengfang simulate PID[/bold].",
 )
-scenarios_app = typer.Typer(no_args_is_help=True, help="List, show, validate and make markets.")
+
+for command in (
+    compare,
+    benchmark,
+    tune,
+    train,
+    evaluate,
+    simulate,
+    calibrate,
+    bench,
+    study,
+    exact,
+    import_sb3,
+):
+    app.command()(command)
 app.add_typer(scenarios_app, name="scenarios")
+<<<<<<< HEAD
 console = Console()
 errors = Console(stderr=True, soft_wrap=True)
 
@@ -693,6 +702,8 @@ def exact(
             out, FULL._replace(episodes=episodes), lambda line: console.print(line, highlight=False)
         )
         console.print(f"results: {out}")
+=======
+>>>>>>> cli
 
 
 def main() -> None:

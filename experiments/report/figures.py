@@ -3,19 +3,17 @@ tasks.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from ...envs.files import whole_file
-from ..analysis.headroom import ladder
-from ..analysis.results import AgentResult
-from ..analysis.statistics import Interval, Profile, performance_profile, probability_of_improvement
-from ..analysis.summary import Summary, best, gain_shares, ranked
+from ..analysis.curves import PROFILE, Curves, family, frontier, playing
+from ..analysis.headroom import headroom
+from ..analysis.statistics import Interval, Profile
+from ..analysis.summary import Summary, best, ranked
 from ..analysis.verdicts import VIOLATION_BAR
+from .plots import new_figure, save_figure
 
-COLOURS = {"learner": "#c2410c", "rule": "#2563a8", "reference": "#6b7280"}
-LADDER = {
+COLOURS = {"learner": "#c2410c", "rule": "#2563a8", "reference": "#6b7280", "own": "#0f766e"}
+LEVELS = {
     "nothing": "#9ca3af",
     "best constant": "#a78bfa",
     "best rule": "#2563a8",
@@ -23,79 +21,22 @@ LADDER = {
     "clairvoyant": "#15803d",
     "upper bound": "#374151",
 }
+WARM = (  # lines of learners
+    "#c2410c",
+    "#e11d48",
+    "#d99a06",
+    "#8b5cf6",
+    "#be4bdb",
+    "#a8623a",
+    "#ef6f9f",
+    "#7f8c1f",
+)
+GREEN = ("#0f766e", "#65a30d", "#14b8a6", "#166534")  # lines of the user's own agents
 LINES = ("#2563a8", "#15803d", "#0f172a", "#0891b2")  # of rules, with their dashes
 DASHES = ((0, (5, 2)), (0, (2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
-PROFILE = np.linspace(0, 1.05, 106)  # shares of the clairvoyant's gain at which profiles are taken
+DPI = 120
+KEY = "learners orange, rules blue"  # which colour is whose
 SHOWN_RULES = 4  # of the best, in a profile that is not interactive
-
-
-class Curves(NamedTuple):
-    """What the charts of one task show beside its summaries; resampled once for every place that
-    draws it.
-    """
-
-    profiles: dict[str, Profile]  # per agent; empty without a clairvoyant
-    improvements: list[tuple[str, Interval]]  # of the best learner over each rule, best rule first
-
-
-def task_curves(task: str, rows: list[Summary], results: list[AgentResult]) -> Curves:
-    """Profiles and chances of one task."""
-    return Curves(profiles(task, rows, results), improvements(task, rows, results))
-
-
-def improvements(
-    task: str, rows: list[Summary], results: list[AgentResult]
-) -> list[tuple[str, Interval]]:
-    """Chance that the task's best learner scores more than each rule on the same episode; best rule
-    first.
-    """
-    learner = best(rows, "learner", task)
-    found = {r.agent: r for r in results if r.task == task}
-    if not learner:
-        return []
-    rules = [row.agent for row in ranked(rows) if row.task == task and row.kind == "rule"]
-    score = found[learner.agent].figures["score"]
-    return [
-        (rule, probability_of_improvement(score, found[rule].figures["score"])) for rule in rules
-    ]
-
-
-def profiles(task: str, rows: list[Summary], results: list[AgentResult]) -> dict[str, Profile]:
-    """Per agent the share of episodes above each share of the clairvoyant's gain; empty without a
-    clairvoyant.
-    """
-    found = {r.agent: r for r in results if r.task == task}
-    shares = {
-        row.agent: gain_shares(found[row.agent], found[row.agent].clairvoyant)
-        for row in ranked(rows)
-        if row.task == task and row.agent not in ("clairvoyant", "upper_bound")
-    }
-    return {
-        agent: performance_profile(values, PROFILE)
-        for agent, values in shares.items()
-        if values.size
-    }
-
-
-def family(agent: str) -> str:
-    """`PPO` of `PPO-caution02`: the same policy, played with another caution, is one line of the
-    frontier.
-    """
-    return agent.partition("-caution")[0]
-
-
-def frontier(rows: list[Summary]) -> list[Summary]:
-    """Rules and learners that nobody beats in both score and violation rate, safest first."""
-    kept: list[Summary] = []
-    for row in sorted(playing(rows), key=lambda r: (r.violation_rate or 0, -r.score.value)):
-        if not kept or row.score.value > kept[-1].score.value:
-            kept.append(row)
-    return kept
-
-
-def playing(rows: list[Summary]) -> list[Summary]:
-    """Rules and learners with a violation rate."""
-    return [row for row in rows if row.kind != "reference" and row.violation_rate is not None]
 
 
 def write_figures(folder: Path, rows: list[Summary], curves: dict[str, Curves]) -> None:
@@ -122,7 +63,7 @@ def write_figures(folder: Path, rows: list[Summary], curves: dict[str, Curves]) 
 
 
 def score_figure(rows: list[Summary], path: Path) -> None:
-    """Score of every rule and learner with its interval, best on top; references as lines."""
+    """Score of every agent with its interval, best on top; references as lines."""
     agents = [row for row in rows if row.kind != "reference"][::-1]
     figure, axis = _figure(7.4, 1.3 + 0.27 * max(3, len(agents)))
     for y, row in enumerate(agents):
@@ -135,13 +76,13 @@ def score_figure(rows: list[Summary], path: Path) -> None:
             solid_capstyle="butt",
         )
         axis.plot(row.score.value, y, "o", color=COLOURS[row.kind], ms=5)
-    axis.axvline(1, color=LADDER["nothing"], lw=1.2, ls=":", label="doing nothing")
+    axis.axvline(1, color=LEVELS["nothing"], lw=1.2, ls=":", label="doing nothing")
     for name, style in (("clairvoyant", "--"), ("upper_bound", "-")):
         for row in (row for row in rows if row.agent == name):
             words = name.replace("_", " ")
             axis.axvline(
                 row.score.value,
-                color=LADDER[words],
+                color=LEVELS[words],
                 lw=1.4,
                 ls=style,
                 label=f"{words} {row.score.value:.2f}",
@@ -151,31 +92,27 @@ def score_figure(rows: list[Summary], path: Path) -> None:
         label.set_color(COLOURS[row.kind])
     axis.set_ylim(-0.7, len(agents) - 0.3)
     axis.set_xlabel("score as a multiple of doing nothing: IQM and 95 % interval")
-    _title(figure, f"{rows[0].task}: scores", "learners orange, rules blue")
+    _title(figure, f"{rows[0].task}: scores", _key(rows))
     _legend_below(figure, axis)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def profile_figure(found: dict[str, Profile], rows: list[Summary], path: Path) -> None:
-    """Learners and the best rules: the share of episodes that end above a share of the
+    """Learners, own agents and the best rules: the share of episodes that end above a share of the
     clairvoyant's gain.
     """
     figure, axis = _figure(7.4, 4.6)
     kinds = {row.agent: row.kind for row in rows}
     learners = [agent for agent in found if kinds[agent] == "learner"]
+    own = [agent for agent in found if kinds[agent] == "own"]
     rules = [agent for agent in found if kinds[agent] == "rule"][:SHOWN_RULES]
-    for i, agent in enumerate(learners + rules):
+    lines = [(agent, WARM[i % len(WARM)], "-") for i, agent in enumerate(learners)]
+    lines += [(agent, GREEN[i % len(GREEN)], "-") for i, agent in enumerate(own)]
+    lines += [(agent, LINES[i], DASHES[i]) for i, agent in enumerate(rules)]
+    for agent, colour, dash in lines:
         one = found[agent]
-        nth = (i - len(learners)) % len(LINES)
-        colour = _warm(i) if agent in learners else LINES[nth]
-        axis.plot(
-            one.thresholds,
-            one.value,
-            color=colour,
-            lw=1.9 if agent in learners else 1.4,
-            label=agent,
-            ls="-" if agent in learners else DASHES[nth],
-        )
+        width = 1.4 if agent in rules else 1.9
+        axis.plot(one.thresholds, one.value, color=colour, lw=width, label=agent, ls=dash)
         axis.fill_between(one.thresholds, one.low, one.high, color=colour, alpha=0.13, lw=0)
     axis.set_xlim(PROFILE[0], PROFILE[-1])
     axis.set_ylim(0, 1.02)
@@ -187,7 +124,7 @@ def profile_figure(found: dict[str, Profile], rows: list[Summary], path: Path) -
         f"learners, and the {len(rules)} best rules dashed; 95 % bands",
     )
     _legend_below(figure, axis)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def improvement_figure(
@@ -211,14 +148,15 @@ def improvement_figure(
     axis.set_xlim(-0.02, 1.02)
     learner = best(rows, "learner")
     axis.set_xlabel(
-        f"P({learner.agent if learner else 'learner'} scores more than the rule on the same episode), 95 % interval"
+        f"P({learner.agent if learner else 'learner'} scores more than the rule "
+        "on the same episode), 95 % interval"
     )
     _title(
         figure,
         f"{rows[0].task}: probability of improvement",
         "the best learner over each rule; even odds dashed",
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def frontier_figure(rows: list[Summary], path: Path) -> None:
@@ -237,15 +175,15 @@ def frontier_figure(rows: list[Summary], path: Path) -> None:
         zorder=1,
     )
     for name in dict.fromkeys(family(row.agent) for row in agents):
-        members = sorted(
+        relatives = sorted(
             (row for row in agents if family(row.agent) == name),
             key=lambda row: row.violation_rate or 0,
         )
-        if len(members) > 1:
+        if len(relatives) > 1:
             axis.plot(
-                [100 * (row.violation_rate or 0) for row in members],
-                [row.score.value for row in members],
-                color=COLOURS[members[0].kind],
+                [100 * (row.violation_rate or 0) for row in relatives],
+                [row.score.value for row in relatives],
+                color=COLOURS[relatives[0].kind],
                 lw=1.2,
                 ls=":",
             )
@@ -263,7 +201,8 @@ def frontier_figure(rows: list[Summary], path: Path) -> None:
             zorder=2,
         )
     axis.set_xlabel(
-        f"episodes with ROI under 0.98 of the target, %  (green: at most {100 * VIOLATION_BAR:.0f} %)"
+        "episodes with ROI under 0.98 of the target, %  "
+        f"(green: at most {100 * VIOLATION_BAR:.0f} %)"
     )
     axis.set_ylabel("score, multiple of doing nothing")
     axis.set_xscale("symlog", linthresh=10, linscale=1.2)
@@ -276,50 +215,48 @@ def frontier_figure(rows: list[Summary], path: Path) -> None:
     _title(
         figure,
         f"{rows[0].task}: score against risk",
-        "learners orange, rules blue; nobody is above the line for less risk",
+        f"{_key(rows)}; nobody is above the line for less risk",
     )
     _name_points(
         axis, [(rate, row.score.value, row.agent) for row, rate in zip(agents, rates, strict=True)]
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def headroom_figure(rows: list[Summary], path: Path) -> None:
-    """Every task's ladder from doing nothing to the certified bound."""
+    """Every task's levels from doing nothing to the upper bound."""
     tasks = list(dict.fromkeys(row.task for row in rows))
     figure, axes = _figure(8.2, 0.7 + 1.75 * len(tasks), len(tasks))
     for axis, task in zip(axes, tasks, strict=True):
-        rungs = ladder(rows, task)[::-1]
-        highest = max(rung.score.high for rung in rungs)
-        for y, rung in enumerate(rungs):
-            axis.barh(y, rung.score.value, color=LADDER[rung.name], height=0.72)
+        levels = headroom(rows, task)[::-1]
+        highest = max(level.score.high for level in levels)
+        for y, level in enumerate(levels):
+            axis.barh(y, level.score.value, color=LEVELS[level.name], height=0.72)
             for colour, width in (("white", 2.6), ("#111827", 1)):
-                axis.plot([rung.score.low, rung.score.high], [y, y], color=colour, lw=width)
+                axis.plot([level.score.low, level.score.high], [y, y], color=colour, lw=width)
             axis.text(
-                rung.score.high + 0.012 * highest,
+                level.score.high + 0.012 * highest,
                 y,
-                f"{rung.score.value:.2f}",
+                f"{level.score.value:.2f}",
                 va="center",
                 fontsize=8,
             )
         names = [
-            f"{rung.name}: {rung.agent}"
-            if rung.name in ("best rule", "best learner")
-            else rung.name
-            for rung in rungs
+            f"{level.name}: {level.agent}"
+            if level.name in ("best rule", "best learner")
+            else level.name
+            for level in levels
         ]
-        axis.set_yticks(range(len(rungs)), names, fontsize=8)
+        axis.set_yticks(range(len(levels)), names, fontsize=8)
         axis.set_xlim(0, 1.12 * highest)
         axis.set_title(task, fontsize=10, loc="left", fontweight="bold")
         axis.grid(axis="y", visible=False)
     axes[-1].set_xlabel("score as a multiple of doing nothing: IQM and 95 % interval")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _warm(i: int) -> str:
-    return ("#c2410c", "#e11d48", "#d99a06", "#8b5cf6", "#be4bdb", "#a8623a", "#ef6f9f", "#7f8c1f")[
-        i % 8
-    ]
+def _key(rows: list[Summary]) -> str:
+    return KEY + (", your own agents green" if any(row.kind == "own" for row in rows) else "")
 
 
 def _name_points(axis: Any, points: list[tuple[float, float, str]]) -> None:
@@ -369,9 +306,8 @@ def _name_points(axis: Any, points: list[tuple[float, float, str]]) -> None:
 
 def _figure(width: float, height: float, rows: int = 0) -> tuple[Any, Any]:
     """A figure with one axis, or with a column of axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    figure = new_figure(width, height)
+    figure.set_dpi(DPI)
     axes: Any = figure.subplots(rows, 1, squeeze=False)[:, 0] if rows else figure.subplots()
     for axis in axes if rows else [axes]:
         axis.spines[["top", "right"]].set_visible(False)
@@ -389,8 +325,3 @@ def _title(figure: Any, text: str, below: str) -> None:
 def _legend_below(figure: Any, axis: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-
-
-def _save(figure: Any, path: Path) -> None:
-    with whole_file(path) as draft:
-        figure.savefig(draft, format="png")

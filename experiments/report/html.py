@@ -12,11 +12,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..analysis.headroom import bound_gap, ladder
+from ..analysis.curves import PROFILE, Curves, family, frontier
+from ..analysis.headroom import bound_gap, headroom
 from ..analysis.statistics import Interval
 from ..analysis.summary import Summary, full_row, ranked
-from ..analysis.verdicts import SHORTFALL_BAR, VIOLATION_BAR, Verdict, sentence
-from .figures import PROFILE, SHOWN_RULES, Curves, family, frontier
+from ..analysis.verdicts import SHORTFALL_BAR, VIOLATION_BAR, Verdict, own_sentences, sentence
+from .figures import SHOWN_RULES
 from .markdown import LEGEND, left_out
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -68,7 +69,7 @@ def task_data(verdict: Verdict, rows: list[Summary], curves: Curves) -> dict[str
     kinds = {row.agent: row.kind for row in mine}
     found = curves.profiles
     rules = [agent for agent in found if kinds[agent] == "rule"]
-    shown = [agent for agent in found if kinds[agent] == "learner"] + rules[:SHOWN_RULES]
+    shown = [a for a in found if kinds[a] in ("learner", "own")] + rules[:SHOWN_RULES]
     lines = [
         {
             "agent": agent,
@@ -82,7 +83,7 @@ def task_data(verdict: Verdict, rows: list[Summary], curves: Curves) -> dict[str
     ]
     return {
         "name": verdict.task,
-        "verdict": sentence(verdict),
+        "verdict": " ".join([sentence(verdict), *own_sentences(verdict)]),
         "bars": [bar._asdict() for bar in verdict.bars],
         "bar": VIOLATION_BAR,
         "shortfallBar": SHORTFALL_BAR,
@@ -95,9 +96,9 @@ def task_data(verdict: Verdict, rows: list[Summary], curves: Curves) -> dict[str
         "chances": [
             {"rule": rule, "chance": _numbers(chance)} for rule, chance in curves.improvements
         ],
-        "ladder": [
-            {"name": r.name, "agent": r.agent, "score": _numbers(r.score)}
-            for r in ladder(rows, verdict.task)
+        "headroom": [
+            {"name": level.name, "agent": level.agent, "score": _numbers(level.score)}
+            for level in headroom(rows, verdict.task)
         ],
     }
 

@@ -26,8 +26,10 @@ SPECIAL = {
     "|": r"\textbar{}",
     "\n": " ",
 }
-HEAD = r"""% \usepackage{booktabs} and \usepackage{graphicx} in the preamble. Written by chengfang benchmark.
-"""
+HEAD = (
+    r"% \usepackage{booktabs} and \usepackage{graphicx} in the preamble. "
+    "Written by chengfang benchmark.\n"
+)
 
 
 def escape(text: str) -> str:
@@ -51,6 +53,7 @@ def task_table(rows: list[Summary], title: str) -> str:
     """
     order = ranked(rows)
     bold = {row.agent for row in (best(rows, "learner"), best(rows, "rule")) if row}
+    bold |= {row.agent for row in rows if row.kind == "own"}
     policies = [_line(row, row.agent in bold) for row in order if row.kind != "reference"]
     references = [_line(row, False) for row in order if row.kind == "reference"]
     body = policies + ([r"\midrule"] if policies and references else []) + references
@@ -59,8 +62,9 @@ def task_table(rows: list[Summary], title: str) -> str:
     )
     episodes = max(row.episodes for row in rows)
     caption = (
-        f"{title}: {rows[0].task}, {episodes} held-out episodes. Score: inter-quartile mean as a multiple of doing nothing, "
-        "with a 95 % bootstrap interval; clairv. and bound: share of the gain above doing nothing; Δ GMV and profit in CNY."
+        f"{title}: {rows[0].task}, {episodes} held-out episodes. Score: inter-quartile mean as a "
+        "multiple of doing nothing, with a 95 % bootstrap interval; clairv. and bound: share of "
+        "the gain above doing nothing; Δ GMV and profit in CNY."
     )
     return "\n".join(
         [

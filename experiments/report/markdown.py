@@ -1,20 +1,29 @@
 """The benchmark as text: one ranked table per task with its verdict, losing rows kept, and the
-headroom ladder.
+headroom.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..analysis.headroom import NAMES, bound_gap, ladder
+from ..analysis.headroom import NAMES, bound_gap, headroom
 from ..analysis.summary import LEAST_GAIN, Summary, ranked
-from ..analysis.verdicts import Verdict, bars_sentence, interval, percent, risk_sentence, sentence
+from ..analysis.verdicts import (
+    Verdict,
+    bars_sentence,
+    interval,
+    own_sentences,
+    percent,
+    risk_sentence,
+    sentence,
+)
 
 LEGEND = (
-    "**score**: inter-quartile mean (IQM), over runs and held-out episodes, of settled GMV · min(1, (ROI/target)²), as "
-    "a multiple of doing nothing on the same merchant and random numbers. **95 % CI**: bootstrap over runs and over "
-    "episodes, which are the same merchants for every run. **clairv.**, **bound**: IQM of (score − nothing) / "
-    "(reference − nothing). **violated**: episodes with ROI under 0.98 of the target. **short**: mean of "
-    "max(0, 1 − ROI/target). **budget**: mean share spent. **Δ GMV**, **profit**: mean per episode, CNY; Δ is above doing "
+    "**score**: inter-quartile mean (IQM), over runs and held-out episodes, of settled GMV · "
+    "min(1, (ROI/target)²), as a multiple of doing nothing on the same merchant and random "
+    "numbers. **95 % CI**: bootstrap over runs and over episodes, which are the same "
+    "merchants for every run. **clairv.**, **bound**: IQM of (score − nothing) / (reference − nothing). **violated**: "
+    "episodes with ROI under 0.98 of the target. **short**: mean of max(0, 1 − ROI/target). "
+    "**budget**: mean share spent. **Δ GMV**, **profit**: mean per episode, CNY; Δ is above doing "
     "nothing."
 )
 
@@ -64,33 +73,35 @@ def markdown(rows: list[Summary], verdicts: list[Verdict], title: str) -> str:
         parts += [
             text for text in (bars_sentence(verdict), risk_sentence(mine), left_out(mine)) if text
         ]
+        parts += own_sentences(verdict)
         parts.append(task_table(mine))
     return "\n\n".join(parts) + "\n"
 
 
 def task_table(rows: list[Summary]) -> str:
-    """One task's Markdown table, best first, learners in bold."""
+    """One task's Markdown table, best first, learners and own agents in bold."""
     body = []
     for row in ranked(rows):
         cells = [_cell(column.show(row)) for column in COLUMNS]
-        body.append([f"**{cells[0]}**" if row.kind == "learner" else cells[0], *cells[1:]])
+        bold = row.kind in ("learner", "own")
+        body.append([f"**{cells[0]}**" if bold else cells[0], *cells[1:]])
     return _table([column.head for column in COLUMNS], body, [column.left for column in COLUMNS])
 
 
 def headroom_table(rows: list[Summary]) -> str:
-    """Every task's ladder, as gains above doing nothing, with the gap between bound and
+    """Every task's levels, as gains above doing nothing, with the gap between bound and
     clairvoyant.
     """
     body = []
     for task in dict.fromkeys(row.task for row in rows):
-        rungs = {rung.name: rung for rung in ladder(rows, task)}
+        levels = {level.name: level for level in headroom(rows, task)}
         gains = [
-            f"{100 * (rungs[name].score.value - 1):.0f} %" if name in rungs else "–"
+            f"{100 * (levels[name].score.value - 1):.0f} %" if name in levels else "–"
             for name in NAMES
         ]
         gains = [
-            f"{gain} ({rungs[name].agent})"
-            if name in ("best rule", "best learner") and name in rungs
+            f"{gain} ({levels[name].agent})"
+            if name in ("best rule", "best learner") and name in levels
             else gain
             for name, gain in zip(NAMES, gains, strict=True)
         ]
@@ -100,8 +111,9 @@ def headroom_table(rows: list[Summary]) -> str:
         )
     table = _table(["task", "episodes", *NAMES, "bound over clairvoyant"], body, [True])
     return (
-        "IQM of the score above doing nothing, of all rungs on the same first episodes, those that every reference knows; the "
-        f"last column compares mean gains.\n\n{table}"
+        "IQM of the score above doing nothing, of all levels on the same first episodes, those "
+        "that every reference knows; the last column compares mean gains. Four steps of the upper "
+        f"bound are argued, not proved (docs/upper_bound.md).\n\n{table}"
     )
 
 
@@ -109,9 +121,7 @@ def left_out(rows: list[Summary]) -> str:
     """Which episodes the references and the shares do without; `rows` are of one task, empty if
     they do without none.
     """
-    return " ".join(
-        text for text in (_finalists(rows), _covered(rows), _idle_left_out(rows)) if text
-    )
+    return " ".join(text for text in (_finalists(rows), _covered(rows), _small_gains(rows)) if text)
 
 
 def _finalists(rows: list[Summary]) -> str:
@@ -119,8 +129,9 @@ def _finalists(rows: list[Summary]) -> str:
     names = ", ".join(f"{row.agent} {interval(row.final, 4)}" for row in found if row.final)
     return (
         (
-            f"The table is of the first {found[0].episodes:,} episodes, whose merchants differ from others by more than the best "
-            f"agents do from each other; so these play on in a final of {found[0].final_episodes:,}: {names}."
+            f"The table is of the first {found[0].episodes:,} episodes, whose merchants differ "
+            "from others by more than the best agents do from each other; so these play on in a "
+            f"final of {found[0].final_episodes:,}: {names}."
         )
         if found
         else ""
@@ -137,22 +148,23 @@ def _covered(rows: list[Summary]) -> str:
     ]
     return (
         (
-            f"References are known for the first {', '.join(parts)} of {most:,} episodes; shares are taken there, "
-            "scores over all."
+            f"References are known for the first {', '.join(parts)} of {most:,} episodes; "
+            "shares are taken there, scores over all."
         )
         if parts
         else ""
     )
 
 
-def _idle_left_out(rows: list[Summary]) -> str:
+def _small_gains(rows: list[Summary]) -> str:
     counts = {
         name: max((getattr(row, name).left_out for row in rows), default=0)
         for name in ("clairvoyant", "bound")
     }
     parts = [f"{count} in the share of the {name}" for name, count in counts.items() if count]
     return (
-        f"Episodes left out because the reference gains less than {LEAST_GAIN:.1%} there: {', '.join(parts)}."
+        f"Episodes left out because the reference gains less than {LEAST_GAIN:.1%} there: "
+        f"{', '.join(parts)}."
         if parts
         else ""
     )

@@ -1,9 +1,8 @@
 """What a benchmark says of one task, kept in a file of its own: `tasks/<task>.json`.
 
-Cells of rules and learners are too large to commit. What was made of them is small, and enough to
-write every table and figure
-again: so one task can be run anew in a folder whose other tasks were run elsewhere, and the report
-    still speaks of all.
+The figures of rules and learners are too large to commit. What was made of them is small, and
+enough to write every table and figure again: so one task can be run anew in a folder whose other
+tasks were run elsewhere, and the report still speaks of all.
 """
 
 import json
@@ -13,30 +12,46 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from ..analysis.curves import PROFILE, Curves, task_curves
 from ..analysis.results import AgentResult
 from ..analysis.statistics import Interval, Profile
-from ..analysis.summary import Summary, summarise_all
-from ..analysis.verdicts import Verdict, gain_over_rule, judge
-from ..runs.cells import Cell, fingerprint
+from ..analysis.summary import Summary, best, known_episodes, ranked, summarise
+from ..analysis.verdicts import OwnComparison, Verdict, compare_own, gain_over_rule, judge, rivals
 from ..runs.code_digest import report_digest
 from ..runs.manifest import write_json
-from .figures import PROFILE, Curves, task_curves
+from ..runs.spec import RunSpec
 
 DIGITS = 6  # of profiles, which are only drawn
 ROWS = TypeAdapter(list[Summary])
 CHANCES = TypeAdapter(list[tuple[str, Interval]])
 GAIN = TypeAdapter(Interval | None)
+OWN = TypeAdapter(list[OwnComparison])
 
 
 class TaskReport(NamedTuple):
-    """Everything that tables, figures and page need of a task, and the cells it was made of."""
+    """Everything that tables, figures and page need of a task, and the runs it was made of.
+
+    `cells` is the first name of the runs, and the one in committed files.
+    """
 
     task: str
     rows: list[Summary]  # best first
     verdict: Verdict
     curves: Curves
-    cells: dict[str, dict[str, Any]]  # name of each cell -> its facts
+    cells: dict[str, dict[str, Any]]  # name of each run -> its facts
     code: str = ""  # digest of the code that made it
+
+    def of_agents(self, agents: set[str]) -> "TaskReport":
+        """What it says of some agents, with the comparisons that are among them."""
+        rows = [row for row in self.rows if row.agent in agents]
+        pair = (self.verdict.learner, self.verdict.rule)
+        gain = self.verdict.gain if _names(*rivals(self.task, rows)) == _names(*pair) else None
+        same = _names(best(rows, "learner")) == _names(best(self.rows, "learner"))
+        curves = Curves(
+            {agent: one for agent, one in self.curves.profiles.items() if agent in agents},
+            [(r, chance) for r, chance in self.curves.improvements if r in agents and same],
+        )
+        return self._replace(rows=rows, verdict=judge(self.task, rows, gain), curves=curves)
 
 
 def task_reports(
@@ -46,20 +61,69 @@ def task_reports(
 
     Args:
         results: of agents; those of a task share their episodes.
-        facts: of the cells behind them, by name; they are told apart by the task before the slash.
+        facts: of the runs behind them, by name; they are told apart by the task before the slash.
     """
-    rows = summarise_all(results)
-    found = []
-    for task in dict.fromkeys(row.task for row in rows):
-        mine = [row for row in rows if row.task == task]
-        cells = {name: fact for name, fact in (facts or {}).items() if name.split("/")[0] == task}
-        verdict = judge(task, rows, gain_over_rule(task, rows, results))
-        found.append(
-            TaskReport(
-                task, mine, verdict, task_curves(task, rows, results), cells, report_digest()
-            )
+    return [
+        task_report(
+            task, results, {n: f for n, f in (facts or {}).items() if n.split("/")[0] == task}
         )
-    return found
+        for task in dict.fromkeys(result.task for result in results)
+    ]
+
+
+def task_report(
+    task: str,
+    results: list[AgentResult],
+    facts: dict[str, dict[str, Any]],
+    taken: TaskReport | None = None,
+) -> TaskReport:
+    """The report of one task.
+
+    Args:
+        task: its name.
+        results: of agents, of this and other tasks; those of a task share their episodes.
+        facts: of the runs behind them, by name.
+        taken: rows, curves and facts that are taken as another report has them. Results of these
+            agents are only there to be compared with.
+    """
+    mine = [result for result in results if result.task == task]
+    old = taken.rows if taken else []
+    known = {row.agent for row in old}
+    fresh = [result for result in mine if result.agent not in known]
+    counts = [row.common_episodes for row in old]
+    counts += [known_episodes(fresh, task)] if fresh else []
+    rows = ranked([*old, *(summarise(result, min(counts)) for result in fresh)])
+    curves = task_curves(task, rows, mine)
+    gain = gain_over_rule(task, rows, mine)
+    if taken:
+        gain, curves = _with_taken(task, rows, taken, gain, curves)
+    verdict = judge(task, rows, gain, compare_own(task, rows, mine))
+    cells = (taken.cells if taken else {}) | facts
+    return TaskReport(task, rows, verdict, curves, cells, report_digest())
+
+
+def _with_taken(
+    task: str, rows: list[Summary], taken: TaskReport, gain: Interval | None, curves: Curves
+) -> tuple[Interval | None, Curves]:
+    """The paired gain and the curves with those that another report knows."""
+    if _names(*rivals(task, rows)) == _names(taken.verdict.learner, taken.verdict.rule):
+        gain = taken.verdict.gain
+    improvements = curves.improvements
+    if _names(best(rows, "learner")) == _names(best(taken.rows, "learner")):
+        known = {rule for rule, _ in taken.curves.improvements}
+        improvements = [
+            *taken.curves.improvements,
+            *((rule, chance) for rule, chance in improvements if rule not in known),
+        ]
+    order = [row.agent for row in rows]
+    profiles = curves.profiles | taken.curves.profiles
+    return gain, Curves(
+        {agent: profiles[agent] for agent in order if agent in profiles}, improvements
+    )
+
+
+def _names(*rows: Summary | None) -> list[str]:
+    return [row.agent if row else "" for row in rows]
 
 
 def report_path(folder: Path, task: str) -> Path:
@@ -78,59 +142,61 @@ def save_report(folder: Path, report: TaskReport) -> None:
         }
         for agent, profile in report.curves.profiles.items()
     }
-    write_json(
-        path,
-        {
-            "task": report.task,
-            "gain": _named(report.verdict.gain),
-            "rows": [_named(row) for row in report.rows],
-            "improvements": [[rule, _named(chance)] for rule, chance in report.curves.improvements],
-            "profiles": profiles,
-            "cells": report.cells,
-            "code": report.code,
-        },
-        indent=None,
-    )
+    data = {
+        "task": report.task,
+        "gain": _named(report.verdict.gain),
+        "rows": [_named(row) for row in report.rows],
+        "improvements": [[rule, _named(chance)] for rule, chance in report.curves.improvements],
+        "profiles": profiles,
+        "cells": report.cells,
+        "code": report.code,
+    }
+    if report.verdict.own:
+        data["own"] = [_named(one) for one in report.verdict.own]
+    write_json(path, data, indent=None)
 
 
-def read_report(folder: Path, cells: list[Cell]) -> TaskReport | None:
-    """The report of a task, if it was made of just these cells; None if there is none that can be
-    trusted.
-
-    Args:
-        folder: of the benchmark.
-        cells: all cells of the task as they would be run now.
+def load_report(folder: Path, task: str) -> TaskReport | None:
+    """The report of a task; None if there is none that can be read. What it was made of is for the
+    caller to compare.
     """
     try:
-        data = json.loads(report_path(folder, cells[0].task).read_text(encoding="utf-8"))
-        made_of = {name: facts["fingerprint"] for name, facts in data["cells"].items()}
-        if made_of != {cell.name: fingerprint(cell) for cell in cells}:
-            return None
+        data = json.loads(report_path(folder, task).read_text(encoding="utf-8"))
         rows = ROWS.validate_python(data["rows"])
-        gain = GAIN.validate_python(data["gain"])
-        curves = Curves(
-            {
-                agent: Profile(
-                    PROFILE, *(np.array(one[name], float) for name in ("value", "low", "high"))
-                )
-                for agent, one in data["profiles"].items()
-            },
-            CHANCES.validate_python(data["improvements"]),
-        )
+        profiles = {
+            agent: Profile(
+                PROFILE, *(np.array(one[name], float) for name in ("value", "low", "high"))
+            )
+            for agent, one in data["profiles"].items()
+        }
+        curves = Curves(profiles, CHANCES.validate_python(data["improvements"]))
+        own = OWN.validate_python(data.get("own", []))
+        verdict = judge(data["task"], rows, GAIN.validate_python(data["gain"]), own)
         return TaskReport(
-            data["task"],
-            rows,
-            judge(data["task"], rows, gain),
-            curves,
-            data["cells"],
-            data.get("code", ""),
+            data["task"], rows, verdict, curves, dict(data["cells"]), data.get("code", "")
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return None
 
 
+def read_report(folder: Path, specs: list[RunSpec]) -> TaskReport | None:
+    """The report of a task, if it was made of just these runs; None if there is none that can be
+    trusted.
+
+    Args:
+        folder: of the benchmark.
+        specs: all runs of the task as they would be executed now, identified.
+    """
+    report = load_report(folder, specs[0].task)
+    try:
+        made_of = {name: facts["fingerprint"] for name, facts in report.cells.items()}  # type: ignore[union-attr]
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return report if made_of == {spec.name: spec.fingerprint for spec in specs} else None
+
+
 def still_true(report: TaskReport | None, facts: dict[str, dict[str, Any]]) -> bool:
-    """Whether a report says what would be said of these very cells now; resampling a final again
+    """Whether a report says what would be said of these very runs now; resampling a final again
     takes minutes.
     """
     return report is not None and report.code == report_digest() and report.cells == facts

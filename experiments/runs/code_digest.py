@@ -1,7 +1,7 @@
-"""Which code made a cell: a digest of the sources of its kind that comments and docstrings do not
+"""Which code made a run: a digest of the sources of its kind that comments and docstrings do not
 change.
 
-A cell's fingerprint sees the world and the rules by what they do. What a training or a search does
+A run's fingerprint sees the world and the rules by what they do. What a training or a search does
 cannot be tried out in a moment, so their sources are noted beside the figures, and a benchmark that
 goes on with other sources says so.
 """
@@ -16,15 +16,21 @@ from ..analysis.results import Kind
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES: dict[Kind, tuple[str, ...]] = {
     "rule": (),
-    "learner": ("agents/learners/*.py", "agents/rules/**/*.py", "envs/api/sb3_vec_env.py"),
-    "reference": ("agents/references/*.py", "agents/rules/**/*.py"),
+    "learner": (
+        "agents/learners/**/*.py",
+        "agents/wrappers/*.py",
+        "agents/rules/**/*.py",
+        "envs/api/sb3_vec_env.py",
+    ),
+    "reference": ("agents/references/**/*.py", "agents/rules/**/*.py"),
+    "own": (),  # its own source is in its fingerprint
 }
-REPORTS = ("experiments/analysis/*.py", "experiments/report/figures.py")
+REPORTS = ("experiments/analysis/*.py",)
 
 
 @functools.lru_cache
 def code_digest(kind: Kind) -> str:
-    """Digest of the code that makes cells of a kind; the same after a change of comments,
+    """Digest of the code that makes runs of a kind; the same after a change of comments,
     docstrings or layout.
     """
     return _digest(SOURCES[kind])
@@ -32,7 +38,7 @@ def code_digest(kind: Kind) -> str:
 
 @functools.lru_cache
 def report_digest() -> str:
-    """Digest of the code that makes a task's report of its cells."""
+    """Digest of the code that makes a task's report of its runs."""
     return _digest(REPORTS)
 
 

@@ -1,6 +1,6 @@
-"""Cells side by side on one machine: a pool of processes that each run one cell after another.
+"""Runs side by side on one machine: a pool of processes that each execute one after another.
 
-Every worker has its own pipe, so that one that dies takes only its own cell with it. Ctrl-C is the
+Every worker has its own pipe, so that one that dies takes only its own run with it. Ctrl-C is the
 parent's to answer: it asks each worker to stop with one SIGTERM, and a learner writes a checkpoint
 first.
 """
@@ -17,7 +17,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .cells import Cell, Tell, run_cell, run_path
+from ...agents.guard import AgentError
+from .execute import OnProgress, RunProgress, execute, silent
+from .spec import RunSpec
+from .store import training_folder
 from .tracking import Mode
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -25,7 +28,7 @@ PATIENCE = 30.0  # seconds that a checkpoint may take after Ctrl-C
 
 
 class Options(NamedTuple):
-    """How cells are run; nothing here changes their figures, but `go_on` may."""
+    """How runs are executed; nothing here changes their figures, but `go_on` may."""
 
     track: Mode = "off"
     go_on: bool = False  # continue half-done trainings from their checkpoints
@@ -35,68 +38,73 @@ PLAIN = Options()
 
 
 class Outcome(NamedTuple):
-    """What became of a cell."""
+    """What became of a run."""
 
-    cell: Cell
+    spec: RunSpec
     data: bytes | None  # its .npz; None when it failed
     error: str = ""  # one sentence
     trace: str = ""  # the traceback
-    files: dict[str, bytes] = {}  # of a learner's run folder, where it was run elsewhere
+    files: dict[str, bytes] = {}  # of a training's folder, where it was run elsewhere
+    own: bool = False  # it failed for what an agent of the user's own did
 
 
-Attempt = Callable[[Cell, Path, Tell, Options], Outcome]
+Attempt = Callable[[RunSpec, Path, OnProgress, Options], Outcome]
 
 
 def attempt(
-    cell: Cell, folder: Path, tell: Tell = lambda text: None, options: Options = PLAIN
+    spec: RunSpec, folder: Path, on_progress: OnProgress = silent, options: Options = PLAIN
 ) -> Outcome:
-    """Run a cell whose learner's files go to `folder`; an error becomes part of the outcome."""
+    """Execute a run whose training keeps its files in `folder`; an error becomes part of the
+    outcome.
+    """
     try:
-        return Outcome(cell, run_cell(cell, folder, tell, options.track, options.go_on))
+        return Outcome(spec, execute(spec, folder, on_progress, options.track, options.go_on))
+    except AgentError as error:
+        return Outcome(spec, None, str(error), traceback.format_exc(), own=True)
     except Exception as error:
-        return Outcome(cell, None, f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Outcome(spec, None, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def run_serial(
-    cells: list[Cell], folder: Path, tell: Tell = lambda text: None, options: Options = PLAIN
+    specs: list[RunSpec], folder: Path, on_progress: OnProgress = silent, options: Options = PLAIN
 ) -> Iterator[Outcome]:
-    """Run cells one after another in this process."""
-    for cell in cells:
-        yield attempt(cell, run_path(folder, cell), tell, options)
+    """Execute runs one after another in this process."""
+    for spec in specs:
+        yield attempt(spec, training_folder(folder, spec), on_progress, options)
 
 
 def run_pool(
-    cells: list[Cell],
+    specs: list[RunSpec],
     folder: Path,
     workers: int,
-    tell: Tell = lambda text: None,
+    on_progress: OnProgress = silent,
     options: Options = PLAIN,
 ) -> Iterator[Outcome]:
-    """Run cells in a pool of processes; yields outcomes as they come.
+    """Execute runs in a pool of processes; yields outcomes as they come.
 
     Args:
-        cells: to run, taken in order.
-        folder: of the benchmark; learners' runs go below it.
+        specs: what to run, taken in order.
+        folder: of the benchmark; trainings keep their folders below it.
         workers: processes side by side.
-        tell: hears a few words on the progress of trainings.
+        on_progress: called with the progress of trainings.
         options: how to run.
 
-    A worker that dies (out of memory, killed) makes its cell's outcome a failure; another takes its
+    A worker that dies (out of memory, killed) makes its run's outcome a failure; another takes its
     place. Closing the generator stops the workers.
     """
-    waiting = list(reversed(cells))
+    waiting = list(reversed(specs))
     running = {}
     pool: list[_Worker] = []
     try:
-        for _ in range(min(workers, len(cells))):
+        for _ in range(min(workers, len(specs))):
             pool.append(_Worker(folder, options))
             _give(pool[-1], waiting, running)
         while running:
             for pipe in wait(list(running)):
                 worker = running[pipe]  # type: ignore[index]
                 message = worker.receive()
-                if isinstance(message, str):
-                    tell(message)
+                if isinstance(message, RunProgress):
+                    on_progress(message)
                     continue
                 del running[pipe]  # type: ignore[arg-type]
                 if worker.died:
@@ -110,40 +118,40 @@ def run_pool(
         _stop(pool)
 
 
-def _give(worker: "_Worker", waiting: list[Cell], running: "dict[Connection, _Worker]") -> None:
+def _give(worker: "_Worker", waiting: list[RunSpec], running: "dict[Connection, _Worker]") -> None:
     if waiting:
         worker.send(waiting.pop())
         running[worker.pipe] = worker
 
 
 class _Worker:
-    """A process that runs the cells it is sent."""
+    """A process that executes the runs it is sent."""
 
     def __init__(self, folder: Path, options: Options):
         context = multiprocessing.get_context("spawn")
         self.pipe, far = context.Pipe()
         self.process = context.Process(target=_work, args=(far, folder, options))
-        self.cell: Cell | None = None
+        self.spec: RunSpec | None = None
         self.died = False
-        with _single_threaded(), _deaf():
+        with _single_threaded(), _ignoring_ctrl_c():
             self.process.start()
         far.close()
 
-    def send(self, cell: Cell) -> None:
-        """Give it a cell to run."""
-        self.cell = cell
-        self.pipe.send(cell)
+    def send(self, spec: RunSpec) -> None:
+        """Give it a run to execute."""
+        self.spec = spec
+        self.pipe.send(spec)
 
-    def receive(self) -> "str | Outcome":
-        """Its next message: words on the progress, or the outcome of its cell."""
+    def receive(self) -> "RunProgress | Outcome":
+        """Its next message: the progress of a training, or the outcome of its run."""
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
             self.died = True
-            assert self.cell is not None
+            assert self.spec is not None
             return Outcome(
-                self.cell, None, f"its process ended with exit code {self.process.exitcode}"
+                self.spec, None, f"its process ended with exit code {self.process.exitcode}"
             )
 
 
@@ -165,7 +173,7 @@ def _single_threaded() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def _ignoring_ctrl_c() -> Iterator[None]:
     """Processes started inside ignore Ctrl-C from their first moment."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -183,8 +191,8 @@ def _work(pipe: Connection, folder: Path, options: Options) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
         while True:
-            cell: Cell = pipe.recv()
-            pipe.send(attempt(cell, run_path(folder, cell), pipe.send, options))
+            spec: RunSpec = pipe.recv()
+            pipe.send(attempt(spec, training_folder(folder, spec), pipe.send, options))
 
 
 def _interrupt(number: int, frame: Any) -> None:

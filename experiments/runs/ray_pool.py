@@ -1,10 +1,9 @@
-"""Cells on a Ray cluster: the same cells as in the local pool, with the same figures, on as many
+"""Runs on a Ray cluster: the same runs as in the local pool, with the same figures, on as many
 machines as there are.
 
-A cell runs in a temporary folder of its node and comes back as bytes, so that no shared file system
-    is needed: only the driver
-writes. When a node is lost, Ray runs its cells again elsewhere from their beginning, which gives
-the same figures.
+A run is executed in a temporary folder of its node and comes back as bytes, so that no shared file
+system is needed: only the driver writes. When a node is lost, Ray executes its runs again elsewhere
+from their beginning, which gives the same figures.
 """
 
 import contextlib
@@ -18,13 +17,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .cells import Cell, fingerprint
+from ...agents.guard import AgentError
+from ...agents.own_code import install_sources
+from .execute import silent
+from .fingerprint import fingerprint
 from .pool import PLAIN, Attempt, Options, Outcome, attempt
+from .spec import RunSpec
 
-RETRIES = 10  # nodes or processes that a cell may lose; more, and it is the cell that kills them
-WAITING_PER_CORE = (
-    2  # cells handed to Ray ahead of free cores: keeps nodes busy and the driver small
-)
+RETRIES = 10  # nodes or processes that a run may lose; more, and it is the run that kills them
+WAITING_PER_CORE = 2  # runs handed to Ray ahead of free cores: nodes stay busy, the driver small
 LEFT_BEHIND = ("checkpoint.pt",)
 
 
@@ -33,16 +34,22 @@ class RayError(ValueError):
 
 
 def run_ray(
-    cells: list[Cell], address: str, options: Options = PLAIN, attempt: Attempt = attempt
+    specs: list[RunSpec],
+    address: str,
+    options: Options = PLAIN,
+    attempt: Attempt = attempt,
+    sources: dict[str, bytes] | None = None,
 ) -> Iterator[Outcome]:
-    """Run cells on a Ray cluster; yields outcomes as they come.
+    """Execute runs on a Ray cluster; yields outcomes as they come.
 
     Args:
-        cells: to run, taken in order.
+        specs: what to run, identified, taken in order.
         address: of the cluster, `auto` for the one this machine belongs to, or `local` to start one
             on this machine.
         options: how to run; trainings always start from their beginning.
-        attempt: what runs a cell on a node.
+        attempt: what executes a run on a node.
+        sources: files of the user's own agents by relative path (`own_agents.sources_of`), for
+            nodes that do not have them.
 
     Raises:
         RayError: Ray is not installed or there is no such cluster.
@@ -50,16 +57,15 @@ def run_ray(
     ray = _imported()
     started = _connect(ray, address)
     remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_on_node)
-    shared = ray.put(_Attempt(attempt, options))
-    waiting = list(reversed(cells))
+    shared = ray.put(_Attempt(attempt, options, sources or {}))
+    waiting = list(reversed(specs))
     running = {}
     try:
         while waiting or running:
-            while waiting and len(running) < WAITING_PER_CORE * max(
-                2, int(ray.cluster_resources().get("CPU", 0))
-            ):
-                cell = waiting.pop()
-                running[remote.remote(shared, cell, fingerprint(cell))] = cell
+            cores = max(2, int(ray.cluster_resources().get("CPU", 0)))
+            while waiting and len(running) < WAITING_PER_CORE * cores:
+                spec = waiting.pop()
+                running[remote.remote(shared, spec)] = spec
             for done in ray.wait(list(running), num_returns=1)[0]:
                 yield _outcome(ray, done, running.pop(done))
     finally:
@@ -71,26 +77,32 @@ def run_ray(
 
 
 class _Attempt:
-    """What is the same for every cell, sent to each node once."""
+    """What is the same for every run, sent to each node once."""
 
-    def __init__(self, run: Attempt, options: Options):
+    def __init__(self, run: Attempt, options: Options, sources: dict[str, bytes]):
         self.run = run
         self.options = options
+        self.sources = sources
 
 
-def _on_node(shared: _Attempt, cell: Cell, expected: str) -> Outcome:
-    """Run a cell on this node; a node whose code or processor gives other numbers refuses."""
-    if fingerprint(cell) != expected:
+def _on_node(shared: _Attempt, spec: RunSpec) -> Outcome:
+    """Execute a run on this node; a node whose code or processor gives other numbers refuses."""
+    install_sources(shared.sources)
+    try:
+        known = fingerprint(spec)
+    except AgentError as error:
+        return Outcome(spec, None, str(error), own=True)
+    if known != spec.fingerprint:
         return Outcome(
-            cell,
+            spec,
             None,
-            "this node would give other figures than the driver; install the same chengfang on every node",
+            "this node would give other figures than the driver; "
+            "install the same chengfang on every node",
         )
-    with tempfile.TemporaryDirectory(prefix="chengfang-") as folder:
-        outcome = shared.run(
-            cell, Path(folder), lambda text: None, shared.options._replace(go_on=False)
-        )
-        return outcome._replace(files=_files(Path(folder)) if outcome.data is not None else {})
+    with tempfile.TemporaryDirectory(prefix="chengfang-") as place:
+        folder = Path(place) / "run"
+        outcome = shared.run(spec, folder, silent, shared.options._replace(go_on=False))
+        return outcome._replace(files=_files(folder) if outcome.data is not None else {})
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -102,11 +114,11 @@ def _files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _outcome(ray: Any, reference: Any, cell: Cell) -> Outcome:
+def _outcome(ray: Any, reference: Any, spec: RunSpec) -> Outcome:
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:
-        return Outcome(cell, None, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+        return Outcome(spec, None, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
 
 
 def _imported() -> Any:
@@ -159,6 +171,6 @@ def _answers(address: str) -> None:
 
 def _no_cluster(address: str, why: str) -> RayError:
     return RayError(
-        f"--ray is {address!r}; no Ray cluster answers there ({why}); start one with `ray start --head`, or use "
-        "--ray local"
+        f"--ray is {address!r}; no Ray cluster answers there ({why}); "
+        "start one with `ray start --head`, or use --ray local"
     )

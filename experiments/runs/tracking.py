@@ -87,7 +87,7 @@ class Tracker:
             n: v if math.isfinite(v) else None for n, v in kept.items()
         }
         self._write(json.dumps(line, allow_nan=False).encode() + b"\n")
-        self._tell(lambda sink: sink.log(kept, int(step)))
+        self._each_sink(lambda sink: sink.log(kept, int(step)))
 
     def finish(self, summary: dict[str, Any] | None = None) -> None:
         """Close the log and write its Parquet copy; the summary goes to W&B and TensorBoard.
@@ -97,7 +97,7 @@ class Tracker:
         """
         if self._file.closed:
             return
-        self._tell(lambda sink: sink.finish(summary or {}))
+        self._each_sink(lambda sink: sink.finish(summary or {}))
         self._sinks = []
         self._write(b"")
         self._file.close()
@@ -123,8 +123,8 @@ class Tracker:
                 _say(f"{self._path}: {error.strerror}; the run goes on and its lines wait for room")
             self._trouble = error.strerror or str(error)
 
-    def _tell(self, act: "Callable[[_Sink], None]") -> None:
-        """Do something with every sink; one that fails is reported once and left out from then on."""
+    def _each_sink(self, act: "Callable[[_Sink], None]") -> None:
+        """Do something with every sink; one that fails is reported once, then left out."""
         for sink in list(self._sinks):
             try:
                 act(sink)
@@ -150,7 +150,8 @@ def _wandb(folder: Path, name: str, config: dict[str, Any], mode: Mode) -> _Sink
 
     if mode == "online" and not _has_key(wandb.login):
         raise ValueError(
-            "track is 'online', but no W&B key is known; run `wandb login` or set WANDB_API_KEY, or track offline"
+            "track is 'online', but no W&B key is known; "
+            "run `wandb login` or set WANDB_API_KEY, or track offline"
         )
     quiet = wandb.Settings(
         silent=True,
@@ -173,7 +174,8 @@ def _wandb(folder: Path, name: str, config: dict[str, Any], mode: Mode) -> _Sink
         if mode == "offline":
             raise
         _say(
-            f"W&B cannot be reached ({error}); this run is kept offline in {folder / 'wandb'} (`wandb sync` uploads it later)"
+            f"W&B cannot be reached ({error}); this run is kept offline in {folder / 'wandb'} "
+            "(`wandb sync` uploads it later)"
         )
         run = wandb.init(mode="offline", **place)
 
@@ -205,7 +207,8 @@ def _tensorboard(
     except ImportError:
         if wanted:
             raise ValueError(
-                "tensorboard is asked for, but is not installed; `pip install tensorboard` mends that"
+                "tensorboard is asked for, but is not installed; install it with "
+                "`pip install tensorboard`"
             ) from None
         return None
     writer = SummaryWriter(str(folder / EVENTS / name.replace("/", "-")), flush_secs=10)

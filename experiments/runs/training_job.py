@@ -1,7 +1,6 @@
-"""One training run as a job: its own process, its own folder, its progress told through a queue."""
+"""One training as a job: it has its own folder, is logged, and says how far it is."""
 
-import signal
-import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,43 +22,19 @@ class Job(NamedTuple):
 
 
 class Note(NamedTuple):
-    """One message of a job: progress, `done`, `stopped` or `failed`."""
+    """How far a training is."""
 
     name: str
-    kind: str
-    steps: int = 0
-    figures: dict[str, float] = {}
-    text: str = ""
+    steps: int
+    figures: dict[str, float]  # of the training episodes that ended lately
 
 
-def run_job(job: Job, queue: Any) -> None:
-    """Train in this process until done or until SIGTERM, after a checkpoint. Every outcome ends
-    with one last note.
+def train_job(job: Job, on_progress: Callable[[Note], None]) -> None:
+    """Train, and log how far it is to the tracker and the caller.
 
-    Ctrl-C reaches the whole process group; it is the parent's to answer, with one SIGTERM to each
-    job.
+    Raises:
+        KeyboardInterrupt: after a checkpoint.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        train_job(job, queue.put)
-        queue.put(Note(job.name, "done"))
-    except KeyboardInterrupt:
-        queue.put(Note(job.name, "stopped"))
-    except Exception as error:
-        queue.put(Note(job.name, "failed", text=f"{type(error).__name__}: {error}"))
-        (job.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    signal.signal(
-        signal.SIGTERM, signal.SIG_IGN
-    )  # once: a second signal would cut the checkpoint short
-    raise KeyboardInterrupt
-
-
-def train_job(job: Job, tell: Any) -> None:
-    """Train, log every report to the tracker, and tell the caller."""
     from ...agents.learners.training import Progress, train
 
     config = {
@@ -70,16 +45,15 @@ def train_job(job: Job, tell: Any) -> None:
     }
     tracker = Tracker(job.folder, job.name, config, job.track)
 
-    def report(progress: Progress) -> None:
+    def log(progress: Progress) -> None:
         tracker.log(
             progress.figures
             | {"steps_per_second": progress.steps_per_second, "seconds": progress.seconds},
             progress.steps,
         )
-        tell(Note(job.name, "progress", progress.steps, progress.figures))
+        on_progress(Note(job.name, progress.steps, progress.figures))
 
     try:
-        s = job.setting
-        train(job.settings, s, job.seed, job.folder, report, job.origin)
+        train(job.settings, job.setting, job.seed, job.folder, log, job.origin)
     finally:
         tracker.finish()

@@ -28,7 +28,7 @@ class Range(NamedTuple):
 _SIGNED = Range(-1.0, 1.0)
 _SCENE_NAMES = ("feed", "live", "mall", "search")
 _SEGMENT_NAMES = ("new", "price_sensitive", "regular", "loyal")
-_READING = {"delay": Range(0.0, 1.3), "refund": Range(0.0, 4.0), "caution": Range(-0.1, 0.15)}
+_READING = {"delay": Range(0.0, 1.3), "refund": Range(0.0, 4.0), "safety_margin": Range(-0.1, 0.15)}
 _START = {
     "start_target": Range(-3.5, 1.5),
     "start_budget": Range(-0.5, 0.5),

@@ -1,1 +1,1 @@
-"""What rules work out from reports alone: late orders, price landscapes, forecasts, coupon menus."""
+"""What rules work out from reports alone: late orders, price landscapes, forecasts, menus."""

@@ -13,9 +13,8 @@ class Menu(NamedTuple):
     """
 
     breaks: np.ndarray  # (m,) prices at which some class changes its choice
-    choice: (
-        np.ndarray
-    )  # (m + 1, k) choice below the first breakpoint, between each two, and above the last
+    # (m + 1, k) choice below the first breakpoint, between each two, and above the last
+    choice: np.ndarray
     cost: np.ndarray  # (m + 1, k) its cost; never rises with the price
 
 

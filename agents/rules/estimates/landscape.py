@@ -105,7 +105,7 @@ def worth(
     plan's and that to `prior`.
 
     Shrinkage counts orders: the prior weighs as much as `plan_orders` for the plan, the plan as
-        much as `scene_orders` for a scene.
+    much as `scene_orders` for a scene.
     """
     orders = orders_per_value(reading, days)[:, None]
     arrived = np.maximum(memory["volume"] - memory["volume_late"].sum(2), 0.0)
@@ -122,7 +122,7 @@ def worth(
 
 def orders_per_value(reading: Reading, days: float) -> np.ndarray:
     """Orders that a GMV of budget * ROI target is made of, (n,): all three are public (scales:
-    envs/features.py).
+    envs/interface/features.py).
     """
     size = reading["budget_size"] + reading["roi_target"] - reading["order_value"]
     return 3000 * days / 100 * np.exp(np.clip(2 * size, -10, 10))
@@ -151,9 +151,8 @@ class Table(NamedTuple):
 def marginal_table(sigma: float) -> Table:
     """Solve sigma x + ln(1 + sigma Phi(x) / phi(x)) = ln cost for x, on a grid.
 
-    First price: spend b W and value kappa W, so d spend / d value = (b + W / W') / kappa with W' =
-        phi(x) / (sigma b). Increasing
-    in x.
+    First price: spend b W and value kappa W, so d spend / d value = (b + W / W') / kappa with
+    W' = phi(x) / (sigma b). Increasing in x.
     """
     log_hazard = log_ndtr(DEEP) + 0.5 * DEEP**2 + 0.5 * np.log(2 * np.pi)
     depth = np.interp(COSTS, sigma * DEEP + np.logaddexp(0.0, np.log(sigma) + log_hazard), DEEP)

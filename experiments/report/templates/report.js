@@ -4,6 +4,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const panel = document.getElementById("panel"), tip = document.getElementById("tip"), tabs = document.getElementById("tabs");
 const SVG = document.getElementById("drawing").namespaceURI;
 const WARM = ["--learner", "#e11d48", "#d99a06", "#8b5cf6", "#be4bdb", "#a8623a", "#ef6f9f", "#7f8c1f"];
+const OWN = ["--own", "#65a30d", "#14b8a6", "#166534"];
 const COOL = ["--rule", "#0e9488", "#6d7ff0", "#3f9b3f", "#8795a8", "#1b98c9", "#5b6abf", "#6fa35b"];
 const state = { tab: 0, sort: {}, off: {}, risk: {}, find: "", hidden: new Set() };
 
@@ -253,19 +254,19 @@ function riskCard(task, width) {
     + "nobody is above the line for less risk. Pale points are single training runs.", "", el("div", { class: "risk" }, input, says), holder);
 }
 
-function ladderChart(task, width) {
-  const left = Math.min(210, 0.45 * width), right = width - 60, svg = canvas(width, 27 * task.ladder.length + 6, "headroom of " + task.name);
-  const x = linear(0, Math.max(...task.ladder.map((rung) => rung.score[2])), left, right);
+function headroomChart(task, width) {
+  const left = Math.min(210, 0.45 * width), right = width - 60, svg = canvas(width, 27 * task.headroom.length + 6, "headroom of " + task.name);
+  const x = linear(0, Math.max(...task.headroom.map((level) => level.score[2])), left, right);
   const tones = { "nothing": "--reference", "best constant": "--soft", "best rule": "--rule", "best learner": "--learner", "clairvoyant": "--clairvoyant", "upper bound": "--bound" };
-  task.ladder.forEach((rung, i) => {
-    const y = 27 * i + 4, text = rung.name.startsWith("best ") && rung.name !== "best constant" ? `${rung.name}: ${rung.agent}` : rung.name;
+  task.headroom.forEach((level, i) => {
+    const y = 27 * i + 4, text = level.name.startsWith("best ") && level.name !== "best constant" ? `${level.name}: ${level.agent}` : level.name;
     const most = Math.floor((left - 8) / 6.6), short = text.length > most ? text.slice(0, most - 1) + "…" : text;
-    const says = [text, `score ${span(rung.score, three)}`, `${percent(rung.score[0] - 1, 0)} above doing nothing`];
-    svg.append(focusable(rung.agent, says, draw("g", {},
+    const says = [text, `score ${span(level.score, three)}`, `${percent(level.score[0] - 1, 0)} above doing nothing`];
+    svg.append(focusable(level.agent, says, draw("g", {},
       draw("text", { class: "name", x: left - 8, y: y + 15, "text-anchor": "end" }, short),
-      draw("rect", { x: left, y, width: x(rung.score[0]) - left, height: 20, rx: 3, style: `fill: var(${tones[rung.name]})`, opacity: 0.85 }),
-      draw("line", { class: "name", x1: x(rung.score[1]), x2: x(rung.score[2]), y1: y + 10, y2: y + 10, style: "stroke: var(--ink)" }),
-      draw("text", { class: "name", x: x(rung.score[2]) + 6, y: y + 15 }, number(rung.score[0], 2)))));
+      draw("rect", { x: left, y, width: x(level.score[0]) - left, height: 20, rx: 3, style: `fill: var(${tones[level.name]})`, opacity: 0.85 }),
+      draw("line", { class: "name", x1: x(level.score[1]), x2: x(level.score[2]), y1: y + 10, y2: y + 10, style: "stroke: var(--ink)" }),
+      draw("text", { class: "name", x: x(level.score[2]) + 6, y: y + 15 }, number(level.score[0], 2)))));
   });
   return svg;
 }
@@ -311,12 +312,12 @@ function resultTable(task) {
   };
   const find = el("input", { type: "search", placeholder: "find an agent", "aria-label": "show agents whose name contains", value: state.find,
     oninput: () => { state.find = find.value; refresh(); } });
-  const kinds = ["learner", "rule", "reference"].filter((kind) => task.rows.some((row) => row.kind === kind)).map((kind) => {
+  const kinds = ["learner", "own", "rule", "reference"].filter((kind) => task.rows.some((row) => row.kind === kind)).map((kind) => {
     const key = el("button", { type: "button", class: kind, "aria-pressed": String(!state.hidden.has(kind)), onclick: () => {
       if (!state.hidden.delete(kind)) state.hidden.add(kind);
       key.setAttribute("aria-pressed", String(!state.hidden.has(kind)));
       refresh();
-    } }, el("i", { style: "border-color: var(--tone)" }), kind + "s");
+    } }, el("i", { style: "border-color: var(--tone)" }), kind === "own" ? "your own" : kind + "s");
     return key;
   });
   refresh();
@@ -327,12 +328,12 @@ function resultTable(task) {
 
 function headroomPage(width, wide) {
   const cards = DATA.tasks.map((task) => card(task.name, task.gap === null ? null : `The bound allows ${percent(task.gap)} more mean gain than the clairvoyant found.`,
-    "", ladderChart(task, width)));
+    "", headroomChart(task, width)));
   const heads = ["task", "best learner", "best rule", "share of clairvoyant", "beats the rule", "violations", "bars met"];
   const rows = DATA.tasks.map((task) => {
-    const of = (name) => task.ladder.find((rung) => rung.name === name), bar = (name) => task.bars.find((one) => one.name === name);
+    const of = (name) => task.headroom.find((level) => level.name === name), bar = (name) => task.bars.find((one) => one.name === name);
     const known = task.bars.filter((one) => one.met !== null);
-    const show = (rung) => rung ? `${rung.agent} ${three(rung.score[0])}` : "–";
+    const show = (level) => rung ? `${level.agent} ${three(level.score[0])}` : "–";
     const text = (name) => bar(name) ? bar(name).text : "–";
     return el("tr", {}, ...[task.name, show(of("best learner")), show(of("best rule")), text("share of clairvoyant"), text("beats the best rule"),
       text("violations"), known.length ? `${known.filter((one) => one.met).length} of ${known.length}` : "–"].map((word) => el("td", {}, word)));
@@ -377,11 +378,11 @@ function begin() {
   for (const task of DATA.tasks) {
     state.sort[task.name] = [2, true];
     state.risk[task.name] = task.bar;
-    const counts = { learner: 0, rule: 0, reference: 0 };
+    const counts = { learner: 0, own: 0, rule: 0, reference: 0 };
     for (const one of task.profile.agents) {
-      const i = counts[one.kind]++, tones = one.kind === "learner" ? WARM : COOL;
+      const i = counts[one.kind]++, tones = one.kind === "learner" ? WARM : one.kind === "own" ? OWN : COOL;
       one.tone = tones[i % tones.length];
-      one.dash = one.kind === "learner" ? (i < WARM.length ? null : "2 3") : (i < COOL.length ? "6 3" : "2 3");
+      one.dash = one.kind === "learner" || one.kind === "own" ? (i < tones.length ? null : "2 3") : (i < COOL.length ? "6 3" : "2 3");
     }
     state.off[task.name] = new Set(task.profile.agents.filter((one) => !one.shown).map((one) => one.agent));
   }

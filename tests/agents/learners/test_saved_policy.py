@@ -278,7 +278,7 @@ def test_zip_renamed(folder):
     [
         ({"format": "chengfang-policy-0"}, "its format is not"),
         ({"format": ...}, "its format is not"),
-        ({"activation": "elu"}, "its activation"),
+        ({"activation": "sine"}, "its activation"),
         ({"activation": ...}, "its activation"),
         ({"output": "softmax"}, "its output"),
         ({"activation": ["tanh"]}, "its activation"),

@@ -13,6 +13,7 @@ from chengfang.agents.rules.estimates.knapsack import best_rows, price_menu
 from chengfang.agents.rules.estimates.landscape import bid_depth
 from chengfang.agents.rules.estimates.reported import arrived_share, expected_roi, still_late
 from chengfang.agents.rules.mpc import isotonic
+from chengfang.agents.rules.numbers import numbers
 from chengfang.agents.rules.tuned import load_tuned, tuned_parameters
 from chengfang.envs import (
     FEATURE_NAMES,
@@ -493,7 +494,7 @@ NEUTRAL = {
     name: 0.0
     for name in Rule.common
     if name.startswith(("cap_", "tier_", "start_", "scene_", "hour_", "room_", "late_"))
-    or name in ("event", "delay", "refund", "caution")
+    or name in ("event", "delay", "refund", "safety_margin")
 }
 
 
@@ -694,6 +695,27 @@ def test_rules_that_know_the_delay_beat_those_that_do_not(name):
 
 # Tuned values
 # ----------------------------------------------------------------------------------------------------
+
+
+def test_a_first_name_of_a_parameter_is_still_taken(tmp_path):
+    """Saved artefacts and files of tuned values say `caution` for `safety_margin`."""
+    assert make_rule("PID", spec_of(), caution=0.03).parameters["safety_margin"] == 0.03
+    with pytest.raises(ValueError, match="caution is the first name of safety_margin"):
+        make_rule("PID", spec_of(), caution=0.03, safety_margin=0.02)
+    path = tmp_path / "old.json"
+    path.write_text('{"Bidding": {"PID": {"parameters": {"caution": 0.05}}}}', encoding="utf-8")
+    assert load_tuned(path)["Bidding"]["PID"]["parameters"] == {"safety_margin": 0.05}
+
+
+def test_numbers_come_from_one_file():
+    """Every rule's numbers are those of defaults.yaml, and every entry there belongs to a rule."""
+    with pytest.raises(ValueError, match="rule is 'NoSuchRule'; defaults.yaml has FixedBid"):
+        numbers("NoSuchRule")
+    for name, rule in RULES.items():
+        if name != "DoNothing":
+            assert (rule.common, rule.defaults) == tuple(numbers(name))
+    assert numbers("MCKPCoupon").common["refund"] == numbers("OnlineLP").common["refund"] == 1.1
+    assert Rule.common["refund"] == 0.0
 
 
 def test_tuned_values_are_taken_by_their_rules():

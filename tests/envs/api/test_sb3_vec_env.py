@@ -86,17 +86,18 @@ def test_infos_of_unfinished_envs_are_empty():
         assert infos == [{}] * SIZE
 
 
-def test_reward_scale_is_for_the_learner_only():
-    plain = batch()
-    scaled = batch()
-    scaled.reward_scale = 50.0
-    plain.reset()
-    scaled.reset()
-    for action in moves(plain, EPISODE):
-        _, reward, _, infos = plain.step(action)
-        _, larger, _, infos_ = scaled.step(action)
-        np.testing.assert_allclose(larger, 50 * reward, rtol=1e-6)
-    assert infos[0]["episode"]["r"] == infos_[0]["episode"]["r"]
+def test_latest_state_is_from_before_the_restart():
+    env = batch()
+    env.reset()
+    for action in moves(env, EPISODE):
+        *_, done, infos = env.step(action)
+    assert done.all()
+    assert env.market.states["tick"].tolist() == [0] * SIZE
+    assert env.latest("tick").tolist() == [EPISODE] * SIZE
+    spends = [info["plan"]["spend"] for info in infos]
+    assert np.allclose(env.latest("scene_spend").sum(1) / 100, spends)
+    env.step(moves(env, 1)[0])
+    assert env.latest("tick").tolist() == [1] * SIZE
 
 
 def test_seed_is_honoured_at_the_next_reset_once():
@@ -131,7 +132,7 @@ def test_results_handed_out_are_not_overwritten():
 
 
 # Stagger
-# -------------------------------------------------------------------------------------------------
+# --------
 
 
 def test_stagger_starts_each_env_in_its_phase():
@@ -147,13 +148,13 @@ def test_stagger_advances_under_careful_actions():
     env.reset()
     alone = Market(load_scenario(), 4, days=1, levers="super_plan")
     alone.reset(seeds=np.arange(3, 7))
-    careful = np.zeros((4, len(alone.levers)), np.float32)
+    idle = np.zeros((4, len(alone.levers)), np.float32)
     for tick in range(EPISODE):
         for i in range(4):
             if tick == i * EPISODE // 4:
                 assert env.market.states[i].tobytes() == alone.states[i].tobytes()
                 assert env.market.observations[i].tobytes() == alone.observations[i].tobytes()
-        alone.step(careful)
+        alone.step(idle)
 
 
 def test_stagger_finishes_one_env_after_another_with_true_lengths():
@@ -179,7 +180,7 @@ def test_stagger_of_more_envs_than_ticks():
 
 
 # Wrappers, SB3's own calls
-# ----------------------------------------------------------------------------------------
+# --------
 
 
 def test_vec_monitor_counts_the_same():
@@ -210,8 +211,8 @@ def test_attributes_and_methods_are_the_batchs():
     env = batch()
     assert env.get_attr("levers") == [env.levers] * SIZE
     assert env.get_attr("cost_limits", [0, 2]) == [env.cost_limits] * 2
-    env.set_attr("reward_scale", 2.0)
-    assert env.reward_scale == 2.0
+    env.set_attr("render_mode", "human")
+    assert env.render_mode == "human"
 
 
 def test_counts_as_monitored_and_not_as_wrapped_otherwise():

@@ -4,12 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from chengfang.experiments.analysis.paired import paired_gain, probability_of_improvement
 from chengfang.experiments.analysis.statistics import (
     bootstrap_iqm,
     iqm,
-    paired_gain,
     performance_profile,
-    probability_of_improvement,
     row_iqm,
     weighted_iqm,
 )

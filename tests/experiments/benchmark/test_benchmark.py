@@ -1,4 +1,4 @@
-"""The benchmark from end to end, small: it resumes, trusts only its own cells, loses nothing to an
+"""The benchmark from end to end, small: it resumes, trusts only its own runs, loses nothing to an
 error, and is reproduced.
 """
 
@@ -20,20 +20,22 @@ from chengfang.agents.learners import practice as practice_module
 from chengfang.experiments.benchmark import run as module
 from chengfang.experiments.benchmark.command import Request, run_request
 from chengfang.experiments.benchmark.config import (
-    FOLDER,
     load_benchmark,
-    plan_cells,
     quick,
     save_benchmark,
     validated_benchmark,
 )
+from chengfang.experiments.benchmark.config_file import FOLDER, ConfigError
+from chengfang.experiments.benchmark.outcome import best_learner, collect
+from chengfang.experiments.benchmark.plan import plan_runs
 from chengfang.experiments.benchmark.reproduce import reproduce
-from chengfang.experiments.benchmark.run import Where, benchmark, best_learner, collect
-from chengfang.experiments.comparison.config import ConfigError
-from chengfang.experiments.runs import cells as cells_module
-from chengfang.experiments.runs.cells import FIGURES, read_cell, training_fingerprint, unpack
+from chengfang.experiments.benchmark.run import Where, benchmark
+from chengfang.experiments.runs import execute as execute_module
 from chengfang.experiments.runs.code_digest import bare, code_digest
+from chengfang.experiments.runs.fingerprint import identified
 from chengfang.experiments.runs.pool import Options
+from chengfang.experiments.runs.spec import FIGURES
+from chengfang.experiments.runs.store import read_run, unpack
 from rich.console import Console
 
 PPO = {
@@ -173,8 +175,8 @@ def test_manifest_says_what_made_it(finished):
 def test_the_configuration_beside_results_runs_again(finished, tmp_path):
     config, folder, _ = finished
     assert load_benchmark(folder) == load_benchmark(folder / "config.yaml")
-    assert [c.name for c in plan_cells(load_benchmark(folder))] == [
-        c.name for c in plan_cells(config)
+    assert [c.name for c in plan_runs(load_benchmark(folder))] == [
+        c.name for c in plan_runs(config)
     ]
     made, _ = run(load_benchmark(folder), folder)
     assert made.ran == 0
@@ -182,8 +184,8 @@ def test_the_configuration_beside_results_runs_again(finished, tmp_path):
 
 def test_best_learner_is_a_typical_run_of_the_best(finished):
     config, folder, _ = finished
-    cells = plan_cells(config)
-    results = collect(cells, {cell.name: read_cell(folder, cell) for cell in cells})
+    specs = [identified(spec) for spec in plan_runs(config)]
+    results = collect(specs, {spec.name: read_run(folder, spec) for spec in specs})
     result, index = best_learner(results, "Bidding")
     assert result.agent == "PPO"
     assert load_policy(folder / "best" / "Bidding").description["seed"] == [0, 1][index]
@@ -191,10 +193,10 @@ def test_best_learner_is_a_typical_run_of_the_best(finished):
 
 
 # Resuming
-# --------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("harm", ["deleted", "cut short", "of another cell", "not figures"])
+@pytest.mark.parametrize("harm", ["deleted", "cut short", "of another run", "not figures"])
 def test_only_what_is_missing_or_broken_is_run(finished, harm):
     config, folder, _ = finished
     whole = figures(folder)
@@ -204,7 +206,7 @@ def test_only_what_is_missing_or_broken_is_run(finished, harm):
         victim.unlink()
     elif harm == "cut short":
         victim.write_bytes(data[: len(data) // 2])
-    elif harm == "of another cell":
+    elif harm == "of another run":
         victim.write_bytes((folder / "cells" / "Coupon" / "PID-seed0.npz").read_bytes())
     else:
         victim.write_bytes(b"PK\x03\x04 nothing of use")
@@ -219,7 +221,7 @@ def test_only_what_is_missing_or_broken_is_run(finished, harm):
 def test_a_lost_evaluation_does_not_train_again(finished, monkeypatch):
     config, folder, _ = finished
     (folder / "cells" / "Bidding" / "PPO-seed0.npz").unlink()
-    monkeypatch.setattr(cells_module, "_train", None)
+    monkeypatch.setattr(execute_module, "_train", None)
     made, _ = run(config, folder)
     assert (made.ran, made.failed) == (1, {})
 
@@ -233,14 +235,14 @@ def test_what_decides_the_figures_decides_what_is_run(tmp_path):
     assert run(validated_benchmark(rules | {"tasks": other}), tmp_path)[0].ran == 2
 
 
-def test_cells_of_other_code_are_kept_and_told_of(finished, monkeypatch):
+def test_runs_of_other_code_are_kept_and_told_of(finished, monkeypatch):
     config, folder, _ = finished
     monkeypatch.setattr(
         module, "code_digest", lambda kind: "other" if kind == "learner" else code_digest(kind)
     )
     made, text = run(config, folder)
     assert made.ran == 0
-    assert "2 finished cells were made by other code of learners" in text
+    assert "2 finished runs were made by other code of learners" in text
 
 
 def test_comments_and_docstrings_are_not_code():
@@ -260,11 +262,11 @@ def test_some_tasks_and_agents_first_the_rest_later(tmp_path):
     assert (made.ran, len(made.rows), made.missing) == (4, 4, [])
 
 
-def test_a_failed_cell_loses_no_other(tmp_path, monkeypatch):
-    def broken(cell):
+def test_a_failed_run_loses_no_other(tmp_path, monkeypatch):
+    def broken(spec):
         raise RuntimeError("no luck")
 
-    monkeypatch.setitem(cells_module.REFERENCES, "clairvoyant", broken)
+    monkeypatch.setitem(execute_module.REFERENCES, "clairvoyant", broken)
     tasks = {"Bidding": {"rules": ["PID"], "references": {"clairvoyant": {"chunk": 4}}}}
     made, text = run(validated_benchmark({"episodes": 8, "seeds": [0], "tasks": tasks}), tmp_path)
     assert made.failed == {f"Bidding/clairvoyant-part{i}": "RuntimeError: no luck" for i in (0, 1)}
@@ -277,13 +279,13 @@ def test_a_failed_cell_loses_no_other(tmp_path, monkeypatch):
 
 def test_parts_of_a_reference_are_joined(tmp_path, monkeypatch):
     monkeypatch.setitem(
-        cells_module.REFERENCES, "clairvoyant", lambda cell: {"score": cell.seeds.astype(float)}
+        execute_module.REFERENCES, "clairvoyant", lambda spec: {"score": spec.seeds.astype(float)}
     )
     tasks = {"Bidding": {"rules": ["PID"], "references": {"clairvoyant": {"chunk": 3}}}}
     config = validated_benchmark({"episodes": 8, "test_seed": 50, "seeds": [0], "tasks": tasks})
-    cells = plan_cells(config)
-    found = {cell.name: unpack(cells_module.run_cell(cell, tmp_path)) for cell in cells}
-    results = {result.agent: result for result in collect(cells, found)}
+    specs = plan_runs(config)
+    found = {spec.name: unpack(execute_module.execute(spec, tmp_path)) for spec in specs}
+    results = {result.agent: result for result in collect(specs, found)}
     assert (results["PID"].clairvoyant == np.arange(50, 58)).all()
     assert results["PID"].bound is None
     assert results["clairvoyant"].figures["score"].shape == (1, 8)
@@ -313,8 +315,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from chengfang.experiments.benchmark import Interrupted, Where, benchmark
-from chengfang.experiments.benchmark_config import load_benchmark
+from chengfang.experiments.benchmark.config import load_benchmark
+from chengfang.experiments.benchmark.run import Interrupted, Where, benchmark
 if __name__ == "__main__":
     try:
         benchmark(load_benchmark(sys.argv[1]), Path(sys.argv[2]), Console(), where=Where(1))
@@ -365,7 +367,7 @@ def test_interrupted_it_stops_cleanly_and_goes_on_later(tmp_path, number):
 
 
 # Reproducing
-# -----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def committed_copy(folder, target):
@@ -380,7 +382,7 @@ def quiet():
 
 def test_committed_rows_are_made_again_from_what_is_committed(finished, tmp_path, monkeypatch):
     committed = committed_copy(finished[1], tmp_path / "committed")
-    monkeypatch.setattr(cells_module, "_train", None)
+    monkeypatch.setattr(execute_module, "_train", None)
     found = reproduce(committed, tmp_path / "again", quiet(), ["Bidding"], where=HERE)
     assert found.same == ["Bidding/FixedBid", "Bidding/PID", "Bidding/PPO"]
     assert found.different == {}
@@ -393,14 +395,14 @@ def test_committed_rows_are_made_again_from_what_is_committed(finished, tmp_path
 def test_a_row_made_again_alone_keeps_its_shares(tmp_path, monkeypatch):
     """The references it is measured against are taken from what is committed."""
     monkeypatch.setitem(
-        cells_module.REFERENCES,
+        execute_module.REFERENCES,
         "clairvoyant",
-        lambda cell: {"score": 1e5 + cell.seeds.astype(float)},
+        lambda spec: {"score": 1e5 + spec.seeds.astype(float)},
     )
     tasks = {"Bidding": {"references": {"clairvoyant": {"chunk": 4}}}}
     run(validated_benchmark(SMALL | {"tasks": tasks}), tmp_path / "out")
     committed = committed_copy(tmp_path / "out", tmp_path / "committed")
-    monkeypatch.setitem(cells_module.REFERENCES, "clairvoyant", None)
+    monkeypatch.setitem(execute_module.REFERENCES, "clairvoyant", None)
     found = reproduce(committed, tmp_path / "again", quiet(), ["Bidding"], ["PID"], HERE)
     assert (found.same, found.different, found.played) == (
         ["Bidding/PID"],
@@ -455,7 +457,7 @@ def test_exit_codes_of_the_command(finished, tmp_path):
 
 
 # The configuration
-# -----------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def test_shipped_benchmark_is_usable():
@@ -465,7 +467,7 @@ def test_shipped_benchmark_is_usable():
     assert len(config.seeds) == 5
     small = quick(config)
     assert small.episodes == 16
-    assert len(plan_cells(small)) < len(plan_cells(config))
+    assert len(plan_runs(small)) < len(plan_runs(config))
     assert (
         yaml.safe_load((FOLDER / "benchmark.yaml").read_text(encoding="utf-8"))["tasks"].keys()
         == config.tasks.keys()
@@ -505,10 +507,10 @@ def test_a_learner_is_trained_again_when_its_rule_is_tuned_anew(monkeypatch):
     config = validated_benchmark(
         SMALL | {"tasks": {"Bidding": {"learners": {"Residual": settings}}}}
     )
-    before = training_fingerprint(plan_cells(config)[-1])
-    assert training_fingerprint(plan_cells(config)[-1]) == before
+    before = identified(plan_runs(config)[-1]).training
+    assert identified(plan_runs(config)[-1]).training == before
     monkeypatch.setattr(practice_module, "tuned_parameters", lambda rule, task: {"depth": 0.01})
-    assert training_fingerprint(plan_cells(config)[-1]) != before
+    assert identified(plan_runs(config)[-1]).training != before
 
 
 @pytest.mark.parametrize(
@@ -554,18 +556,18 @@ def test_what_is_wrong_is_said_in_a_sentence(change, words):
 def test_unknown_names_are_said_in_a_sentence(tmp_path):
     config = validated_benchmark(SMALL)
     with pytest.raises(ValueError, match="unknown tasks SuperPlan; allowed are Bidding, Coupon"):
-        plan_cells(config, ["SuperPlan"])
+        plan_runs(config, ["SuperPlan"])
     with pytest.raises(ValueError, match="unknown agents SAC; allowed are PID, FixedBid, PPO"):
-        plan_cells(config, None, ["SAC"])
+        plan_runs(config, None, ["SAC"])
     with pytest.raises(ConfigError, match="no such configuration"):
         load_benchmark(tmp_path / "none.yaml")
 
 
-def test_short_cells_come_first_then_the_longest():
-    cells = plan_cells(
+def test_short_runs_come_first_then_the_longest():
+    specs = plan_runs(
         validated_benchmark(
             SMALL | {"tasks": {"Bidding": {"learners": {"A": PPO, "B": PPO | {"steps": 10_000}}}}}
         )
     )
-    assert [cell.agent for cell in cells[-4:]] == ["B", "B", "A", "A"]
-    assert {cell.kind for cell in cells[:-4]} == {"rule", "reference"}
+    assert [spec.agent for spec in specs[-4:]] == ["B", "B", "A", "A"]
+    assert {spec.kind for spec in specs[:-4]} == {"rule", "reference"}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chengfang.experiments.calibration.auction_log import FIELDS, LogError, read_log
+from chengfang.experiments.calibration.auction_log import LogError, read_log
+from chengfang.experiments.calibration.columns import FIELDS
 
 LOG = Path(__file__).parents[4] / "shared" / "data" / "ipinyou-2259.tsv"
 GOOD = (
@@ -155,10 +156,6 @@ def test_a_wrong_value_is_named_with_its_row(
         ),
         ([row().replace("\t", ";")], "row 1 has 1 field"),
         ([row(), "", row()], "row 2 is blank"),
-        (
-            ["\t".join(FIELDS), row()],
-            "row 1, click is 'click'; allowed are whole numbers from 0 to 1; a log has no header",
-        ),
     ],
 )
 def test_a_wrong_shape_is_named_with_its_row(tmp_path: Path, rows: list[str], words: str) -> None:

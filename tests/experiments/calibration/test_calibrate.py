@@ -17,11 +17,11 @@ from chengfang.experiments.calibration.calibrate import (
     calibrate,
     cli_calibrate,
     fit_click,
-    fit_traffic,
     fresh_click_rate,
     print_report,
     write_calibration,
 )
+from chengfang.experiments.calibration.traffic import fit_traffic
 from rich.console import Console
 from scipy.stats import binomtest, truncnorm
 

@@ -9,17 +9,22 @@ import sys
 import pytest
 import yaml
 from chengfang.agents import RULES
-from chengfang.envs import TASKS, load_scenario, scenario_names, short_name
+from chengfang.envs import load_scenario, scenario_names
 from chengfang.experiments.cli.main import app
 from typer.testing import CliRunner
 
 COMMANDS = [
     ["compare"],
+    ["benchmark"],
+    ["tune"],
     ["train"],
     ["evaluate"],
     ["simulate"],
     ["calibrate"],
     ["bench"],
+    ["study"],
+    ["exact"],
+    ["import-sb3"],
     ["scenarios"],
     ["scenarios", "list"],
     ["scenarios", "show"],
@@ -54,7 +59,7 @@ def refused(folder, *words):
 
 
 # Help
-# ------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -96,7 +101,7 @@ def test_usage_errors_exit_two_on_stderr():
 
 
 # Scenarios
-# -------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def test_list_names_all():
@@ -134,7 +139,7 @@ def test_show_with_an_override():
 
 
 def test_show_counts_the_population(monkeypatch):
-    from chengfang.experiments import scenarios
+    from chengfang.experiments.inspection import scenarios
 
     monkeypatch.setattr(scenarios, "POPULATION", 16)
     monkeypatch.setattr(scenarios, "SWEEP", scenarios.SWEEP[::6])
@@ -192,7 +197,7 @@ def test_new_into_a_folder_that_does_not_exist(tmp_path):
 
 
 # Bad input
-# -------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -215,13 +220,13 @@ def test_new_into_a_folder_that_does_not_exist(tmp_path):
         ),
         (
             ["evaluate", "PDI", *TINY],
-            ["rule is 'PDI'; allowed are DoNothing", "folder of a saved policy"],
+            ["policy is 'PDI'; did you mean PID?", "the rules DoNothing", "saved policy"],
         ),
         (["evaluate", "PID", "--task", "Auction"], ["task is 'Auction'; allowed are Bidding"]),
         (["evaluate", "PID", "--scenario", "nowhere.yaml"], ["no scenario or file"]),
         (["evaluate", "PID", *TINY, "--set", "click.presure=1"], ["did you mean click.pressure?"]),
         (["evaluate", ".", *TINY], ["is no saved policy"]),
-        (["simulate", "PDI", "--task", "Bidding"], ["rule is 'PDI'"]),
+        (["simulate", "PDI", "--task", "Bidding"], ["policy is 'PDI'"]),
         (["simulate", "PID", "--task", "Auction"], ["task is 'Auction'"]),
         (["simulate", "PID", "--task", "Bidding", "--picture", "nowhere/plan.png"], ["nowhere"]),
         (["train", "DQN"], ["algorithm is 'DQN'; allowed are PPO, SAC"]),
@@ -286,7 +291,7 @@ def test_out_that_is_a_file_is_refused(tmp_path):
 
 
 # Work
-# ------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def test_simulate_draws_a_picture_and_prints_the_books(tmp_path):
@@ -330,47 +335,15 @@ def test_simulated_nothing_is_valid_json():
     json.loads(text, parse_constant=strict)
 
 
-@pytest.mark.parametrize("task", [short_name(t) for t in TASKS[:3]])
-def test_evaluate_prints_json(task):
-    data = json.loads(call("evaluate", "PID", "--task", task, "--episodes", "8", "--json").stdout)
-    assert data["agent"] == "PID"
-    assert data["kind"] == "rule"
-    assert data["episodes"] == 8
-    assert data["task"] == task
-    assert data["scenario_hash"] == load_scenario().hash
-    assert data["score"]["low"] <= data["score"]["value"] <= data["score"]["high"]
-    assert 0 <= data["violation"] <= 1
-
-
-def test_evaluate_prints_a_table():
-    text = call("evaluate", "EvenPacing", *TINY).stdout
-    assert "EvenPacing" in text
-    assert "Bidding on default, 8 episodes" in text
-
-
-def test_evaluate_plays_the_scenario_asked_for(tmp_path):
-    plain = json.loads(call("evaluate", "PID", *TINY, "--json").stdout)
-    changed = json.loads(
-        call("evaluate", "PID", *TINY, "--json", "--set", "auction.price_rule=second").stdout
-    )
-    assert (
-        changed["scenario_hash"] == load_scenario("default", {"auction.price_rule": "second"}).hash
-    )
-    assert changed["score"] != plain["score"]
-    call("scenarios", "new", "mine.yaml", "--set", "auction.price_rule=second")
-    mine = json.loads(call("evaluate", "PID", *TINY, "--json", "--scenario", "mine.yaml").stdout)
-    assert mine["score"] == changed["score"]
-
-
 def test_compare_rules_only(tmp_path):
     call("compare", *TINY, "--rules-only", "--track", "off", "--out", "made")
     data = json.loads((tmp_path / "made/manifest.json").read_text())
     assert data["complete"] is True
-    assert data["task"] == "Bidding"
+    assert list(data["scenarios"]) == ["Bidding"]
     for rule in RULES:
         assert rule in (tmp_path / "made/results.md").read_text()
     saved = yaml.safe_load((tmp_path / "made/config.yaml").read_text())
-    assert saved["learners"] == {}
+    assert saved["tasks"]["Bidding"]["learners"] == {}
     assert saved["episodes"] == 8
     text = call(
         "compare", "--config", "made/config.yaml", "--track", "off", "--out", "again"
@@ -412,63 +385,3 @@ def test_bench_prints_json_and_a_table(monkeypatch):
     assert asked == [(64, True, False)]
     assert "measuring speed" in result.stderr
     assert "123,456" in call("bench").stdout
-
-
-# Judging as the benchmark does
-# -----------------------------------------------------------------------------------
-
-
-def test_evaluate_prints_one_object_with_the_benchmarks_names():
-    result = call("evaluate", "OnlineLP", *TINY, "--seed", "7", "--json")
-    assert len(result.stdout.splitlines()) == 1
-    data = json.loads(result.stdout)
-    assert (data["task"], data["agent"], data["kind"]) == ("Bidding", "OnlineLP", "rule")
-    assert (data["episodes"], data["seed"]) == (8, 7)
-    assert data["ci_low"] <= data["iqm"] <= data["ci_high"]
-    assert all(
-        isinstance(data[name], float) for name in ("violation_rate", "mean_shortfall", "budget_use")
-    )
-
-
-def test_evaluate_says_what_the_summary_of_a_benchmark_would():
-    from chengfang.agents import make_rule, plan_spec
-    from chengfang.agents.rules.tuned import tuned_parameters
-    from chengfang.envs import Setting, find_task, select_levers
-    from chengfang.experiments.analysis.results import AgentResult
-    from chengfang.experiments.analysis.summary import summary_rows
-    from chengfang.experiments.runs.evaluate import evaluate
-
-    task = find_task("Bidding")
-    setting = Setting(load_scenario(task.scenario), select_levers(task.levers), task.days)
-    rule = make_rule("OnlineLP", plan_spec(*setting[:3]), **tuned_parameters("OnlineLP", "Bidding"))
-    played = evaluate(rule, setting, 8, 7)
-    [row] = summary_rows(
-        [
-            AgentResult(
-                "Bidding",
-                "OnlineLP",
-                "rule",
-                {name: v[None] for name, v in played.plans.items()},
-                played.nothing,
-                None,
-                None,
-            )
-        ]
-    )
-    data = json.loads(call("evaluate", "OnlineLP", *TINY, "--seed", "7", "--json").stdout)
-    for name in ("iqm", "ci_low", "ci_high", "violation_rate", "mean_shortfall", "budget_use"):
-        assert data[name] == pytest.approx(row[name], rel=1e-12), name
-
-
-def test_untuned_rules_play_their_defaults():
-    tuned, plain = (
-        json.loads(call("evaluate", "OnlineLP", *TINY, "--json", *words).stdout)
-        for words in ([], ["--untuned"])
-    )
-    assert tuned["iqm"] != plain["iqm"]
-
-
-def test_a_margin_on_a_rule_is_refused(tmp_path):
-    assert "--caution is 0.05; only saved policies" in refused(
-        tmp_path, "evaluate", "OnlineLP", *TINY, "--caution", "0.05"
-    )

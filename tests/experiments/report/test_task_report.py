@@ -1,4 +1,4 @@
-"""The report of a task outlives its cells: the same tables without them, and none for other cells."""
+"""The report of a task outlives its runs: the same tables without them, and none for other runs."""
 
 import io
 import json
@@ -6,10 +6,12 @@ import shutil
 
 import pytest
 from chengfang.experiments.benchmark import run as module
-from chengfang.experiments.benchmark.config import plan_cells, validated_benchmark
+from chengfang.experiments.benchmark.config import validated_benchmark
+from chengfang.experiments.benchmark.plan import plan_runs
 from chengfang.experiments.benchmark.run import benchmark
 from chengfang.experiments.report import task_report as report_module
 from chengfang.experiments.report.task_report import read_report, report_path
+from chengfang.experiments.runs.fingerprint import identified
 from rich.console import Console
 
 from ..benchmark.test_benchmark import HERE, SMALL
@@ -34,7 +36,7 @@ def texts(folder):
 
 
 def test_a_task_run_anew_leaves_the_others_as_they_were(whole, tmp_path):
-    """As after a clone: no cells of rules and learners, only what was made of them."""
+    """As after a clone: no figures of rules and learners, only what was made of them."""
     folder = tmp_path / "clone"
     shutil.copytree(whole, folder)
     shutil.rmtree(folder / "cells")
@@ -51,9 +53,9 @@ def test_a_task_run_anew_leaves_the_others_as_they_were(whole, tmp_path):
     ).read_bytes()
 
 
-def test_a_report_of_other_cells_is_not_taken(whole, tmp_path):
+def test_a_report_of_other_runs_is_not_taken(whole, tmp_path):
     other = validated_benchmark(SMALL | {"episodes": 9})
-    mine = [cell for cell in plan_cells(other) if cell.task == "Bidding"]
+    mine = [identified(spec) for spec in plan_runs(other) if spec.task == "Bidding"]
     assert read_report(whole, mine) is None
     folder = tmp_path / "other"
     shutil.copytree(whole, folder)
@@ -69,7 +71,7 @@ def test_a_broken_report_is_none(whole, tmp_path, text):
     shutil.copytree(whole / "tasks", folder / "tasks")
     report_path(folder, "Bidding").write_text(text)
     assert (
-        read_report(folder, [cell for cell in plan_cells(CONFIG) if cell.task == "Bidding"]) is None
+        read_report(folder, [spec for spec in plan_runs(CONFIG) if spec.task == "Bidding"]) is None
     )
 
 
@@ -90,9 +92,7 @@ def test_figures_in_a_report_are_whole(whole):
     }
     for row in data["rows"]:
         assert row["score"]["value"] == summary[row["agent"]]["iqm"]
-    assert set(data["cells"]) == {
-        cell.name for cell in plan_cells(CONFIG) if cell.task == "Bidding"
-    }
+    assert set(data["cells"]) == {cell.name for cell in plan_runs(CONFIG) if cell.task == "Bidding"}
 
 
 def test_nothing_is_resampled_that_was_resampled_before(whole, tmp_path, monkeypatch):

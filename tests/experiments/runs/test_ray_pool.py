@@ -1,16 +1,19 @@
-"""Cells on a Ray cluster: the figures of one process, with a node killed half-way, and errors in
+"""Runs on a Ray cluster: the figures of one process, with a node killed half-way, and errors in
 sentences.
 """
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
-from chengfang.experiments.benchmark.config import plan_cells, validated_benchmark
+from chengfang.experiments.benchmark.config import validated_benchmark
+from chengfang.experiments.benchmark.plan import plan_runs
 from chengfang.experiments.runs import ray_pool
-from chengfang.experiments.runs.cells import unpack
+from chengfang.experiments.runs.fingerprint import identified
 from chengfang.experiments.runs.pool import attempt, run_serial
 from chengfang.experiments.runs.ray_pool import RayError, run_ray
+from chengfang.experiments.runs.store import unpack
 
 PPO = {
     "algorithm": "PPO",
@@ -26,7 +29,11 @@ CONFIG = {
     "seeds": [0],
     "tasks": {"Bidding": {"rules": ["PID", "FixedBid"], "learners": {"PPO": PPO}}},
 }
-SLOW = 2  # seconds that a cell takes on the cluster: long enough to lose its node meanwhile
+SLOW = 2  # seconds that a run takes on the cluster: long enough to lose its node meanwhile
+
+
+def planned(config=CONFIG):
+    return [identified(spec) for spec in plan_runs(validated_benchmark(config))]
 
 
 def same(left, right):
@@ -36,18 +43,18 @@ def same(left, right):
 def test_a_missing_ray_is_said_in_one_sentence(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(RayError, match=r"pip install 'chengfang\[ray\]'"):
-        next(run_ray(plan_cells(validated_benchmark(CONFIG)), "auto"))
+        next(run_ray(planned(), "auto"))
 
 
 def test_no_cluster_is_said_in_one_sentence():
     pytest.importorskip("ray")
     with pytest.raises(RayError, match=r"--ray is '127\.0\.0\.1:1'"):
-        next(run_ray(plan_cells(validated_benchmark(CONFIG)), "127.0.0.1:1"))
+        next(run_ray(planned(), "127.0.0.1:1"))
 
 
 def test_a_node_that_gives_other_figures_refuses(tmp_path):
-    cell = plan_cells(validated_benchmark(CONFIG))[0]
-    outcome = ray_pool._on_node(ray_pool._Attempt(attempt, ray_pool.PLAIN), cell, "another")
+    spec = replace(planned()[0], fingerprint="another")
+    outcome = ray_pool._on_node(ray_pool._Attempt(attempt, ray_pool.PLAIN, {}), spec)
     assert outcome.data is None
     assert "install the same chengfang on every node" in outcome.error
 
@@ -63,20 +70,20 @@ def test_a_node_killed_half_way_changes_nothing(tmp_path, monkeypatch):
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    cells = plan_cells(validated_benchmark(CONFIG))
+    specs = planned()
     starts = tmp_path / "starts"
     lost = []
-    alone = {outcome.cell.name: outcome for outcome in run_serial(cells, tmp_path / "alone")}
+    alone = {outcome.spec.name: outcome for outcome in run_serial(specs, tmp_path / "alone")}
     starts.mkdir()
 
-    def slow(cell, folder, tell, options):
+    def slow(spec, folder, on_progress, options):
         node = ray.get_runtime_context().get_node_id()
-        (starts / f"{cell.name.replace('/', ':')},{node},{os.getpid()},{time.time_ns()}").touch()
+        (starts / f"{spec.name.replace('/', ':')},{node},{os.getpid()},{time.time_ns()}").touch()
         time.sleep(SLOW)
-        return attempt(cell, folder, tell, options)
+        return attempt(spec, folder, on_progress, options)
 
     def just_started(node):
-        """Cells whose work on a node began within the last half second."""
+        """Runs whose work on a node began within the last half second."""
         started = [path.name.split(",") for path in starts.iterdir()]
         return [
             name
@@ -102,8 +109,8 @@ def test_a_node_killed_half_way_changes_nothing(tmp_path, monkeypatch):
             configure_logging=False,
         )
         there = {}
-        for outcome in run_ray(cells, cluster.address, attempt=slow):
-            there[outcome.cell.name] = outcome
+        for outcome in run_ray(specs, cluster.address, attempt=slow):
+            there[outcome.spec.name] = outcome
             if len(there) == 1:  # half-way: kill a node that is at work
                 until = time.monotonic() + 20
                 while not (lost := just_started(nodes[0].node_id)) and time.monotonic() < until:

@@ -32,7 +32,7 @@ def lookup(host, *rest, **more):
     return getaddrinfo(host, *rest, **more)
 getaddrinfo, socket.getaddrinfo = socket.getaddrinfo, lookup
 from pathlib import Path
-from chengfang.experiments.tracking import Tracker
+from chengfang.experiments.runs.tracking import Tracker
 tracker = Tracker(Path(sys.argv[1]), "tiny", {"algorithm": "PPO", "seed": 3}, "offline")
 for step in (10, 20):
     tracker.log({"score": step / 100}, step)
@@ -92,8 +92,10 @@ def test_off_writes_plain_files_only(tmp_path, no_network):
 
 def test_off_does_not_import_wandb(tmp_path):
     code = (
-        f"import sys; from pathlib import Path; from chengfang.experiments.tracking import Tracker; "
-        f"Tracker(Path({str(tmp_path)!r}), 'x', {{}}, 'off').finish(); print('wandb' in sys.modules)"
+        "import sys; from pathlib import Path; "
+        "from chengfang.experiments.runs.tracking import Tracker; "
+        f"Tracker(Path({str(tmp_path)!r}), 'x', {{}}, 'off').finish(); "
+        "print('wandb' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
@@ -203,8 +205,10 @@ def test_nothing_logged_gives_no_copy(tmp_path):
 
 def test_killed_run_leaves_its_lines(tmp_path):
     code = (
-        f"import os, signal; from pathlib import Path; from chengfang.experiments.tracking import Tracker; "
-        f"t = Tracker(Path({str(tmp_path)!r}), 'x', {{}}, 'off'); t.log({{'score': 1}}, 5); t.log({{'score': 2}}, 6); "
+        "import os, signal; from pathlib import Path; "
+        "from chengfang.experiments.runs.tracking import Tracker; "
+        f"t = Tracker(Path({str(tmp_path)!r}), 'x', {{}}, 'off'); "
+        "t.log({'score': 1}, 5); t.log({'score': 2}, 6); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)

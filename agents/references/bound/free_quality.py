@@ -1,0 +1,231 @@
+"""How far the quality index of free traffic can go, and how much free traffic it brings (world 2.2,
+2.8).
+"""
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ....envs.market import layout as rows
+from .creators import commissions, supply_at
+from .given import Given
+from .order_terms import Prices, free_tiers, logistic, most_worth, order_values, shift_ratio
+
+MOST_CONCAVE = 1 / (6 * np.sqrt(3))  # of a logistic, the largest -f''
+NOISE = 1.5  # how far free impressions of a tick, or of a few, may be from their mean
+SURPRISE = 1.3  # how far noise may carry what ads add up to beyond every auction won
+
+
+def shown_share(
+    w: np.void, cells: np.ndarray, quality: np.ndarray, supply: np.ndarray
+) -> np.ndarray:
+    """(n, T, 32) exposure probability of free lanes at quality (n, T, 2) and supply (T,)."""
+    lift = (
+        w["quality_lift"].astype(float) * quality
+        + w["influencer_lift"].astype(float) * supply[:, None]
+    )
+    return logistic(cells[:, None, rows.EXPOSURE, : rows.AD] + np.repeat(lift, rows.BLOCK, axis=-1))
+
+
+def quality_paths(given: Given, signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest quality index of both free pools, (n, T, 2), without what ad orders add;
+    signals (n, T, 2): highest.
+    """
+    w = given.constants
+    merchants = given.merchants
+    limit = float(w["quality_limit"])
+    speed = float(w["quality_speed"])
+    zeta = float(w["refund_penalty"])
+    least, most = _refund_risk(given)
+    better = np.maximum(merchants["risk_reference"] - least, 0.0)[:, None]
+    worse = np.maximum(most - merchants["risk_reference"], 0.0)[:, None]
+    low = np.empty_like(signals)
+    high = np.empty_like(signals)
+    low[:, 0] = high[:, 0] = merchants["start_quality"].astype(float)
+    for t in range(1, signals.shape[1]):
+        down = low[:, t - 1] + speed * (np.tanh(-1.0) - low[:, t - 1]) - zeta * worse
+        up = high[:, t - 1] + speed * (signals[:, t - 1] - high[:, t - 1]) + zeta * better
+        low[:, t] = np.clip(down, -limit, limit)
+        high[:, t] = np.clip(up, -limit, limit)
+    return low, high
+
+
+def _refund_risk(given: Given) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) least and most mean refund probability of orders over levers, whatever ads are bought
+    beside the free traffic.
+    """
+    w = given.constants
+    least, most, deep = _refund_shifts(w, given.levers)
+    orders = _usual_orders(given)
+    if deep > 0:
+        response = given.cells[:, rows.RESPONSE, rows.AD :]
+        orders[:, rows.AD :] *= np.exp(response * -np.expm1(-deep * float(w["coupon_rate"])))
+    risk = given.cells[:, rows.REFUND]
+    lowest = _mixed_risk(orders, logistic(risk + least), 1.0)
+    return lowest, _mixed_risk(orders, logistic(risk + most + deep), -1.0)
+
+
+def _refund_shifts(w: np.void, levers: tuple[str, ...]) -> tuple[float, float, float]:
+    """Refund logit at its least and its most over services and tiers, and what deep coupons add."""
+    least = 0.0
+    most = 0.0
+    for name, row, rate in (
+        ("insurance", rows.LEVER_INSURANCE, float(w["refund_insurance"])),
+        ("service", rows.LEVER_SERVICE, -float(w["refund_service"])),
+    ):
+        if name in levers:
+            ends = [w["lever_low"][row], w["lever_high"][row]]
+        else:
+            ends = [w["lever_default"][row]] * 2
+        effect = rate * np.array(ends, float)
+        least = least + effect.min()
+        most = most + effect.max()
+    tier = w["tier_refund"].astype(float)
+    mix = np.exp(w["log_mix"].astype(float))
+    mean = float((tier * mix).sum() / mix.sum())
+    free = free_tiers(levers)
+    if any(x.startswith(("coupon", "tilt")) for x in levers):
+        depth = float(w["depth_max"])
+    else:
+        depth = float(w["lever_default"][rows.LEVER_COUPON])
+    deep = float(w["refund_depth"]) * depth
+    least = least + (tier.min() if free else mean)
+    most = most + (tier.max() if free else mean)
+    return least, most, deep
+
+
+def _usual_orders(given: Given) -> np.ndarray:
+    """(n, 48) orders of a usual tick, free lanes at the poorest quality and supply there can be."""
+    w = given.constants
+    cells = given.cells
+    ticks = given.traffic.shape[1]
+    orders = given.traffic.mean(1) * logistic(cells[:, rows.CLICK]) * logistic(cells[:, rows.ORDER])
+    lift = float(w["quality_lift"].max())
+    fall = lift * float(w["quality_limit"]) * min(1.0, ticks * float(w["quality_speed"]))
+    lowest = min(float(supply_at(commissions(w, given.levers)[0], w, ticks).min()), 0.0)
+    poorest = np.repeat(w["influencer_lift"].astype(float) * lowest - fall, rows.BLOCK)
+    orders[:, : rows.AD] *= logistic(cells[:, rows.EXPOSURE, : rows.AD] + poorest)
+    return orders
+
+
+def _mixed_risk(orders: np.ndarray, risk: np.ndarray, sign: float) -> np.ndarray:
+    """(n,) least (sign 1) or most (sign -1) mean risk of all free orders and any part of the ad
+    orders of each lane.
+    """
+    total = orders[:, : rows.AD].sum(1)
+    sent = (orders * risk)[:, : rows.AD].sum(1)
+    ads = orders[:, rows.AD :]
+    own = risk[:, rows.AD :]
+    order = np.argsort(sign * own, axis=1)
+    ads = np.take_along_axis(ads, order, 1)
+    own = np.take_along_axis(own, order, 1)
+    counts = np.maximum(
+        total[:, None] + np.concatenate([np.zeros((len(ads), 1)), ads.cumsum(1)], 1), 1e-300
+    )
+    mixed = (
+        sent[:, None] + np.concatenate([np.zeros((len(ads), 1)), (ads * own).cumsum(1)], 1)
+    ) / counts
+    return (mixed if sign > 0 else -mixed).min(1) * sign
+
+
+def best_signals(
+    given: Given,
+    click: np.ndarray,
+    order_shift: np.ndarray,
+    fewest: np.ndarray,
+    most: np.ndarray,
+) -> np.ndarray:
+    """(n, T, 2) most the content and the GPM signal can be, by the concave envelope at their
+    highest mean.
+
+    A smoothed ratio is a mean of the ticks' ratios, and what has been shown weighs at most as much
+    as if the most had been shown until now, and the fewest now.
+    """
+    w, merchants, cells, traffic, levers = given
+    n, ticks = traffic.shape[:2]
+    free = slice(rows.AD)
+    transaction = slice(rows.BLOCK, rows.AD)
+    per_click, logit = most_worth(w, cells, levers)
+    lift = shift_ratio(
+        cells[:, None, rows.ORDER],
+        np.maximum(logit, cells[:, rows.ORDER])[:, None],
+        order_shift[..., None],
+    )
+    worth = np.ones((n, ticks, rows.AD))
+    worth[..., transaction] = (per_click[:, None] * lift)[..., transaction]
+    reference = np.stack([merchants["ctr_reference"], merchants["gpm_reference"]], 1).astype(float)
+    shape = (n, ticks, 2, rows.BLOCK)
+    exposed = traffic[..., free] * logistic(cells[:, None, rows.EXPOSURE, free])
+    top = (exposed * click[..., free] * worth).reshape(shape).sum(-1)
+    ratio = top / np.maximum(exposed.reshape(shape).sum(-1) * reference[:, None], 1e-12)
+    few, many = ((traffic[..., free] * x).reshape(shape).sum(-1) for x in (fewest, most))
+    keep = float(w["smooth_keep"])
+    past = np.ones((n, 2))
+    now = np.broadcast_to(1.0 / np.array([w["ctr_factor"], w["gpm_factor"]], float), (n, 2)).copy()
+    for t in range(ticks):
+        weight = keep * past / np.maximum(keep * past + (1 - keep) * few[:, t] / NOISE, 1e-300)
+        now = np.maximum(ratio[:, t], weight * now + (1 - weight) * ratio[:, t])
+        ratio[:, t] = now
+        past = keep * past + (1 - keep) * many[:, t] * NOISE
+    return signal_envelope(ratio)
+
+
+def _tangent_gap(x: float) -> float:
+    """Slope of the chord of tanh(x - 1) from 0 to x, less the slope at x: a chord is a tangent
+    where it is 0.
+    """
+    return (np.tanh(x - 1) - np.tanh(-1.0)) / x - 1 / np.cosh(x - 1) ** 2
+
+
+_TOUCH = float(np.asarray(brentq(_tangent_gap, 1.2, 2.0)))
+_CHORD = (np.tanh(_TOUCH - 1) - np.tanh(-1.0)) / _TOUCH
+
+
+def signal_envelope(ratio: np.ndarray) -> np.ndarray:
+    """Concave envelope of tanh(x - 1) on x >= 0: the mean of the signal is at most this at the mean
+    of x (Jensen).
+    """
+    x = np.clip(np.asarray(ratio, float), 0.0, None)
+    return np.where(x < _TOUCH, np.tanh(-1.0) + _CHORD * x, np.tanh(np.maximum(x, _TOUCH) - 1))
+
+
+def quality_room(
+    given: Given,
+    click: np.ndarray,
+    order_shift: np.ndarray,
+    high: np.ndarray,
+) -> np.ndarray:
+    """(n, T, 2) most that ad orders can add to the quality index: every auction won, SURPRISE times
+    the mean, up to the limit.
+    """
+    w, merchants, cells, traffic, levers = given
+    none = np.zeros(len(merchants))
+    _, orders = order_values(w, cells, levers, Prices(none, none, none), pools=(2,))
+    bought = (traffic * click * orders[:, None])[..., rows.AD :].sum(-1) * np.exp(
+        np.maximum(order_shift, 0.0)
+    )
+    bought *= (
+        SURPRISE
+        * (1 + float(w["boost_reach"]))
+        / np.maximum(merchants["ad_orders_reference"].astype(float), 1e-6)[:, None]
+    )
+    added = np.maximum(w["spill_over"].astype(float), 0.0)
+    room = np.zeros_like(high)
+    for t in range(1, high.shape[1]):
+        room[:, t] = (1 - float(w["quality_speed"])) * room[:, t - 1] + added * bought[
+            :, t - 1, None
+        ]
+    return np.minimum(room, np.maximum(float(w["quality_limit"]) - high, 0.0))
+
+
+def above_chord(w: np.void, reach: np.ndarray, room: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """(n, 1, 1, T, 32) how far the exposure probability can lie above its chords over supply and
+    quality: nothing where it is convex, up to logit 0; beyond, at most width^2 / 8 times the
+    largest concavity of a logistic for each.
+    """
+    wide = (w["influencer_lift"].astype(float) * width[:, None]) ** 2 + (
+        w["quality_lift"].astype(float) * room
+    ) ** 2
+    concave = reach.max((1, 2), keepdims=True) > 0.5
+    return np.where(
+        concave, np.repeat(wide, rows.BLOCK, axis=-1)[:, None, None] / 8 * MOST_CONCAVE, 0.0
+    )

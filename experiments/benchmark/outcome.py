@@ -1,0 +1,231 @@
+"""What a benchmark has found so far: results of its runs, reports, best policies, manifest."""
+
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...envs.files import whole_file
+from ..analysis.results import AgentResult
+from ..analysis.statistics import iqm
+from ..analysis.summary import relative_score
+from ..report.task_report import TaskReport, read_report, save_report, still_true, task_report
+from ..report.write import write_report
+from ..runs.manifest import code_version, versions, write_json
+from ..runs.spec import RunSpec
+from ..runs.store import RUNS_FOLDER, Figures, RunResult, read_run
+from .committed import EVIDENCE, TaskRuns
+from .config import NOTHING, BenchmarkConfig
+
+TITLE = "ChengFang benchmark"
+
+
+class Book(NamedTuple):
+    """A benchmark's configuration, its folder, and all its runs by task."""
+
+    config: BenchmarkConfig
+    folder: Path
+    tasks: dict[str, TaskRuns]
+    title: str = TITLE
+    begin: float = 0.0  # when this call began, seconds
+
+
+class Written(NamedTuple):
+    """What is written of a benchmark."""
+
+    rows: list[dict[str, Any]]  # of summary.json
+    reports: list[TaskReport]
+    missing: list[str]  # runs without figures
+
+
+def write_outcome(book: Book, failed: dict[str, str]) -> Written:
+    """Write summary, report, best learners and manifest of all that is finished.
+
+    A task of which runs are missing here keeps the report that was made where they were, if the
+    same runs would make it now.
+
+    Args:
+        book: what is run, and where.
+        failed: names of the runs that failed in this call, and why.
+    """
+    reports = []
+    results: list[AgentResult] = []
+    facts: dict[str, dict[str, Any]] = {}
+    missing: list[str] = []
+    for runs in book.tasks.values():
+        report, made, lacking = _task_outcome(book.folder, runs)
+        reports += [report] if report is not None else []
+        results += made
+        missing += lacking
+        facts |= report.cells if report is not None else {}
+    title = book.title if not missing else f"{book.title} (not finished)"
+    rows = write_report(book.folder, reports, title)
+    keep_best(book.config, book.folder, results)
+    seconds = time.time() - book.begin if book.begin else 0.0
+    manifest = _manifest(book.config, facts, missing, failed, seconds)
+    write_json(book.folder / "manifest.json", manifest)
+    return Written(rows, reports, missing)
+
+
+def _task_outcome(
+    folder: Path, runs: TaskRuns
+) -> tuple[TaskReport | None, list[AgentResult], list[str]]:
+    """A task's report, the results it was made of here, and the runs that are missing."""
+    if runs.taken is not None and not runs.to_play:
+        if read_report(folder, runs.planned) is None:
+            save_report(folder, runs.taken)
+        return runs.taken, [], []
+    found = {
+        spec.name: result for spec in runs.to_play if (result := read_run(folder, spec)) is not None
+    }
+    lacking = [spec.name for spec in runs.to_play if spec.name not in found]
+    report = read_report(folder, runs.planned)
+    if lacking and report is not None:
+        return report, [], []
+    support = {spec.name for spec in runs.support}
+    facts = {name: found[name].facts for name in sorted(found) if name not in support}
+    references = {
+        spec.name: result
+        for spec in runs.per_episode
+        if (result := read_run(EVIDENCE, spec)) is not None
+    }
+    made = collect([*runs.to_play, *runs.per_episode], found | references)
+    if not still_true(report, runs.facts_taken | facts):
+        report = None
+        if made or runs.taken is not None:
+            report = task_report(runs.task, made, facts, runs.taken)
+            if not lacking:
+                save_report(folder, report)
+    return report, made, lacking
+
+
+def collect(specs: list[RunSpec], found: dict[str, RunResult]) -> list[AgentResult]:
+    """The results of every agent whose runs are all there, in the order of the runs.
+
+    Args:
+        specs: runs of one or more tasks.
+        found: what they left, by name.
+    """
+    grouped: dict[tuple[str, str], list[RunSpec]] = {}
+    for spec in specs:
+        grouped.setdefault((spec.task, spec.agent), []).append(spec)
+    whole = {
+        key: _joined(group, found)
+        for key, group in grouped.items()
+        if all(spec.name in found for spec in group)
+    }
+    return [
+        _result(specs, grouped[task, agent][0], whole)
+        for task, agent in whole
+        if agent != NOTHING and (task, NOTHING) in whole
+    ]
+
+
+def _result(
+    specs: list[RunSpec], spec: RunSpec, whole: dict[tuple[str, str], Figures]
+) -> AgentResult:
+    """The result of the agent that `spec` belongs to; `whole` holds figures (seeds, episodes)."""
+    task = spec.task
+    figures = whole[task, spec.agent]
+    nothing = {name: values[0] for name, values in whole[task, NOTHING].items()}
+    usual = min(
+        (other.episodes for other in specs if other.task == task and other.kind != "reference"),
+        default=None,
+    )
+    final = None
+    if usual and figures["score"].shape[1] > usual:  # others know the first episodes only
+        count = figures["score"].shape[1]
+        final = figures["score"] / np.maximum(nothing["score"][:count], 1e-9)
+        figures = {name: values[:, :usual] for name, values in figures.items()}
+    count = figures["score"].shape[1]  # references may speak of fewer
+    clairvoyant, bound = (
+        _padded(whole[task, name]["score"][0], count) if (task, name) in whole else None
+        for name in ("clairvoyant", "upper_bound")
+    )
+    return AgentResult(
+        task,
+        spec.agent,
+        spec.kind,
+        figures,
+        {name: values[:count] for name, values in nothing.items()},
+        clairvoyant,
+        bound,
+        final,
+    )
+
+
+def _padded(values: np.ndarray, count: int) -> np.ndarray:
+    """The first `count` values, NaN beyond those there are."""
+    return np.concatenate([values[:count], np.full(max(count - len(values), 0), np.nan)])
+
+
+def _joined(group: list[RunSpec], found: dict[str, RunResult]) -> Figures:
+    """Figures (seeds, episodes): runs of several seeds stacked, parts of the episodes in a row. A
+    bound has a score alone.
+    """
+    ordered = sorted(group, key=lambda spec: (spec.seed, spec.part or 0))
+    runs = [found[spec.name].figures for spec in ordered]
+    if group[0].part is None:
+        return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+    return {name: np.concatenate([run[name] for run in runs])[None] for name in runs[0]}
+
+
+def best_learner(results: list[AgentResult], task: str) -> "tuple[AgentResult, int] | None":
+    """The task's learner of the highest IQM score over doing nothing, and the index of its median
+    run: typical, not an outlier.
+    """
+    learners = [result for result in results if result.task == task and result.kind == "learner"]
+    if not learners:
+        return None
+    best = max(learners, key=lambda result: iqm(relative_score(result)))
+    order = np.argsort([iqm(run) for run in relative_score(best)], kind="stable")
+    return best, int(order[(len(order) - 1) // 2])
+
+
+def keep_best(config: BenchmarkConfig, folder: Path, results: list[AgentResult]) -> None:
+    """Copy the policy of each task's best learner to best/<task>, which is committed."""
+    for task in config.tasks:
+        found = best_learner(results, task)
+        if found is None:
+            continue
+        result, run = found
+        name = f"{result.agent}-seed{sorted(config.seeds)[run]}"
+        for path in sorted((folder / RUNS_FOLDER / task / name).glob("policy.*")):
+            target = folder / "best" / task / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(target) as draft:
+                shutil.copyfile(path, draft)
+
+
+def _manifest(
+    config: BenchmarkConfig,
+    facts: dict[str, dict[str, Any]],
+    missing: list[str],
+    failed: dict[str, str],
+    seconds: float,
+) -> dict[str, Any]:
+    """Everything needed to make the results again; `cell` is the first name of a run."""
+    scenarios = {task: config.scenario(task) for task in config.tasks}
+    facts = dict(sorted(facts.items()))
+    return {
+        "code": code_version(),
+        "versions": versions(),
+        "python": platform.python_version(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "scenarios": {task: {"name": s.name, "hash": s.hash} for task, s in scenarios.items()},
+        "episodes": config.episodes,
+        "test_seed": config.test_seed,
+        "training_seeds": config.seeds,
+        "complete": not missing,
+        "missing": missing,
+        "failed": failed,
+        "wall_seconds_of_last_call": round(seconds, 1),
+        "cell_seconds": round(sum(f["seconds"] for f in facts.values()), 1),
+        "environment_steps": sum(f["steps"] for f in facts.values()),
+        "cells": facts,
+    }

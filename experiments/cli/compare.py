@@ -1,0 +1,98 @@
+"""`chengfang compare`: learners, rules and agents of your own on one task, side by side."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .conventions import (
+    POLICIES,
+    ScenarioOption,
+    SetOption,
+    Track,
+    console,
+    errors,
+    overrides,
+    parse_steps,
+    plain_errors,
+)
+
+
+def compare(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="A comparison's YAML; one beside results can be run "
+            "again. Default: the shipped `compare`.",
+        ),
+    ] = None,
+    scenario: ScenarioOption = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="Task, if not the configuration's.")
+    ] = None,
+    set_: SetOption = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path(
+        "results/latest"
+    ),
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--agent",
+            "-a",
+            metavar="[NAME=]POLICY",
+            help=f"Judge this policy, too; may be repeated. It may be {POLICIES}.",
+        ),
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(help="Held-out episodes per agent.", min=2)
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Training seeds per learner (0, 1, ...).", min=1)
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(help="Training steps: a number for every learner, or PPO=1e6,SAC=1e5."),
+    ] = None,
+    rules_only: Annotated[bool, typer.Option("--rules-only", help="Train nothing.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes side by side.", min=1, max=64)] = 2,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="auto|ADDRESS|local", help="Run on a Ray cluster."),
+    ] = None,
+    track: Annotated[
+        Track, typer.Option(help="W&B: offline writes files only; online uploads.")
+    ] = "offline",
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Begin anew even if the folder holds the same comparison."),
+    ] = False,
+) -> None:
+    """Train the learners, judge everybody on merchants they have never seen, and write tables and
+    figures.
+
+    An interrupted comparison goes on where it stopped when the same command is given again. Exit
+    code 1: a run failed; 2: one of your own agents did.
+    """
+    from ..benchmark.command import exit_code
+    from ..benchmark.comparison import Changes, load_comparison, with_steps
+    from ..benchmark.comparison import compare as run
+    from ..benchmark.run import Interrupted, Where
+    from ..runs.pool import Options
+
+    with plain_errors():
+        fields = overrides(set_)
+        changes = Changes(task, scenario, fields, episodes, seeds, rules_only, agent or [])
+        made = load_comparison(config, changes)
+        [plan] = made.tasks.values()
+        made = with_steps(made, parse_steps(steps, list(plan.learners)))
+        try:
+            found = run(made, out, console, Where(workers, ray), Options(track, True), fresh)
+        except Interrupted:
+            errors.print(
+                f"[bold]interrupted[/]: what is finished is in {out}; "
+                "the same command goes on from there"
+            )
+            raise typer.Exit(130) from None
+    raise typer.Exit(exit_code(found))

@@ -1,0 +1,77 @@
+"""`chengfang evaluate`: judge one policy on held-out merchants."""
+
+import contextlib
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from ...envs import find_task, short_name
+from ..runs.evaluate import TEST_SEED
+from .conventions import (
+    POLICIES,
+    CautionOption,
+    MarginOption,
+    PolicyArgument,
+    ScenarioOption,
+    SetOption,
+    TaskOption,
+    TunedOption,
+    console,
+    errors,
+    plain_errors,
+    setting_of,
+)
+
+
+def evaluate(
+    policy: PolicyArgument,
+    task: TaskOption = "SuperPlan",
+    scenario: ScenarioOption = None,
+    set_: SetOption = None,
+    episodes: Annotated[
+        int, typer.Option("--episodes", "-n", help="Merchants and days.", min=2)
+    ] = 256,
+    seed: Annotated[
+        int, typer.Option(help="First stream of the test merchants.", min=0)
+    ] = TEST_SEED,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Compare with this policy on the same merchants and noise. It may be {POLICIES}.",
+        ),
+    ] = None,
+    tuned: TunedOption = True,
+    margin: MarginOption = None,
+    caution: CautionOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Judge a policy on held-out merchants: a rule, a saved policy, or code of your own."""
+    from ..inspection.evaluation import (
+        LEGEND,
+        Request,
+        comparison_table,
+        difference_in_words,
+        judge,
+        record,
+    )
+    from ..runs.progress import Progress
+
+    with plain_errors():
+        setting = setting_of(task, scenario, set_)
+        name = short_name(find_task(task))
+        request = Request(policy, setting, name, episodes, seed, tuned, margin, against)
+        # what an agent prints must not get into the JSON
+        aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+        with aside, Progress(errors) as progress:
+            judged = judge(request, progress)
+        if as_json:
+            sys.stdout.write(json.dumps(record(judged, request)) + "\n")
+            return
+        title = f"{name} on {setting.scenario.name}, {episodes} episodes from seed {seed}"
+        console.print(comparison_table(judged, title))
+        words = difference_in_words(judged)
+        if words:
+            console.print(f"\n{words}", highlight=False, markup=False, style="bold")
+        console.print(f"\n{LEGEND}", style="dim", highlight=False)

@@ -1,1 +1,0 @@
-"""One task, all agents: `chengfang compare`."""

@@ -1,0 +1,238 @@
+"""Execute a run: play a rule, train and judge a learner, search a reference; figures are bytes.
+
+What a run leaves behind are its figures alone, so that it may be executed anywhere; only a training
+keeps a folder of its own.
+"""
+
+import inspect
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from ...agents import Policy, make_rule, plan_spec
+from ...agents.learners import load_policy
+from ...agents.learners.settings import LearnerSettings
+from .code_digest import code_digest
+from .evaluate import evaluate, play_noop
+from .manifest import write_json
+from .own_agents import own_policy
+from .spec import FIGURES, RunSpec
+from .store import Figures, pack
+from .tracking import Mode, read_metrics
+from .training_job import Job, Note, train_job
+
+BLOCK = 4096  # episodes played at once; bounds the memory of an evaluation
+FINISHED = "finished.json"
+
+
+class RunProgress(NamedTuple):
+    """How far the training of a run is."""
+
+    run: str  # its name
+    steps: int
+    total: int
+    note: str = ""  # a few words, for example the score
+
+
+OnProgress = Callable[[RunProgress], None]
+
+
+def silent(progress: RunProgress) -> None:
+    """Nobody listens."""
+
+
+class _Call(NamedTuple):
+    """How a run is executed here."""
+
+    folder: Path
+    on_progress: OnProgress
+    track: Mode
+    go_on: bool
+
+
+def execute(
+    spec: RunSpec,
+    folder: Path,
+    on_progress: OnProgress = silent,
+    track: Mode = "off",
+    go_on: bool = False,
+) -> bytes:
+    """Execute a run; returns its figures and facts as the bytes of an .npz file.
+
+    Args:
+        spec: what to run, identified.
+        folder: where a training keeps policy, log and checkpoint; others leave nothing there.
+        on_progress: called now and then while it trains.
+        track: W&B mode of a training.
+        go_on: continue a half-done training from its checkpoint. The same numbers as those of an
+            undisturbed run are only certain without it: then a half-done training starts again.
+
+    Raises:
+        KeyboardInterrupt: after a learner's checkpoint.
+        AgentError: an agent of the user's own that cannot be found, trained or played.
+    """
+    begin = time.perf_counter()
+    figures = _KINDS[spec.kind](spec, _Call(folder, on_progress, track, go_on))
+    facts = {
+        "fingerprint": spec.fingerprint,
+        "code": code_digest(spec.kind),
+        "seconds": round(time.perf_counter() - begin, 3),
+        "steps": spec.steps,
+    }
+    if spec.kind == "learner":
+        facts |= {"training": spec.training, **_training_facts(folder)}
+    return pack(figures, facts)
+
+
+def judged(policy: Policy, spec: RunSpec) -> Figures:
+    """The figures of a policy on a run's held-out episodes."""
+    last = spec.test_seed + spec.episodes
+    blocks = [
+        evaluate(policy, spec.setting(), min(BLOCK, last - first), first, nothing={}).plans
+        for first in range(spec.test_seed, last, BLOCK)
+    ]
+    return _joined(blocks)
+
+
+def _joined(blocks: list[dict[str, np.ndarray]]) -> Figures:
+    return {name: np.concatenate([block[name] for block in blocks]) for name in FIGURES}
+
+
+# How each kind runs
+# --------------------------------------------------------------------------------------------------
+
+
+def _rule(spec: RunSpec, _: _Call) -> Figures:
+    rule = make_rule(spec.options["rule"], plan_spec(spec.setting()), **spec.options["parameters"])
+    return judged(rule, spec)
+
+
+def _own(spec: RunSpec, call: _Call) -> Figures:
+    if spec.is_trained and not call.go_on:
+        shutil.rmtree(call.folder, ignore_errors=True)  # of a training that was never finished
+    return judged(own_policy(spec, call.folder), spec)
+
+
+def _learner(spec: RunSpec, call: _Call) -> Figures:
+    if finished_training(call.folder) != spec.training:
+        _train(spec, call)
+        write_json(call.folder / FINISHED, {"training": spec.training})
+    return judged(load_policy(call.folder), spec)
+
+
+def finished_training(folder: Path) -> str:
+    """Fingerprint of the finished training in a run's folder; empty if there is none."""
+    try:
+        return json.loads((folder / FINISHED).read_text(encoding="utf-8"))["training"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _train(spec: RunSpec, call: _Call) -> None:
+    (call.folder / FINISHED).unlink(missing_ok=True)
+    if not call.go_on and call.folder.exists():
+        shutil.rmtree(call.folder)  # checkpoint, logs and curves of a run that was never finished
+    setting = spec.setting("train")
+    origin = {
+        "task": spec.task,
+        "agent": spec.agent,
+        "days": spec.days,
+        "scenario": setting.scenario.name,
+        "scenario_hash": setting.scenario.hash,
+    }
+    settings = TypeAdapter(LearnerSettings).validate_python(spec.options)
+
+    def on_note(note: Note) -> None:
+        score = f"score {note.figures['score']:.3f}" if "score" in note.figures else ""
+        call.on_progress(RunProgress(spec.name, note.steps, settings.steps, score))
+
+    call.on_progress(RunProgress(spec.name, 0, settings.steps, "compiling and starting"))
+    name = spec.name.replace("/", "-")
+    train_job(Job(name, settings, setting, spec.seed, call.folder, call.track, origin), on_note)
+
+
+def _training_facts(folder: Path) -> dict[str, float]:
+    """Wall seconds and median rate of a training, from its own log."""
+    lines = [line for line in read_metrics(folder) if "steps_per_second" in line]
+    if not lines:
+        return {}
+    rate = float(np.median([line["steps_per_second"] for line in lines]))
+    return {
+        "training_seconds": round(lines[-1]["seconds"], 1),
+        "steps_per_second": round(rate),
+    }
+
+
+# References
+# --------------------------------------------------------------------------------------------------
+
+
+def _reference(spec: RunSpec, _: _Call) -> Figures:
+    return REFERENCES[spec.agent](spec)
+
+
+def _nothing(spec: RunSpec) -> Figures:
+    setting = spec.setting()
+    return _joined(
+        [play_noop(setting, spec.seeds[i : i + BLOCK]) for i in range(0, spec.episodes, BLOCK)]
+    )
+
+
+def _clairvoyant(spec: RunSpec) -> Figures:
+    from ...agents.references import Search, clairvoyant, default_starts
+
+    setting = spec.setting()
+    options = dict(spec.options)
+    plan = plan_spec(setting)
+    tuned = [make_rule(name, plan, **values) for name, values in options.pop("starts", {}).items()]
+    found = clairvoyant(
+        setting, spec.seeds, search=Search(**options), starts=default_starts(setting) + tuned
+    )
+    return {name: found.plans[name] for name in FIGURES}
+
+
+def _best_constant(spec: RunSpec) -> Figures:
+    from ...agents.references import Search, best_constant
+
+    found = best_constant(spec.setting(), spec.seeds, search=Search(**spec.options))
+    return {name: found.plans[name] for name in FIGURES}
+
+
+def _upper_bound(spec: RunSpec) -> Figures:
+    from ...agents.references import upper_bound
+
+    return {"score": np.asarray(upper_bound(spec.setting(), spec.seeds, **spec.options).value)}
+
+
+REFERENCES: dict[str, Callable[[RunSpec], Figures]] = {
+    "nothing": _nothing,
+    "best_constant": _best_constant,
+    "clairvoyant": _clairvoyant,
+    "upper_bound": _upper_bound,
+}
+
+
+def reference_options(agent: str) -> tuple[str, ...]:
+    """Names of the settings that a reference has."""
+    from ...agents import references
+
+    if agent == "nothing":
+        return ()
+    if agent in ("clairvoyant", "best_constant"):
+        return references.Search._fields
+    arguments = inspect.signature(references.upper_bound).parameters
+    return tuple(name for name in arguments if name not in ("setting", "seeds", "threads"))
+
+
+_KINDS: dict[str, Callable[[RunSpec, _Call], Figures]] = {
+    "rule": _rule,
+    "learner": _learner,
+    "reference": _reference,
+    "own": _own,
+}
