@@ -237,7 +237,8 @@ def own_sentences(verdict: Verdict) -> list[str]:
     return [
         f"Paired on the same episodes, the score of {one.agent} differs from that of the best "
         f"rule, {one.rule}, by {change(one.gain)}; the mean difference is "
-        f"{one.difference.value:+.3f} [{one.difference.low:+.3f}, {one.difference.high:+.3f}] of doing nothing."
+        f"{one.difference.value:+.3f} [{one.difference.low:+.3f}, {one.difference.high:+.3f}] of "
+        "doing nothing."
         for one in verdict.own
     ]
 

@@ -28,6 +28,7 @@ class TaskRuns(NamedTuple):
     planned: list[RunSpec]
     taken: TaskReport | None = None  # rows and curves of the agents that are taken as committed
     support: tuple[RunSpec, ...] = ()  # played for comparisons; their rows are taken
+    evidence: Path | None = None  # folder of the committed benchmark that they are taken from
 
     @property
     def taken_agents(self) -> set[str]:
@@ -50,11 +51,8 @@ class TaskRuns(NamedTuple):
     @property
     def per_episode(self) -> list[RunSpec]:
         """Runs of references whose committed figures are needed episode by episode."""
-        return [
-            spec
-            for spec in self.planned
-            if spec.agent in PER_EPISODE and spec.agent in self.taken_agents
-        ]
+        agents = self.taken_agents.intersection(PER_EPISODE)
+        return [spec for spec in self.planned if spec.agent in agents]
 
 
 def task_runs(task: str, planned: list[RunSpec], evidence: Path | None = EVIDENCE) -> TaskRuns:
@@ -72,7 +70,7 @@ def task_runs(task: str, planned: list[RunSpec], evidence: Path | None = EVIDENC
     taken = report.of_agents(agents)
     facts = {s.name: report.cells[s.name] for s in planned if s.agent in {*agents, NOTHING}}
     taken = taken._replace(cells=facts)
-    return TaskRuns(task, planned, taken, _support(planned, taken))
+    return TaskRuns(task, planned, taken, _support(planned, taken), evidence)
 
 
 def _known_agents(planned: list[RunSpec], report: TaskReport) -> set[str]:

@@ -6,7 +6,9 @@ task names only its differences, and `null` takes an entry away. `agents` at the
 trained on.
 
 A configuration that names agents of the user's own and nothing else stands on the shipped
-benchmark: it has all rules, learners and references of the tasks it names, on the same merchants.
+benchmark: it has all rules, learners and references of the tasks it names, on the same merchants,
+so that every committed row is taken as it is. With other `episodes` or `test_seed` it has the rules
+of the tasks, which are quick to play, and neither learners nor references.
 """
 
 from pathlib import Path
@@ -265,6 +267,7 @@ def validated_benchmark(data: dict[str, Any]) -> BenchmarkConfig:
 
 
 PARTS = ("rules", "learners", "references")
+MERCHANTS = ("episodes", "test_seed", "tuned")  # what committed rows depend on
 
 
 def _names_own_agents_alone(shared: dict[str, Any], tasks: dict[str, Any]) -> bool:
@@ -280,18 +283,8 @@ def _on_the_shipped(
     """The tasks of a configuration that names own agents alone, on top of the shipped benchmark's.
 
     Raises:
-        ConfigError: it would be played on other merchants than the shipped benchmark, which would
-            train every learner anew.
+        ConfigError: a task changes more than its own agents.
     """
-    shipped = read_config(FOLDER / "benchmark.yaml")
-    for name in ("episodes", "seeds", "test_seed", "tuned"):
-        known = shipped.get(name, BenchmarkConfig.model_fields[name].default)
-        if name in data and data[name] != known:
-            raise ConfigError(
-                f"{name} is {data[name]!r}; a benchmark that names only agents of your own stands "
-                f"beside the committed rows, where it is {known!r}: leave it out, or name the "
-                "rules, learners and references that are to be played anew (`rules: []` for none)"
-            )
     for task, plan in data["tasks"].items():
         others = [name for name in plan or {} if name != "agents"]
         if others:
@@ -299,13 +292,36 @@ def _on_the_shipped(
                 f"tasks.{task} names {', '.join(others)} beside agents of your own; without rules, "
                 "learners and references it is the committed task, where nothing else can change"
             )
-    common = shipped.pop("defaults")
+    shipped = read_config(FOLDER / "benchmark.yaml")
+    known = {name: field.default for name, field in BenchmarkConfig.model_fields.items()}
+    known |= {name: value for name, value in shipped.items() if name in known}
+    common = merged(shipped.pop("defaults"), shared)
     plans = {short_name(find_task(name)): plan for name, plan in shipped.pop("tasks").items()}
     tasks = {
         name: merged(plans.get(short_name(find_task(name)), {}), plan or {})
         for name, plan in data["tasks"].items()
     }
-    return shipped | data | {"tasks": tasks}, merged(common, shared)
+    if any(data.get(name, known[name]) != known[name] for name in MERCHANTS):
+        common |= {"learners": {}, "references": {}}
+        tasks = {
+            name: {part: plan[part] for part in ("rules", "agents") if part in plan}
+            for name, plan in tasks.items()
+        }
+        return data | {"tasks": tasks}, common
+    data = dict(data)
+    seeds = data.pop("seeds", None)
+    if seeds is not None and seeds != known["seeds"]:
+        for plan in (common, *tasks.values()):
+            plan["agents"] = _with_seeds(plan.get("agents") or {}, seeds)
+    return shipped | data | {"tasks": tasks}, common
+
+
+def _with_seeds(agents: dict[str, Any], seeds: Any) -> dict[str, Any]:
+    """The agents, those that are trained with these seeds unless they name their own."""
+    return {
+        name: {"seeds": seeds} | own if isinstance(own, dict) and "train" in own else own
+        for name, own in agents.items()
+    }
 
 
 def _own(task: str, plan: dict[str, Any]) -> dict[str, Any]:

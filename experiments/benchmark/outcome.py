@@ -18,7 +18,7 @@ from ..report.write import write_report
 from ..runs.manifest import code_version, versions, write_json
 from ..runs.spec import RunSpec
 from ..runs.store import RUNS_FOLDER, Figures, RunResult, read_run
-from .committed import EVIDENCE, TaskRuns
+from .committed import TaskRuns
 from .config import NOTHING, BenchmarkConfig
 
 TITLE = "ChengFang benchmark"
@@ -91,7 +91,7 @@ def _task_outcome(
     references = {
         spec.name: result
         for spec in runs.per_episode
-        if (result := read_run(EVIDENCE, spec)) is not None
+        if runs.evidence and (result := read_run(runs.evidence, spec)) is not None
     }
     made = collect([*runs.to_play, *runs.per_episode], found | references)
     if not still_true(report, runs.facts_taken | facts):

@@ -26,7 +26,7 @@ def bench(
             envs,
             quick=quick,
             learner=learner,
-            told=lambda name: errors.print(f"[dim]measuring {name}[/]"),
+            on_progress=lambda name: errors.print(f"[dim]measuring {name}[/]"),
         )
         if as_json:
             sys.stdout.write(

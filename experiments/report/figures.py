@@ -200,18 +200,7 @@ def frontier_figure(rows: list[Summary], path: Path) -> None:
             alpha=0.9,
             zorder=2,
         )
-    axis.set_xlabel(
-        "episodes with ROI under 0.98 of the target, %  "
-        f"(green: at most {100 * VIOLATION_BAR:.0f} %)"
-    )
-    axis.set_ylabel("score, multiple of doing nothing")
-    axis.set_xscale("symlog", linthresh=10, linscale=1.2)
-    axis.set_xlim(-0.5, max(12, 1.12 * max(rates)))
-    ticks = [
-        tick for tick in (0, 1, 2, 5, 10, 20, 40, 60, 100) if tick <= max(12, 1.12 * max(rates))
-    ]
-    axis.set_xticks(ticks, [str(tick) for tick in ticks])
-    axis.minorticks_off()
+    _risk_axis(axis, max(rates))
     _title(
         figure,
         f"{rows[0].task}: score against risk",
@@ -221,6 +210,20 @@ def frontier_figure(rows: list[Summary], path: Path) -> None:
         axis, [(rate, row.score.value, row.agent) for row, rate in zip(agents, rates, strict=True)]
     )
     save_figure(figure, path)
+
+
+def _risk_axis(axis: Any, highest: float) -> None:
+    """Scales for score against violation rate; low rates get most of the room."""
+    axis.set_xlabel(
+        "episodes with ROI under 0.98 of the target, %  "
+        f"(green: at most {100 * VIOLATION_BAR:.0f} %)"
+    )
+    axis.set_ylabel("score, multiple of doing nothing")
+    axis.set_xscale("symlog", linthresh=10, linscale=1.2)
+    axis.set_xlim(-0.5, max(12, 1.12 * highest))
+    ticks = [tick for tick in (0, 1, 2, 5, 10, 20, 40, 60, 100) if tick <= max(12, 1.12 * highest)]
+    axis.set_xticks(ticks, [str(tick) for tick in ticks])
+    axis.minorticks_off()
 
 
 def headroom_figure(rows: list[Summary], path: Path) -> None:

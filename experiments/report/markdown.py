@@ -21,10 +21,10 @@ LEGEND = (
     "**score**: inter-quartile mean (IQM), over runs and held-out episodes, of settled GMV · "
     "min(1, (ROI/target)²), as a multiple of doing nothing on the same merchant and random "
     "numbers. **95 % CI**: bootstrap over runs and over episodes, which are the same "
-    "merchants for every run. **clairv.**, **bound**: IQM of (score − nothing) / (reference − nothing). **violated**: "
-    "episodes with ROI under 0.98 of the target. **short**: mean of max(0, 1 − ROI/target). "
-    "**budget**: mean share spent. **Δ GMV**, **profit**: mean per episode, CNY; Δ is above doing "
-    "nothing."
+    "merchants for every run. **clairv.**, **bound**: IQM of (score − nothing) / (reference − "
+    "nothing). **violated**: episodes with ROI under 0.98 of the target. **short**: mean of "
+    "max(0, 1 − ROI/target). **budget**: mean share spent. **Δ GMV**, **profit**: mean per "
+    "episode, CNY; Δ is above doing nothing."
 )
 
 

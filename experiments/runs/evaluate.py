@@ -64,9 +64,9 @@ def play_noop(setting: Setting, seeds: np.ndarray, threads: int = 1) -> dict[str
     """What each merchant earns on the same random numbers without ads and coupons."""
     market = Market.of(setting, len(seeds), threads=threads, noop=True)
     market.reset(seeds=seeds)
-    idle = np.zeros((len(seeds), len(setting.levers)), np.float32)
+    zeros = np.zeros((len(seeds), len(setting.levers)), np.float32)
     for _ in range(market.ticks):
-        market.step(idle)
+        market.step(zeros)
     plans = market.dashboard()
     market.close()
     return plans

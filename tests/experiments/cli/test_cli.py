@@ -339,11 +339,11 @@ def test_compare_rules_only(tmp_path):
     call("compare", *TINY, "--rules-only", "--track", "off", "--out", "made")
     data = json.loads((tmp_path / "made/manifest.json").read_text())
     assert data["complete"] is True
-    assert data["task"] == "Bidding"
+    assert list(data["scenarios"]) == ["Bidding"]
     for rule in RULES:
         assert rule in (tmp_path / "made/results.md").read_text()
     saved = yaml.safe_load((tmp_path / "made/config.yaml").read_text())
-    assert saved["learners"] == {}
+    assert saved["tasks"]["Bidding"]["learners"] == {}
     assert saved["episodes"] == 8
     text = call(
         "compare", "--config", "made/config.yaml", "--track", "off", "--out", "again"
@@ -372,9 +372,9 @@ def test_bench_prints_json_and_a_table(monkeypatch):
 
     asked = []
 
-    def measure(envs, quick, learner, told):
+    def measure(envs, quick, learner, on_progress):
         asked.append((envs, quick, learner))
-        told("speed")
+        on_progress("speed")
         return [bench.Figure("speed", 123456.0, "steps/s")]
 
     monkeypatch.setattr(bench, "bench", measure)
