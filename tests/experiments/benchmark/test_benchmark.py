@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from chengfang.agents.learners import load_policy
-from chengfang.agents.learners import practice as practice_module
+from chengfang.agents.learners import settings as settings_module
 from chengfang.experiments.benchmark import run as module
 from chengfang.experiments.benchmark.command import Request, run_request
 from chengfang.experiments.benchmark.config import (
@@ -492,24 +492,24 @@ def test_defaults_are_shared_and_null_takes_away():
     assert config.tasks["Coupon"].rules == []
 
 
-def test_a_shared_learner_practises_with_the_rule_of_its_own_task():
-    settings = PPO | {"practice": {"rule": "PID", "rule_task": "{task}"}}
+def test_a_shared_learner_stands_on_the_rule_of_its_own_task():
+    settings = PPO | {"training_env": {"rule": "PID", "rule_task": "{task}"}}
     config = validated_benchmark(
         SMALL
         | {"defaults": {"learners": {"Residual": settings}}, "tasks": {"Bidding": {}, "Coupon": {}}}
     )
     for task, plan in config.tasks.items():
-        assert plan.learners["Residual"].practice.rule_task == task
+        assert plan.learners["Residual"].training_env.rule_task == task
 
 
 def test_a_learner_is_trained_again_when_its_rule_is_tuned_anew(monkeypatch):
-    settings = PPO | {"practice": {"rule": "PID", "rule_task": "Bidding"}}
+    settings = PPO | {"training_env": {"rule": "PID", "rule_task": "Bidding"}}
     config = validated_benchmark(
         SMALL | {"tasks": {"Bidding": {"learners": {"Residual": settings}}}}
     )
     before = identified(plan_runs(config)[-1]).training
     assert identified(plan_runs(config)[-1]).training == before
-    monkeypatch.setattr(practice_module, "tuned_parameters", lambda rule, task: {"depth": 0.01})
+    monkeypatch.setattr(settings_module, "tuned_parameters", lambda rule, task: {"depth": 0.01})
     assert identified(plan_runs(config)[-1]).training != before
 
 
