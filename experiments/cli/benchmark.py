@@ -1,14 +1,24 @@
 """`chengfang benchmark`: tasks, agents and seeds, with summary, report and manifest."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
-from .conventions import Track, console, errors, plain_errors
+from .conventions import (
+    RayOption,
+    TrackOption,
+    WorkersOption,
+    console,
+    errors,
+    options,
+    plain_errors,
+)
 
 
-def benchmark(
+class BenchmarkOptions(NamedTuple):
+    """Options of `chengfang benchmark`."""
+
     config: Annotated[
         Path | None,
         typer.Option(
@@ -17,13 +27,13 @@ def benchmark(
             help="A benchmark's YAML, or a folder of results to go on "
             "with. Default: the shipped one.",
         ),
-    ] = None,
+    ] = None
     task: Annotated[
         list[str] | None, typer.Option("--task", "-t", help="Only this task; may be repeated.")
-    ] = None,
+    ] = None
     agent: Annotated[
         list[str] | None, typer.Option("--agent", "-a", help="Only this agent; may be repeated.")
-    ] = None,
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(
@@ -33,19 +43,14 @@ def benchmark(
             "YAML> for agents of your own; with --quick results/benchmark-quick, with --check "
             "results/reproduce.",
         ),
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes side by side.", min=1, max=1024)] = 2,
-    ray: Annotated[
-        str | None,
-        typer.Option("--ray", metavar="auto|ADDRESS|local", help="Run on a Ray cluster."),
-    ] = None,
-    track: Annotated[
-        Track, typer.Option(help="W&B: offline writes files only; online uploads.")
-    ] = "offline",
+    ] = None
+    workers: WorkersOption = 2
+    ray: RayOption = None
+    track: TrackOption = "offline"
     quick: Annotated[
         bool,
         typer.Option("--quick", help="A trial of minutes: 16 episodes, one seed, 100,000 steps."),
-    ] = False,
+    ] = False
     go_on: Annotated[
         bool,
         typer.Option(
@@ -53,13 +58,13 @@ def benchmark(
             help="Go on from checkpoints of half-done trainings. Without it they "
             "start again, so that an interruption changes no number.",
         ),
-    ] = False,
+    ] = False
     check: Annotated[
         bool, typer.Option("--check", help="Make rows of a committed benchmark again and compare.")
-    ] = False,
+    ] = False
     retrain: Annotated[
         bool, typer.Option("--retrain", help="With --check: train and search again, too.")
-    ] = False,
+    ] = False
     against: Annotated[
         Path | None,
         typer.Option(
@@ -67,12 +72,15 @@ def benchmark(
             help="With --check: the committed benchmark. Default: results/benchmark, or the one "
             "that is installed.",
         ),
-    ] = None,
+    ] = None
     anew: Annotated[
         bool,
         typer.Option("--anew", help="Run committed rows again, too, in place of taking them."),
-    ] = False,
-) -> None:
+    ] = False
+
+
+@options(BenchmarkOptions)
+def benchmark(given: BenchmarkOptions) -> None:
     """Run tasks x agents x seeds, here or on a Ray cluster, and write summary, report and manifest.
 
     Finished runs are kept: the same command goes on after any interruption. Rows of the committed
@@ -86,10 +94,20 @@ def benchmark(
     with plain_errors():
         try:
             code = run_request(
-                Request(config, task, agent, out, quick, check, retrain, against, anew),
+                Request(
+                    given.config,
+                    given.task,
+                    given.agent,
+                    given.out,
+                    given.quick,
+                    given.check,
+                    given.retrain,
+                    given.against,
+                    given.anew,
+                ),
                 console,
-                Where(workers, ray),
-                Options(track, go_on),
+                Where(given.workers, given.ray),
+                Options(given.track, given.go_on),
             )
         except Interrupted:
             errors.print(

@@ -1,24 +1,29 @@
 """`chengfang compare`: learners, rules and agents of your own on one task, side by side."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from .conventions import (
     POLICIES,
+    RayOption,
     ScenarioOption,
     SetOption,
-    Track,
+    TrackOption,
+    WorkersOption,
     console,
     errors,
+    options,
     overrides,
     parse_steps,
     plain_errors,
 )
 
 
-def compare(
+class CompareOptions(NamedTuple):
+    """Options of `chengfang compare`."""
+
     config: Annotated[
         Path | None,
         typer.Option(
@@ -27,15 +32,15 @@ def compare(
             help="A comparison's YAML; one beside results can be run "
             "again. Default: the shipped `compare`.",
         ),
-    ] = None,
-    scenario: ScenarioOption = None,
+    ] = None
+    scenario: ScenarioOption = None
     task: Annotated[
         str | None, typer.Option("--task", "-t", help="Task, if not the configuration's.")
-    ] = None,
-    set_: SetOption = None,
+    ] = None
+    set_: SetOption = None
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path(
         "results/latest"
-    ),
+    )
     agent: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,31 +49,27 @@ def compare(
             metavar="[NAME=]POLICY",
             help=f"Judge this policy, too; may be repeated. It may be {POLICIES}.",
         ),
-    ] = None,
-    episodes: Annotated[
-        int | None, typer.Option(help="Held-out episodes per agent.", min=2)
-    ] = None,
+    ] = None
+    episodes: Annotated[int | None, typer.Option(help="Held-out episodes per agent.", min=2)] = None
     seeds: Annotated[
         int | None, typer.Option(help="Training seeds per learner (0, 1, ...).", min=1)
-    ] = None,
+    ] = None
     steps: Annotated[
         str | None,
         typer.Option(help="Training steps: a number for every learner, or PPO=1e6,SAC=1e5."),
-    ] = None,
-    rules_only: Annotated[bool, typer.Option("--rules-only", help="Train nothing.")] = False,
-    workers: Annotated[int, typer.Option(help="Processes side by side.", min=1, max=64)] = 2,
-    ray: Annotated[
-        str | None,
-        typer.Option("--ray", metavar="auto|ADDRESS|local", help="Run on a Ray cluster."),
-    ] = None,
-    track: Annotated[
-        Track, typer.Option(help="W&B: offline writes files only; online uploads.")
-    ] = "offline",
+    ] = None
+    rules_only: Annotated[bool, typer.Option("--rules-only", help="Train nothing.")] = False
+    workers: WorkersOption = 2
+    ray: RayOption = None
+    track: TrackOption = "offline"
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="Begin anew even if the folder holds the same comparison."),
-    ] = False,
-) -> None:
+    ] = False
+
+
+@options(CompareOptions)
+def compare(given: CompareOptions) -> None:
     """Train the learners, judge everybody on merchants they have never seen, and write tables and
     figures.
 
@@ -82,16 +83,31 @@ def compare(
     from ..runs.pool import Options
 
     with plain_errors():
-        fields = overrides(set_)
-        changes = Changes(task, scenario, fields, episodes, seeds, rules_only, agent or [])
-        made = load_comparison(config, changes)
+        fields = overrides(given.set_)
+        changes = Changes(
+            given.task,
+            given.scenario,
+            fields,
+            given.episodes,
+            given.seeds,
+            given.rules_only,
+            given.agent or [],
+        )
+        made = load_comparison(given.config, changes)
         [plan] = made.tasks.values()
-        made = with_steps(made, parse_steps(steps, list(plan.learners)))
+        made = with_steps(made, parse_steps(given.steps, list(plan.learners)))
         try:
-            found = run(made, out, console, Where(workers, ray), Options(track, True), fresh)
+            found = run(
+                made,
+                given.out,
+                console,
+                Where(given.workers, given.ray),
+                Options(given.track, True),
+                given.fresh,
+            )
         except Interrupted:
             errors.print(
-                f"[bold]interrupted[/]: what is finished is in {out}; "
+                f"[bold]interrupted[/]: what is finished is in {given.out}; "
                 "the same command goes on from there"
             )
             raise typer.Exit(130) from None

@@ -6,11 +6,12 @@ is allowed; 130 interrupted, with everything finished so far on disk.
 
 import contextlib
 import errno
+import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, get_type_hints
 
 import typer
 from rich.console import Console
@@ -67,6 +68,43 @@ def _renamed(given: str | None) -> None:
 CautionOption = Annotated[
     str | None, typer.Option("--caution", hidden=True, callback=_renamed, metavar="VALUE")
 ]
+
+
+WorkersOption = Annotated[int, typer.Option(help="Processes side by side.", min=1, max=1024)]
+RayOption = Annotated[
+    str | None, typer.Option("--ray", metavar="auto|ADDRESS|local", help="Run on a Ray cluster.")
+]
+TrackOption = Annotated[Track, typer.Option(help="W&B: offline writes files only; online uploads.")]
+
+
+def options(kind: Any) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
+    """Make a command's function of one NamedTuple take that tuple's fields as its options.
+
+    Args:
+        kind: a NamedTuple whose fields are annotated as typer wants them.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=kind._field_defaults.get(name, inspect.Parameter.empty),
+            annotation=hints[name],
+        )
+        for name in kind._fields
+    ]
+
+    def decorate(command: Callable[[Any], None]) -> Callable[..., None]:
+        def run(**given: Any) -> None:
+            command(kind(**given))
+
+        run.__name__ = command.__name__
+        run.__doc__ = command.__doc__
+        run.__annotations__ = hints
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
 
 
 @contextlib.contextmanager
