@@ -54,6 +54,7 @@ napoleon_custom_sections = [
 # Types of other libraries are not looked up: that would need a network.
 nitpick_ignore_regex = [("py:.*", r".*")]
 
+highlight_language = "none"  # a block without a language is text
 html_theme = "furo"
 html_title = "ChengFang"
 html_static_path = ["_static"]

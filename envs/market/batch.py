@@ -80,7 +80,7 @@ def markets_of(frame):
 
 
 @inlined
-def work_of(frame):
+def work_of(frame: Any) -> Any:
     """The work space in a frame."""
     group = record_at(frame.group.address, rows.GROUP)
     return Work(

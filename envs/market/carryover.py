@@ -19,6 +19,9 @@ from . import layout as rows
 from .demand import LEAST_COMMISSION, tier_exposure
 
 F = np.float32
+SCARCE = F(1e-9)  # keeps a rate from being divided by nothing
+LEAST_ORDERS = F(1e-6)
+SATURATED = F(8)  # beyond it tanh is 1 in float32 all but for rounding
 NO_CREATIVE = F(-1)  # hours to wait: none is ordered
 
 
@@ -90,7 +93,7 @@ def wear(world, state, merchant, lane, scene, group):
 @kernel
 def bounded_signal(value, reference):
     """tanh(value / reference - 1)."""
-    x = min(max(value / max(reference, F(1e-9)) - ONE, F(-8)), F(8))
+    x = min(max(value / max(reference, SCARCE) - ONE, -SATURATED), SATURATED)
     e = exp32(F(2) * x)
     return (e - ONE) / (e + ONE)
 
@@ -98,7 +101,7 @@ def bounded_signal(value, reference):
 @scalar
 def smoothed(rate):
     """A smoothed rate from its two sums, see `layout.HAPPENED`."""
-    return rate[rows.HAPPENED] / max(rate[rows.OUT_OF], F(1e-9))
+    return rate[rows.HAPPENED] / max(rate[rows.OUT_OF], SCARCE)
 
 
 @kernel
@@ -112,7 +115,7 @@ def move_quality(world, state, merchant, group):
     paid_orders = ZERO
     for s in range(rows.N_SCENES):
         paid_orders += F(group.rows[rows.G_ORDERS, rows.AD_GROUP + s])
-    lift = paid_orders / max(merchant.ad_orders_reference, F(1e-6))
+    lift = paid_orders / max(merchant.ad_orders_reference, LEAST_ORDERS)
     excess = smoothed(state.smooth_risk) - merchant.risk_reference
     ctr = smoothed(state.smooth_ctr[rows.NATURAL])
     gpm = smoothed(state.smooth_gpm[rows.TRANSACTION])

@@ -11,6 +11,7 @@ from . import layout as rows
 F = np.float32
 LN2 = F(0.6931472)
 LEAST_MIX = F(1e-3)
+RARE = F(1e-20)  # keeps a share from being divided by nothing
 COLDEST = F(0.05)  # bounds of a tier's heat per exposure
 WARMEST = F(20)
 LEAST_COMMISSION = 0.002  # a commission of nothing still has a logarithm
@@ -142,7 +143,7 @@ def displace(world, lane):
             transaction = rows.TRANSACTION * rows.BLOCK + j
             free = lane.rows[rows.MEAN_SEEN, natural] + lane.rows[rows.MEAN_SEEN, transaction]
             lost = world.cannibalisation[s] * lane.rows[rows.MEAN_SEEN, rows.AD + j]
-            stay = ONE - min(lost / max(free, F(1e-20)), ONE)
+            stay = ONE - min(lost / max(free, RARE), ONE)
             lane.rows[rows.MEAN_SEEN, natural] *= stay
             lane.rows[rows.MEAN_SEEN, transaction] *= stay
 

@@ -3,6 +3,8 @@
 The functions take numbers in compiled code and arrays in numpy, in any one unit of money.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ..interface.feedback import NET_ROI, OVERALL_ROI
@@ -12,7 +14,7 @@ LEAST = 1e-9  # a cost at most this is no cost
 
 
 @shared
-def roi_parts(roi_kind, settled, gmv, cost, spend):
+def roi_parts(roi_kind: Any, settled: Any, gmv: Any, cost: Any, spend: Any) -> tuple[Any, Any]:
     """Numerator and denominator of the ROI that the target speaks of.
 
     Args:
@@ -33,7 +35,7 @@ def roi_parts(roi_kind, settled, gmv, cost, spend):
 
 
 @shared
-def target_met(value, cost, roi_target):
+def target_met(value: Any, cost: Any, roi_target: Any) -> Any:
     """min(1, ROI / target): the share of the ROI target that is reached; 1 without any cost.
 
     Args:
@@ -47,7 +49,7 @@ def target_met(value, cost, roi_target):
 
 
 @shared
-def score(settled, value, cost, roi_target):
+def score(settled: Any, value: Any, cost: Any, roi_target: Any) -> Any:
     """settled * min(1, (ROI / target)^2), in the unit of `settled`.
 
     Args:

@@ -56,31 +56,37 @@ def tune(
     """
     from ...agents.rules.tuned import FILE
     from ..runs.progress import Progress
+    from ..tuning.study import Note
     from ..tuning.tune import starts_for
     from ..tuning.tune import tune as run
 
     with plain_errors():
         starts = starts_for(rule, task, leader or [], relative or [])
+        count = parse_steps(steps, [""]).get("")
         kept = target or FILE
         folder_for_results(kept.parent)
+        folder = folder_for_results(out)
         with Progress(errors) as progress:
-            stage = progress.add(f"tune {rule} on {task}")
+            stage = progress.add(
+                f"tune {rule} on {task}", unit="trials", note="compiling and starting"
+            )
 
-            def on_progress(line: str) -> None:
-                console.print(line, highlight=False)
-                stage.update(note=f"last: {line}")
+            def on_progress(note: Note) -> None:
+                stage.total = note.total
+                stage.update(note.done, note.words or None)
+                if note.result:
+                    progress.say(note.result)
 
-            count = parse_steps(steps, [""]).get("")
             study = run(
                 rule,
                 task,
                 count,
                 seed,
-                folder_for_results(out),
+                folder,
                 kept,
                 starts,
                 again=again,
-                report=on_progress,
+                on_progress=on_progress,
             )
         console.print_json(
             data={

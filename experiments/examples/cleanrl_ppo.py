@@ -103,7 +103,7 @@ def train(
     envs = PromotionVectorEnv(
         s.num_envs, facts.scenario, facts.levers, facts.days, reward="score", split="train"
     )
-    features = envs.single_observation_space.shape[0]
+    features = len(envs.features)
     agent = Agent(features, len(envs.levers), s)
     optimizer = torch.optim.Adam(agent.parameters(), lr=s.learning_rate, eps=1e-5)
 

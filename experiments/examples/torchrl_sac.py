@@ -51,12 +51,11 @@ class PromotionTorchEnv(EnvBase):
             split=split,
             autoreset_mode="Disabled",  # TorchRL's collector asks for resets itself
         )
-        space = self.envs.single_action_space
-        features = self.envs.single_observation_space.shape[0]
+        features = len(self.envs.features)
         self.observation_spec = Composite(
             observation=Unbounded((num_envs, features)), shape=(num_envs,)
         )
-        self.action_spec = Bounded(-1, 1, (num_envs, *space.shape))
+        self.action_spec = Bounded(-1, 1, (num_envs, len(self.envs.levers)))
         self.reward_spec = Unbounded((num_envs, 1))
         self.first_seed: int | None = None
 
@@ -141,6 +140,7 @@ def train(task: str, seed: int, steps: int, num_envs: int = 64, updates: int = 1
         buffer.extend(batch.reshape(-1))
         if (i + 1) * num_envs < random_ticks:
             continue
+        errors = []
         for _ in range(updates):
             parts = loss(buffer.sample())
             total = parts["loss_actor"] + parts["loss_qvalue"] + parts["loss_alpha"]
@@ -148,8 +148,9 @@ def train(task: str, seed: int, steps: int, num_envs: int = 64, updates: int = 1
             total.backward()
             optimizer.step()
             targets.step()
+            errors.append(parts["loss_qvalue"].item())
         if i % 50 == 0:
-            print(f"{(i + 1) * num_envs:>8,} ticks  critic loss {parts['loss_qvalue'].item():.3f}")
+            print(f"{(i + 1) * num_envs:>8,} ticks  critic loss {np.mean(errors):.3f}")
     collector.shutdown()
     return actor
 

@@ -5,17 +5,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from .knowing import study_knowing
 from .money import study_money
 from .outputs import Size
 from .plans import study_plans
 from .unified import study_unified
+from .value_of_information import study_value_of_information
 
 STUDIES: dict[str, Callable[[Path, Size, Callable[[str], None]], str]] = {
     "unified": study_unified,
     "plans": study_plans,
     "money": study_money,
-    "knowing": study_knowing,
+    "value-of-information": study_value_of_information,
 }
 
 
@@ -24,16 +24,16 @@ def run_study(
     out: Path | None = None,
     episodes: int | None = None,
     quick: bool = False,
-    tell: Callable[[str], None] = lambda text: None,
+    on_progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[Path, str]:
     """Run a study and write results.md, results.csv, figures and manifest.json.
 
     Args:
-        name: unified, plans, money or knowing.
-        out: folder of the results; default results/studies/<name>.
+        name: unified, plans, money or value-of-information.
+        out: folder of the results; default results/studies/<name>, with underscores.
         episodes: held-out merchants per scenario; default the committed size, or a few when quick.
         quick: one or two markets, a coarse search and no training.
-        tell: called with a line of progress now and then.
+        on_progress: called with a line of progress now and then.
 
     Returns:
         The folder, and the text of results.md.
@@ -50,9 +50,9 @@ def run_study(
                 f"episodes is {episodes}; a study needs at least 4 merchants per scenario"
             )
         size = size._replace(episodes=episodes)
-    folder = out or Path("results/studies") / name
+    folder = out or Path("results/studies") / name.replace("-", "_")
     folder.mkdir(parents=True, exist_ok=True)
-    return folder, STUDIES[name](folder, size, tell)
+    return folder, STUDIES[name](folder, size, on_progress)
 
 
 __all__ = ["STUDIES", "Size", "run_study"]

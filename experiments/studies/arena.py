@@ -6,10 +6,13 @@ budgets from a reference world and plays them in another, so that a difference b
 the world's alone: the same merchant, budget, target and random numbers.
 """
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
-from ...agents import Policy
-from ...envs import Market, Scenario
+from ...agents import Policy, rollout
+from ...envs import Market, Scenario, Setting
 
 Plans = dict[str, np.ndarray]
 
@@ -18,34 +21,31 @@ class Arena:
     """Episodes of one world, played again and again from the same start.
 
     Args:
-        scenario: the world that is played.
-        levers: what is controlled.
-        days: length of an episode.
+        setting: what is played.
         seeds: (n,) streams; the first episode of each is played.
         reference: the world whose merchants, targets and budgets are taken; default: the same.
-        split: "test" or "train" merchants.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        levers: tuple[str, ...],
-        days: int,
-        seeds: np.ndarray,
-        reference: Scenario | None = None,
-        split: str = "test",
-    ):
-        self.scenario = scenario
-        self.levers = levers
-        self.days = days
+    def __init__(self, setting: Setting, seeds: np.ndarray, reference: Scenario | None = None):
+        self.setting = setting
         self.seeds = np.asarray(seeds)
-        self.market = Market(scenario, len(self.seeds), days=days, levers=levers, split=split)
+        self.market = Market.of(setting, len(self.seeds))
         self.market.reset(seeds=self.seeds)
-        if reference is not None and reference.hash != scenario.hash:
-            twin = Market(reference, len(self.seeds), days=days, levers=levers, split=split)
-            self.market.observations[:] = twin.reset(seeds=self.seeds)
-            self.market.merchants[:] = twin.merchants
+        if reference is not None and reference.hash != setting.scenario.hash:
+            other = Market.of(replace(setting, scenario=reference), len(self.seeds))
+            self.market.observations[:] = other.reset(seeds=self.seeds)
+            self.market.merchants[:] = other.merchants
         self.start = self.market.get_state()
+
+    @property
+    def scenario(self) -> Scenario:
+        """The world that is played."""
+        return self.setting.scenario
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """What is controlled."""
+        return self.setting.levers
 
     @property
     def count(self) -> int:
@@ -63,36 +63,38 @@ class Arena:
         """
         self.start.merchants["budget"] += np.floor(fen)
 
+    def play(self, policy: Policy) -> Plans:
+        """Dashboard figures, each (n,), of a policy."""
+        self.market.set_state(self.start)
+        return rollout(policy, self.market)
+
     def hold(self, action: np.ndarray) -> Plans:
         """Dashboard figures, each (n,), of plans that hold one action (n, levers) from the first
         tick to the last.
         """
-        market = self.market
-        market.set_state(self.start)
-        action = np.ascontiguousarray(action, np.float32)
-        for _ in range(market.ticks):
-            market.step(action)
-        return market.dashboard()
+        return self.play(Constant(action))
 
-    def play(self, policy: Policy) -> Plans:
-        """Dashboard figures, each (n,), of a policy."""
-        market = self.market
-        market.set_state(self.start)
-        state = None
-        fresh = np.ones(self.count, bool)
-        for _ in range(market.ticks):
-            action, state = policy.predict(
-                market.observations.copy(), state, fresh, deterministic=True
-            )
-            market.step(np.asarray(action))
-            fresh = np.zeros(self.count, bool)
-        return market.dashboard()
-
-    def idle(self) -> Plans:
+    def noop(self) -> Plans:
         """Dashboard figures, each (n,), of doing nothing: no ads, no coupons."""
-        market = self.market
-        market.noop = True
+        self.market.noop = True
         try:
             return self.hold(np.zeros((self.count, len(self.levers)), np.float32))
         finally:
-            market.noop = False
+            self.market.noop = False
+
+
+class Constant:
+    """A policy that always takes one action (n, levers)."""
+
+    def __init__(self, action: np.ndarray):
+        self.action = np.ascontiguousarray(action, np.float32)
+
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, Any]:
+        """See `Policy.predict`."""
+        return self.action, state

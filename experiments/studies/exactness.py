@@ -6,8 +6,6 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ import numpy as np
 
 from ...agents import RULES, Policy, make_rule, plan_spec
 from ...agents.learners import PPOSettings
-from ...agents.references import Search, clairvoyant
+from ...agents.references import Search, clairvoyant, upper_bound
 from ...agents.references.exact import BIDS, ExactPlan, OnGrid, exact
 from ...agents.references.hindsight import hindsight
 from ...agents.references.tiny import tiny_scenario
@@ -33,9 +31,8 @@ FREE = Search(per_day=24, population=48, iterations=30)
 LEARNER = PPOSettings(
     num_envs=128, steps=1_000_000, batch_size=1024, learning_rate=1e-3, hidden=[64, 64]
 )
-# every merchant is the same
-BOUND = "..agents.references.upper_bound"
-MERCHANTS = 4
+MERCHANTS = 4  # of the bound; every merchant is the same
+FIRST_NAMES = {"certified upper bound": "upper bound"}  # of rows, in what is committed
 STRIDE = 0.25  # first step of tuning, share of a parameter's range
 
 
@@ -45,7 +42,7 @@ class Size(NamedTuple):
     episodes: int = 20_000  # of each policy, on common random numbers
     hindsight: int = 256  # episodes that are searched in hindsight
     trials: int = 100  # of tuning each rule
-    practice: int = 2_000  # training episodes of a trial
+    training: int = 2_000  # training episodes of a trial
     learner: PPOSettings = LEARNER
 
 
@@ -65,22 +62,23 @@ class Row(NamedTuple):
 
 
 def study(
-    folder: Path, size: Size = FULL, told: Callable[[str], None] = lambda line: None
+    folder: Path, size: Size = FULL, on_progress: Callable[[str], None] = lambda line: None
 ) -> list[Row]:
     """Measure everything against the optimum and write results.md and summary.json into the folder.
 
     Args:
         folder: where the results go; made if missing.
         size: how much is measured.
-        told: called with a line per result.
+        on_progress: called with a line per result.
     """
     scenario = tiny_scenario()
     plan = exact(scenario, BIDS)
     rows = []
     for row in _measured(scenario, plan, size):
         rows.append(row)
-        told(
-            f"{row.name:36} {row.kind:10} {_shown(row.grid, row.grid_error)}   any bid {_shown(row.free, row.free_error)}"
+        on_progress(
+            f"{row.name:36} {row.kind:10} {_shown(row.grid, row.grid_error)}   any bid "
+            f"{_shown(row.free, row.free_error)}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
@@ -142,7 +140,7 @@ def _policies(scenario: Scenario, plan: ExactPlan, size: Size) -> Iterator[Row]:
             yield judged(
                 f"{name}, tuned",
                 "rule",
-                make_rule(name, spec, **tune_here(name, scenario, size.trials, size.practice)),
+                make_rule(name, spec, **tune_here(name, scenario, size.trials, size.training)),
             )
     with tempfile.TemporaryDirectory() as folder:
         yield judged(
@@ -153,7 +151,7 @@ def _policies(scenario: Scenario, plan: ExactPlan, size: Size) -> Iterator[Row]:
 
 
 def tune_here(
-    rule: str, scenario: Scenario, trials: int, practice: int, seed: int = 0
+    rule: str, scenario: Scenario, trials: int, training: int, seed: int = 0
 ) -> dict[str, float]:
     """Parameters of a rule with the best mean score of a random walk that only takes steps that
     pay, on training episodes.
@@ -165,7 +163,7 @@ def tune_here(
     setting = Setting(scenario, LEVERS, 1, "train")
     spec = plan_spec(Setting(scenario, LEVERS, 1))
     best = {name: float((RULES[rule].common | RULES[rule].defaults)[name]) for name in space}
-    most = _scores(make_rule(rule, spec), setting, practice).mean()
+    most = _scores(make_rule(rule, spec), setting, training).mean()
     rng = np.random.default_rng(seed)
     names = list(space)
     for trial in range(trials):
@@ -174,7 +172,7 @@ def tune_here(
         tried = best | {
             str(name): _moved(space[name], best[name], width * rng.normal()) for name in moved
         }
-        value = _scores(make_rule(rule, spec, **tried), setting, practice).mean()
+        value = _scores(make_rule(rule, spec, **tried), setting, training).mean()
         if value > most:
             best = tried
             most = value
@@ -209,16 +207,10 @@ def _references(scenario: Scenario, plan: ExactPlan, few: int) -> Iterator[Row]:
 
 
 def _bound(scenario: Scenario, few: int) -> Iterator[Row]:
-    """The certified upper bound: one row, where `references.upper_bound` is there to be asked."""
-    if find_spec(BOUND, __package__) is None:
-        return
+    """The upper bound."""
     seeds = np.arange(TEST_SEED, TEST_SEED + few)
-    value = np.asarray(
-        import_module(BOUND, __package__)
-        .upper_bound(Setting(scenario, LEVERS, 1), seeds, split="test")
-        .value
-    )
-    yield Row("certified upper bound", "bound", None, 0.0, *_mean(value), few)
+    value = upper_bound(Setting(scenario, LEVERS, 1), seeds).value
+    yield Row("upper bound", "bound", None, 0.0, *_mean(value), few)
 
 
 def _scores(policy: Policy, setting: Setting, episodes: int) -> np.ndarray:
@@ -272,7 +264,7 @@ def table(rows: list[Row]) -> str:
 
 def committed(folder: Path) -> list[Row]:
     """The rows of a summary.json."""
+    data = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return [
-        Row(**row)
-        for row in json.loads((folder / "summary.json").read_text(encoding="utf-8"))["rows"]
+        Row(**row | {"name": FIRST_NAMES.get(row["name"], row["name"])}) for row in data["rows"]
     ]

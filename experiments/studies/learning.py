@@ -1,5 +1,5 @@
 """What learning adds to a regime: a small PPO that corrects PID, trained in each, played in both,
-beside what needs no training.
+beside agents that need no training.
 """
 
 import tempfile
@@ -33,7 +33,7 @@ RULE = "PID"
 HOLD = 12
 
 
-class Lesson(NamedTuple):
+class TrainedScore(NamedTuple):
     """Score of an agent in one regime, in scores of doing nothing."""
 
     trained: str  # regime it was trained in, or "-"
@@ -44,13 +44,13 @@ class Lesson(NamedTuple):
     over_rule: Interval  # above the rule it corrects, on the same merchants
 
 
-def teach(
+def train_in_each(
     worlds: dict[str, Scenario],
     levers: tuple[str, ...],
     size: Size,
     parameters: dict[str, float],
     play_others: Callable[[Arena], dict[str, Plans]],
-) -> list[Lesson]:
+) -> list[TrainedScore]:
     """Train in every world, play each policy in every world, and the untrained agents beside them
     on the same merchants.
 
@@ -77,10 +77,10 @@ def teach(
             for seed in range(size.learner_seeds)
         }
     seeds = np.arange(TEST_SEED, TEST_SEED + size.episodes)
-    lessons = []
+    found = []
     for name, world in worlds.items():
-        arena = Arena(world, levers, size.days, seeds)
-        unit = arena.idle()["score"]
+        arena = Arena(Setting(world, levers, size.days), seeds)
+        unit = arena.noop()["score"]
         agents: dict[tuple[str, str, int | None], Plans] = {
             ("-", agent, None): plans for agent, plans in play_others(arena).items()
         }
@@ -89,8 +89,8 @@ def teach(
             for (trained, seed), policy in policies.items()
         }
         rule = agents[("-", RULE, None)]["score"]
-        lessons += [
-            Lesson(
+        found += [
+            TrainedScore(
                 trained,
                 name,
                 agent,
@@ -100,4 +100,4 @@ def teach(
             )
             for (trained, agent, seed), plans in agents.items()
         ]
-    return lessons
+    return found

@@ -2,10 +2,9 @@
 the platform earns it back.
 
 The same merchants with the same budgets, coupon budgets and ROI targets play under every
-arrangement. Four answers are told
-apart: the plan stays what it was (pure incidence), the merchant puts the saved fee into ads, and
-    the merchant chooses its plan
-again, for its score or for its profit.
+arrangement. Four answers are told apart: the plan stays what it was (pure incidence), the merchant
+puts the saved fee into ads, and the merchant chooses its plan again, for its score or for its
+profit.
 """
 
 import time
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...envs import Scenario, load_scenario
+from ...envs import Scenario, Setting, load_scenario
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
 from .accounts import ACCOUNTS, accounts
@@ -51,12 +50,12 @@ class Played(NamedTuple):
     before: dict[str, Plans]  # answer -> figures under BEFORE
 
 
-def study_money(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
+def study_money(folder: Path, size: Size, on_progress: Callable[[str], None]) -> str:
     """Run the study into `folder`; returns the text of results.md."""
     began = time.monotonic()
     played: dict[str, Played] = {}
     for name in size.scenarios:
-        tell(f"money: {name}, {size.episodes} merchants, {size.days} days")
+        on_progress(f"money: {name}, {size.episodes} merchants, {size.days} days")
         played[name] = play_arrangements(load_scenario(name), size.days, size.episodes, size)
     rows = [row for name, result in played.items() for row in _rows(name, result)]
     found = {
@@ -76,7 +75,7 @@ def play_arrangements(scenario: Scenario, days: int, episodes: int, size: Size) 
     """Every arrangement and answer on the test merchants of one scenario."""
     seeds = np.arange(TEST_SEED, TEST_SEED + episodes)
     arenas = {
-        label: Arena(scenario.updated(change), LEVERS, days, seeds, scenario)
+        label: Arena(Setting(scenario.updated(change), LEVERS, days), seeds, scenario)
         for label, change in ARRANGEMENTS.items()
     }
     base = np.zeros((episodes, len(LEVERS)), np.float32)
@@ -99,7 +98,7 @@ def play_arrangements(scenario: Scenario, days: int, episodes: int, size: Size) 
         plans[label] = {SAME: same, SCORE: found[label][0].plans, PROFIT: found[label][1].plans}
         saved = kept.plans["service_fee"] - same["service_fee"]
         if scenario.updated(ARRANGEMENTS[label]).fee_rate < arenas[BEFORE].scenario.fee_rate:
-            richer = Arena(arena.scenario, LEVERS, days, seeds, scenario)
+            richer = Arena(arena.setting, seeds, scenario)
             richer.add_budget(100 * np.maximum(saved, 0))
             plans[label][INVEST] = grid_search(richer, base, [score], size.effort)[0].plans
     return Played(plans, before)
@@ -160,8 +159,10 @@ def _rows(name: str, result: Played) -> list[dict[str, Any]]:
 def _text(played: Mapping[str, Played], size: Size) -> str:
     parts = [
         "# Fee and platform-funded coupons: who gains",
-        f"{size.days} days, {size.episodes} merchants per market with the same budgets, coupon budgets, ROI targets and "
-        "random numbers. Change of each account against a fee of 3 % and 20 % platform-funded coupons, per cent of "
+        f"{size.days} days, {size.episodes} merchants per market with the same budgets, coupon "
+        "budgets, ROI targets and "
+        "random numbers. Change of each account against a fee of 3 % and 20 % platform-funded "
+        "coupons, per cent of "
         "settled GMV before, totals [95 % bootstrap interval]. "
         "Platform: ad spend + fees - its coupons. Growth: change of settled GMV; "
         "needed: growth of the whole business at which the platform's take would be what it was.",

@@ -27,7 +27,7 @@ class Size(NamedTuple):
     long: bool = True  # also the 28 days of the festival, with a quarter of the merchants
     effort: Effort = Effort()
     rounds: int = 2  # of tuning each rule on training merchants
-    practice: int = 48  # training merchants that rules are tuned on
+    training_merchants: int = 48  # that rules are tuned on
     learner_steps: int = 2_000_000  # of PPO per regime and seed; 0 trains nothing
     learner_seeds: int = 3
 
@@ -41,7 +41,7 @@ class Size(NamedTuple):
             long=False,
             effort=Effort(6, 3, 1),
             rounds=1,
-            practice=16,
+            training_merchants=16,
             learner_steps=0,
         )
 
@@ -61,7 +61,7 @@ def write_study(
     names: Sequence[str],
     **facts: Any,
 ) -> None:
-    """Write results.md, results.csv and manifest.json; `names` are the scenarios that were played."""
+    """Write results.md, results.csv and manifest.json; `names` are the scenarios played."""
     for name, content in (("results.md", text.rstrip() + "\n"), ("results.csv", _csv(rows))):
         with whole_file(folder / name) as draft:
             draft.write_text(content, encoding="utf-8")

@@ -36,7 +36,7 @@ def paired_iqm(
 
 
 def paired_mean(after: np.ndarray, before: np.ndarray, unit: np.ndarray, seed: int = 0) -> Interval:
-    """Mean of (after - before) / unit over merchants, all (n,): for parts that must sum to a whole."""
+    """Mean of (after - before) / unit over merchants, all (n,): for parts that sum to a whole."""
     return _bootstrap([((after - before) / np.maximum(unit, 1e-9),)], lambda row: row.mean(1), seed)
 
 

@@ -49,7 +49,8 @@ def unified_figure(
     last.set_title("default, PID: gain of incremental ads", fontsize=10)
     last.grid(alpha=0.25)
     figure.suptitle(
-        "Gain in score over the dual track, in scores of doing nothing: the same merchants, budgets and targets; "
+        "Gain in score over the dual track, in scores of doing nothing: the same merchants, "
+        "budgets and targets; "
         "95 % intervals",
         fontsize=11,
     )
@@ -198,15 +199,16 @@ def money_figure(
         axis.set_yticklabels([])
     _legend_below(figure, axes[3])
     figure.suptitle(
-        "Against a fee of 3 % and 20 % platform-funded coupons: totals over merchants, 95 % intervals",
+        "Against a fee of 3 % and 20 % platform-funded coupons: totals over merchants, 95 % "
+        "intervals",
         fontsize=11,
     )
     _save(figure, path)
 
 
-def knowing_figure(gains: Mapping[str, Mapping[str, Interval]], path: Path) -> None:
-    """What knowing the merchant adds to the best rule, beside what the learner adds: a panel per
-    task, each on its own scale.
+def information_figure(gains: Mapping[str, Mapping[str, Interval]], path: Path) -> None:
+    """What information on the merchant adds to the best rule, beside what the learner adds: one
+    panel a task, each on its own scale.
     """
     figure = _figure(3.0 * len(gains) + 0.6, 3.0)
     axes = figure.subplots(1, len(gains), squeeze=False)[0]
@@ -230,6 +232,6 @@ def knowing_figure(gains: Mapping[str, Mapping[str, Interval]], path: Path) -> N
         axis.grid(alpha=0.25, axis="y")
     axes[0].set_ylabel("gain, scores of doing nothing")
     figure.suptitle(
-        "Over the best tuned rule, on the same merchants and lucks; 95 % intervals", fontsize=11
+        "Over the best tuned rule, on the same merchants and noises; 95 % intervals", fontsize=11
     )
     _save(figure, path)

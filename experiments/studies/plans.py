@@ -2,10 +2,9 @@
 apart.
 
 A super plan differs from four plans in two ways: its budget flows to whatever scene can use it, and
-    its ROI target is met on
-average, so that a good scene may carry another. Both are switched on and off by themselves for
-plans that are best in hindsight, each with its own constant bid per scene, so that neither side
-loses by bad control. Rules without hindsight stand beside them.
+its ROI target is met on average, so that a good scene may carry another. Both are switched on and
+off by themselves for plans that are best in hindsight, each with its own constant bid per scene, so
+that neither side loses by bad control. Rules without hindsight stand beside them.
 """
 
 import time
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...envs import Scenario, load_scenario, select_levers
+from ...envs import Scenario, Setting, load_scenario, select_levers
 from ...envs.scenario import POOLS, SCENES
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
@@ -54,21 +53,21 @@ class Played(NamedTuple):
     """
 
     plans: dict[str, Plans]
-    idle: Plans
+    noop: Plans
     split: np.ndarray  # (4,) shares of the budget
     rules: dict[str, dict[str, float]]  # parameters that tuning found
 
 
-def study_plans(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
+def study_plans(folder: Path, size: Size, on_progress: Callable[[str], None]) -> str:
     """Run the study into `folder`; returns the text of results.md."""
     began = time.monotonic()
     played: dict[str, Played] = {}
     for name in size.scenarios:
-        tell(f"plans: {name}, {size.episodes} merchants, {size.days} days")
+        on_progress(f"plans: {name}, {size.episodes} merchants, {size.days} days")
         played[name] = play_plans(load_scenario(name), size.days, size.episodes, size)
     doses = []
     for sd in DIFFERENCES:
-        tell(f"plans: default with merchants.scene_sd = {sd:g}")
+        on_progress(f"plans: default with merchants.scene_sd = {sd:g}")
         world = load_scenario("default", {"merchants": {"scene_sd": sd}})
         doses.append(
             (sd, gains(play_plans(world, size.days, max(size.episodes // 2, 4), size, rules=False)))
@@ -104,7 +103,7 @@ def play_plans(
     """The four corners, one bid for all, and, if wanted, the rules, on the test merchants of one
     scenario.
     """
-    arena = Arena(scenario, LEVERS, days, np.arange(TEST_SEED, TEST_SEED + episodes))
+    arena = Arena(Setting(scenario, LEVERS, days), np.arange(TEST_SEED, TEST_SEED + episodes))
     split = usual_split(scenario, days, max(episodes // 2, 4), size)
     one = grid_search(arena, open_action(arena), [score], size.effort)[0]
     plans = {
@@ -118,23 +117,24 @@ def play_plans(
         ONE_BID: one.plans,
     }
     if not rules:
-        return Played(plans, arena.idle(), split, {})
-    practice = Arena(scenario, LEVERS, days, np.arange(size.practice), split="train")
+        return Played(plans, arena.noop(), split, {})
+    setting = Setting(scenario, LEVERS, days, "train")
+    training = Arena(setting, np.arange(size.training_merchants))
     shares = {f"share_{scene}": float(part) for scene, part in zip(SCENES, split, strict=True)}
     free = {f"cap_{scene}": 1.0 for scene in SCENES}
     tuned = {
-        name: tune(name, practice, size.rounds, fixed)
+        name: tune(name, training, size.rounds, fixed)
         for name, fixed in {**dict.fromkeys(RULES, free), "FourPlans": shares}.items()
     }
     plans |= {name: play_rule(name, arena, parameters) for name, parameters in tuned.items()}
-    return Played(plans, arena.idle(), split, tuned)
+    return Played(plans, arena.noop(), split, tuned)
 
 
 def usual_split(scenario: Scenario, days: int, episodes: int, size: Size) -> np.ndarray:
     """Shares of ad spend by scene, (4,), of super plans that are best in hindsight, over training
     merchants: what a well advised merchant who cannot see its own week would give to four plans.
     """
-    arena = Arena(scenario, LEVERS, days, np.arange(episodes), split="train")
+    arena = Arena(Setting(scenario, LEVERS, days, "train"), np.arange(episodes))
     best = own_bids(arena, grid_search(arena, open_action(arena), [score], size.effort)[0], score)
     spend = np.array([best.plans[f"spend_{scene}"].sum() for scene in SCENES])
     return spend / max(spend.sum(), 1e-9)
@@ -186,8 +186,10 @@ OWN_TARGETS: dict[str, Objective] = {f"bid_{scene}": scene_score(scene) for scen
 
 
 def gains(result: Played) -> dict[str, Interval]:
-    """What each part of coordination gains for plans best in hindsight, in scores of doing nothing."""
-    unit = result.idle["score"]
+    """What each part of coordination gains for plans best in hindsight, in scores of doing
+    nothing.
+    """
+    unit = result.noop["score"]
     return {
         part: paired_mean(result.plans[after]["score"], result.plans[before]["score"], unit)
         for part, (after, before) in STEPS.items()
@@ -196,7 +198,7 @@ def gains(result: Played) -> dict[str, Interval]:
 
 def rule_gains(result: Played) -> dict[str, Interval]:
     """What one plan steered by a rule gains over four plans steered by FourPlans."""
-    unit = result.idle["score"]
+    unit = result.noop["score"]
     four = result.plans["FourPlans"]["score"]
     return {name: paired_iqm(result.plans[name]["score"], four, unit) for name in RULES}
 
@@ -206,8 +208,8 @@ def _rows(name: str, result: Played) -> list[dict[str, Any]]:
     for arm, plans in result.plans.items():
         before = result.plans["FourPlans" if arm in RULES else FOUR]
         row: dict[str, Any] = {"scenario": name, "arm": arm, "episodes": len(plans["score"])}
-        row |= spread("level", paired_iqm(plans["score"], 0 * plans["score"], result.idle["score"]))
-        row |= spread("score", paired_iqm(plans["score"], before["score"], result.idle["score"]))
+        row |= spread("level", paired_iqm(plans["score"], 0 * plans["score"], result.noop["score"]))
+        row |= spread("score", paired_iqm(plans["score"], before["score"], result.noop["score"]))
         for figure in ("settled_gmv", "spend", "profit"):
             row |= spread(
                 figure, paired_total(plans[figure], before[figure], before["settled_gmv"])
@@ -231,7 +233,7 @@ def _text(
 ) -> str:
     levels, parts, rules = [], [], []
     for name, result in played.items():
-        unit = result.idle["score"]
+        unit = result.noop["score"]
         level = {
             arm: f"{paired_iqm(plans['score'], 0 * unit, unit).value:.3f}"
             for arm, plans in result.plans.items()
@@ -254,17 +256,25 @@ def _text(
     return "\n\n".join(
         [
             "# One super plan against four per-scene plans",
-            f"{size.days} days, {size.episodes} merchants per market, the same budget, target and random numbers. Scores in scores of "
-            "doing nothing, inter-quartile means; differences are paired [95 % bootstrap interval].",
-            "Best constant bids in hindsight, coupons the same in every arm. `Fixed split`: each scene has the share of the budget "
-            f"(last column, per cent: {' / '.join(SCENES)}) that the best plans of training merchants spend there; `own targets`: each "
+            f"{size.days} days, {size.episodes} merchants per market, the same budget, target and "
+            "random numbers. Scores in scores of "
+            "doing nothing, inter-quartile means; differences are paired [95 % bootstrap "
+            "interval].",
+            "Best constant bids in hindsight, coupons the same in every arm. `Fixed split`: each "
+            "scene has the share of the budget "
+            f"(last column, per cent: {' / '.join(SCENES)}) that the best plans of training "
+            "merchants spend there; `own targets`: each "
             "scene's bid maximises that scene's own score.",
             table(["market", *CORNERS, "one bid", "split"], levels),
-            "What coordination gains, of the same, means over merchants so that the first two sum to `both`. `One target`: fixed "
-            "split, the plan's ROI instead of each scene's own; `then one budget`: the split goes too; `one budget alone`: the split "
-            "goes, the scenes' own targets stay. `Own bid per scene`: the super plan over one bid for all scenes.",
+            "What coordination gains, of the same, means over merchants so that the first two sum "
+            "to `both`. `One target`: fixed "
+            "split, the plan's ROI instead of each scene's own; `then one budget`: the split goes "
+            "too; `one budget alone`: the split "
+            "goes, the scenes' own targets stay. `Own bid per scene`: the super plan over one bid "
+            "for all scenes.",
             table(["market", *STEPS, "own bid per scene"], parts),
-            "Without hindsight: one plan under a rule against four plans under FourPlans with the split above; every rule tuned by "
+            "Without hindsight: one plan under a rule against four plans under FourPlans with the "
+            "split above; every rule tuned by "
             "this study, by the same search, on training merchants of the market.",
             table(
                 [
@@ -277,7 +287,8 @@ def _text(
                 ],
                 rules,
             ),
-            "The default market with scenes that differ more or less from merchant to merchant (`merchants.scene_sd`; shipped: 0.25).",
+            "The default market with scenes that differ more or less from merchant to merchant "
+            "(`merchants.scene_sd`; shipped: 0.25).",
             table(
                 ["scene_sd", *STEPS],
                 [

@@ -1,9 +1,8 @@
 """A small, equal tuning of every rule on training merchants of the world that it will be judged in.
 
 Rules were shipped with numbers chosen for one market; a rule that plays another with them is a
-straw man. Each rule gets the same
-search here: its start, its safety margin and its bids by scene, one after another, up and down, for the
-    inter-quartile mean score.
+straw man. Each rule gets the same search here: its start, its safety margin and its bids by scene,
+one after another, up and down, for the inter-quartile mean score.
 """
 
 from collections.abc import Mapping
@@ -14,10 +13,8 @@ from ...envs.scenario import SCENES
 from ..analysis.statistics import iqm
 from .arena import Arena, Plans
 
-FACTOR, ADDED = (
-    1.4,
-    0.25,
-)  # first step of a parameter that multiplies, and of one that is a logarithm
+FACTOR = 1.4  # first step of a parameter that multiplies
+ADDED = 0.25  # and of one that is a logarithm
 SCENE_BIDS = tuple(f"scene_{scene}" for scene in SCENES)
 TUNED: dict[str, tuple[str, ...]] = {
     "PID": ("start_at", "safety_margin", *SCENE_BIDS),
@@ -30,15 +27,15 @@ STRIDES = 3  # a parameter goes on in a direction that pays, at most this often 
 
 
 def tune(
-    rule: str, practice: Arena, rounds: int = 2, fixed: Mapping[str, float] = {}
+    rule: str, training: Arena, rounds: int = 2, fixed: Mapping[str, float] = {}
 ) -> dict[str, float]:
-    """Parameters of a rule that did best on the practice merchants, beside the `fixed` ones; each
+    """Parameters of a rule that did best on the training merchants, beside the `fixed` ones; each
     round halves the steps.
     """
-    unit = practice.idle()["score"]
+    unit = training.noop()["score"]
 
     def worth(given: Mapping[str, float]) -> float:
-        return iqm(play_rule(rule, practice, given)["score"] / unit)
+        return iqm(play_rule(rule, training, given)["score"] / unit)
 
     best = {name: _default(rule, name) for name in TUNED[rule]} | dict(fixed)
     most = worth(best)

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...envs import Scenario, load_scenario, select_levers
+from ...envs import Scenario, Setting, load_scenario, select_levers
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
 from .accounts import accounts
 from .arena import Arena, Plans
 from .hindsight import Held, grid_search, score
-from .learning import Lesson, teach
+from .learning import TrainedScore, train_in_each
 from .outputs import Size, shown, sign, spread, table, write_study
 from .paired import paired_iqm, paired_total
 from .pictures import unified_figure
@@ -54,25 +54,25 @@ class Played(NamedTuple):
     """One scenario: figures of every regime and agent, and of doing nothing."""
 
     plans: dict[str, dict[str, Plans]]  # regime -> agent -> figures
-    idle: Plans
+    noop: Plans
     rules: dict[str, dict[str, float]]  # parameters that tuning found
 
 
-def study_unified(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
+def study_unified(folder: Path, size: Size, on_progress: Callable[[str], None]) -> str:
     """Run the study into `folder`; returns the text of results.md."""
     began = time.monotonic()
     played: dict[str, Played] = {}
     for name, (days, episodes) in size.markets().items():
-        tell(f"unified: {name}, {episodes} merchants, {days} days")
+        on_progress(f"unified: {name}, {episodes} merchants, {days} days")
         played[name] = play_regimes(load_scenario(name), days, episodes, size)
-    tell("unified: how much rests on the assumed displacement")
+    on_progress("unified: how much rests on the assumed displacement")
     rules = played["default"].rules
     doses = displacement_doses(size, rules["PID"])
-    lessons: list[Lesson] = []
+    learned: list[TrainedScore] = []
     if size.learner_steps:
-        tell("unified: PPO in either regime")
+        on_progress("unified: PPO in either regime")
         world = load_scenario("default")
-        lessons = teach(
+        learned = train_in_each(
             {name: in_regime(world, name) for name in ("dual track", "unified")},
             LEVERS,
             size,
@@ -87,19 +87,19 @@ def study_unified(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
     rows += [
         {
             "scenario": "default",
-            "regime": lesson.played,
-            "agent": lesson.agent,
-            "trained": lesson.trained,
-            "training_seed": lesson.seed,
-            **spread("level", lesson.level),
-            **spread("over_rule", lesson.over_rule),
+            "regime": score.played,
+            "agent": score.agent,
+            "trained": score.trained,
+            "training_seed": score.seed,
+            **spread("level", score.level),
+            **spread("over_rule", score.over_rule),
         }
-        for lesson in lessons
+        for score in learned
     ]
     unified_figure(
         {name: _effects(result) for name, result in played.items()}, doses, folder / "unified.png"
     )
-    text = _text(played, doses, lessons, size)
+    text = _text(played, doses, learned, size)
     write_study(
         folder,
         text,
@@ -123,7 +123,8 @@ def play_regimes(scenario: Scenario, days: int, episodes: int, size: Size) -> Pl
     """All regimes and agents on the test merchants of one scenario."""
     seeds = np.arange(TEST_SEED, TEST_SEED + episodes)
     arenas = {
-        name: Arena(in_regime(scenario, name), LEVERS, days, seeds, scenario) for name in REGIMES
+        name: Arena(Setting(in_regime(scenario, name), LEVERS, days), seeds, scenario)
+        for name in REGIMES
     }
     rules = tuned_rules(scenario, days, size)
     kept = best_constant(arenas["dual track"], size).action
@@ -131,7 +132,7 @@ def play_regimes(scenario: Scenario, days: int, episodes: int, size: Size) -> Pl
         name: {SAME: arena.hold(kept)} | play_agents(arena, size, rules)
         for name, arena in arenas.items()
     }
-    return Played(plans, arenas["dual track"].idle(), rules)
+    return Played(plans, arenas["dual track"].noop(), rules)
 
 
 def best_constant(arena: Arena, size: Size) -> Held:
@@ -147,10 +148,9 @@ def tuned_rules(scenario: Scenario, days: int, size: Size) -> dict[str, dict[str
     """Each rule's parameters, tuned on training merchants of the dual track: they owe nothing to
     the new regime.
     """
-    practice = Arena(
-        in_regime(scenario, "dual track"), LEVERS, days, np.arange(size.practice), scenario, "train"
-    )
-    return {name: tune(name, practice, size.rounds) for name in RULES}
+    setting = Setting(in_regime(scenario, "dual track"), LEVERS, days, "train")
+    training = Arena(setting, np.arange(size.training_merchants), scenario)
+    return {name: tune(name, training, size.rounds) for name in RULES}
 
 
 def play_agents(arena: Arena, size: Size, rules: dict[str, dict[str, float]]) -> dict[str, Plans]:
@@ -160,7 +160,7 @@ def play_agents(arena: Arena, size: Size, rules: dict[str, dict[str, float]]) ->
 
 
 def displacement_doses(size: Size, parameters: dict[str, float]) -> list[tuple[float, Interval]]:
-    """Gain of incremental ads for PID on the default market, with the assumed displacement scaled."""
+    """Gain of incremental ads for PID on the default market, the assumed displacement scaled."""
     scenario = load_scenario("default")
     seeds = np.arange(TEST_SEED, TEST_SEED + 2 * size.episodes)
     result = []
@@ -168,17 +168,17 @@ def displacement_doses(size: Size, parameters: dict[str, float]) -> list[tuple[f
         scaled = {s: min(f * factor, 1.0) for s, f in scenario.free_traffic.cannibalisation.items()}
         world = scenario.updated({"free_traffic": {"cannibalisation": scaled}})
         off, on = (
-            Arena(in_regime(world, name), LEVERS, size.days, seeds, scenario)
+            Arena(Setting(in_regime(world, name), LEVERS, size.days), seeds, scenario)
             for name in ("dual track", "incremental ads")
         )
         before, after = (play_rule("PID", arena, parameters) for arena in (off, on))
-        result.append((factor, paired_iqm(after["score"], before["score"], off.idle()["score"])))
+        result.append((factor, paired_iqm(after["score"], before["score"], off.noop()["score"])))
     return result
 
 
 def _effects(result: Played) -> dict[str, dict[str, Interval]]:
     """Agent -> regime -> gain in score over the dual track, in scores of doing nothing."""
-    unit = result.idle["score"]
+    unit = result.noop["score"]
     return {
         agent: {
             regime: paired_iqm(result.plans[regime][agent]["score"], plans["score"], unit)
@@ -194,7 +194,7 @@ def together(result: Played, agent: str) -> Interval:
     scores = {regime: result.plans[regime][agent]["score"] for regime in REGIMES}
     alone = sum(scores[name] - scores["dual track"] for name in SWITCHES)
     return paired_iqm(
-        scores["unified"] - scores["dual track"], np.asarray(alone), result.idle["score"]
+        scores["unified"] - scores["dual track"], np.asarray(alone), result.noop["score"]
     )
 
 
@@ -203,15 +203,15 @@ def _rows(name: str, result: Played) -> list[dict[str, Any]]:
     for regime in REGIMES:
         for agent, plans in result.plans[regime].items():
             before = result.plans["dual track"][agent]
-            idle = result.idle
+            noop = result.noop
             row: dict[str, Any] = {
                 "scenario": name,
                 "regime": regime,
                 "agent": agent,
                 "episodes": len(plans["score"]),
             }
-            row |= spread("level", paired_iqm(plans["score"], 0 * idle["score"], idle["score"]))
-            row |= spread("score", paired_iqm(plans["score"], before["score"], idle["score"]))
+            row |= spread("level", paired_iqm(plans["score"], 0 * noop["score"], noop["score"]))
+            row |= spread("score", paired_iqm(plans["score"], before["score"], noop["score"]))
             for figure in ("settled_gmv", "spend", "service_fee"):
                 row |= spread(
                     figure, paired_total(plans[figure], before[figure], before["settled_gmv"])
@@ -233,7 +233,7 @@ def _rows(name: str, result: Played) -> list[dict[str, Any]]:
 def _text(
     played: dict[str, Played],
     doses: list[tuple[float, Interval]],
-    lessons: list[Lesson],
+    learned: list[TrainedScore],
     size: Size,
 ) -> str:
     agents = [SAME, HINDSIGHT, *RULES]
@@ -243,8 +243,8 @@ def _text(
         for agent in agents:
             level = paired_iqm(
                 result.plans["dual track"][agent]["score"],
-                0 * result.idle["score"],
-                result.idle["score"],
+                0 * result.noop["score"],
+                result.noop["score"],
             )
             gains.append(
                 [
@@ -272,37 +272,41 @@ def _text(
             )
     parts = [
         "# Unified against dual-track scheduling",
-        "Gain in score over the dual track at the same budget, ROI target and random numbers, in scores of doing nothing; "
-        f"{size.days} days, {size.episodes} merchants per market (festival_28d: 28 days, a quarter of them). "
+        "Gain in score over the dual track at the same budget, ROI target and random numbers, in "
+        "scores of doing nothing; "
+        f"{size.days} days, {size.episodes} merchants per market (festival_28d: 28 days, a quarter "
+        "of them). "
         "Inter-quartile mean of paired differences [95 % bootstrap interval]. "
         "`Same plan`: the best constant plan of the dual track, held unchanged. "
-        "`Best constant`: found anew in each regime. Rules: tuned by this study on training merchants in the dual track. "
+        "`Best constant`: found anew in each regime. Rules: tuned by this study on training "
+        "merchants in the dual track. "
         "`Beyond the sum` is what the switches gain together over each alone.",
         table(["market", "agent", "dual track", *list(REGIMES)[1:], "beyond the sum"], gains, 2),
-        "Best constant plan in hindsight: change of each account, per cent of the dual track's settled GMV (totals).",
+        "Best constant plan in hindsight: change of each account, per cent of the dual track's "
+        "settled GMV (totals).",
         table(["market", "switched on", "settled GMV", "ad spend", *PARTIES], money, 2),
-        "PID (tuned as above) on the default market: gain of incremental ads with the assumed displacement scaled.",
+        "PID (tuned as above) on the default market: gain of incremental ads with the assumed "
+        "displacement scaled.",
         table(
             ["displacement", "gain"], [[f"x {dose:g}", shown(interval)] for dose, interval in doses]
         ),
     ]
-    if lessons:
+    if learned:
         parts += [
-            f"A PPO that corrects that PID on the default market: {size.learner_steps:,} environment steps in the regime "
+            f"A PPO that corrects that PID on the default market: {size.learner_steps:,} "
+            "environment steps in the regime "
             "named first, a row per training seed.",
             table(
                 ["trained in", "played in", "agent", "score", "over PID"],
                 [
                     [
-                        lesson.trained,
-                        lesson.played,
-                        lesson.agent
-                        if lesson.seed is None
-                        else f"{lesson.agent}, seed {lesson.seed}",
-                        f"{lesson.level.value:.2f}",
-                        shown(lesson.over_rule, digits=3),
+                        score.trained,
+                        score.played,
+                        score.agent if score.seed is None else f"{score.agent}, seed {score.seed}",
+                        f"{score.level.value:.2f}",
+                        shown(score.over_rule, digits=3),
                     ]
-                    for lesson in lessons
+                    for score in learned
                 ],
                 3,
             ),

@@ -211,7 +211,7 @@ def ad_values(quality: Quality, worth: LaneWorth, tolls: Tolls, t: int) -> np.nd
 
 
 @njit(cache=True)
-def pressed(x: float, logit: float, top: float) -> float:
+def pressed(x: float, logit: float, top: "float | np.ndarray") -> float:
     """At least CTR under pressure x over CTR without, for every lane; `logit` is lost per x."""
     down = logit * x
     return np.exp(-down) * (1.0 + np.exp(top)) / (1.0 + np.exp(top - down))

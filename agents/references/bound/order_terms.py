@@ -129,7 +129,6 @@ def order_values(
     rate = _commission_rates(w, levers, commission_natural)
     depths = depth_choices(w, levers)
     value = _mix(w, levers)[1]
-    bargain = attraction is not None and "commission_ad" in levers
     worth = np.zeros((len(cells), rows.N_LANES))
     orders = np.zeros((len(cells), rows.N_LANES))
     for shop in _shop_choices(w, levers):
@@ -145,7 +144,7 @@ def order_values(
             user = price - use * np.floor(price * depth + 0.5)
             given = use * np.maximum(price * depth - 0.5, 0.0)
             net = _net(w, prices, costs, shop, rate[lanes], (price, kept, user, given))
-            if p == 2 and bargain:
+            if p == 2 and attraction is not None and "commission_ad" in levers:
                 net = _best_commission(w, net, costs.commission * user * kept, attraction)
             worth[:, lanes] = np.maximum(worth[:, lanes], (convert * net).max(0))
             orders[:, lanes] = np.maximum(orders[:, lanes], convert.max(0))

@@ -39,7 +39,7 @@ def made(tmp_path_factory):
     patch.setattr(exactness, "GRIDS", (17,))
     patch.setattr(exactness, "FREE", exactness.Search(per_day=24, population=8, iterations=3))
     folder = tmp_path_factory.mktemp("exact")
-    rows = study(folder, Size(episodes=300, hindsight=4, trials=3, practice=100, learner=LEARNER))
+    rows = study(folder, Size(episodes=300, hindsight=4, trials=3, training=100, learner=LEARNER))
     patch.undo()
     return folder, rows
 
@@ -65,11 +65,6 @@ def test_the_command(tmp_path, monkeypatch):
     done = CliRunner().invoke(cli.app, ["exact", "--out", str(tmp_path / "e"), "--episodes", "7"])
     assert done.exit_code == 0, done.output
     assert committed(tmp_path / "e")[0].episodes == 7
-
-
-def test_without_a_bound_its_row_is_missing(monkeypatch):
-    monkeypatch.setattr(exactness, "BOUND", "..agents.references.no_such_bound")
-    assert list(exactness._bound(tiny_scenario(), 1)) == []
 
 
 def test_on_grid_moves_bids_to_the_nearest():

@@ -39,14 +39,14 @@ TINY = Size(
     long=False,
     effort=Effort(3, 2, 1),
     rounds=1,
-    practice=4,
+    training_merchants=4,
     learner_steps=0,
 )
 
 
 def arena(change=None, levers=unified.LEVERS, seeds=SEEDS, split="test"):
     scenario = load_scenario("default")
-    return Arena(scenario.updated(change or {}), levers, 1, seeds, scenario, split)
+    return Arena(Setting(scenario.updated(change or {}), levers, 1, split), seeds, scenario)
 
 
 def held(arena, bid=-0.2, depth=0.2):
@@ -63,9 +63,9 @@ def market():
 
 @pytest.mark.parametrize("regime", unified.REGIMES)
 def test_merchants_are_the_same_in_every_regime(market, regime):
-    other = Arena(
-        unified.in_regime(load_scenario("default"), regime), unified.LEVERS, 1, SEEDS
-    )  # even without a reference
+    # even without a reference
+    world = unified.in_regime(load_scenario("default"), regime)
+    other = Arena(Setting(world, unified.LEVERS, 1), SEEDS)
     assert np.array_equal(other.market.merchants, market.market.merchants)
 
 
@@ -86,7 +86,7 @@ def test_regimes_are_what_they_say():
 def test_reference_keeps_targets_that_the_world_would_move(market):
     change = {"coupon": {"platform_share": 0.5}}
     assert np.array_equal(arena(change).market.merchants, market.market.merchants)
-    alone = Arena(load_scenario("default").updated(change), unified.LEVERS, 1, SEEDS)
+    alone = Arena(Setting(load_scenario("default").updated(change), unified.LEVERS, 1), SEEDS)
     assert not np.array_equal(
         alone.market.merchants["roi_target"], market.market.merchants["roi_target"]
     )
@@ -99,9 +99,9 @@ def test_playing_again_gives_the_same(market):
     assert all(np.array_equal(first[name], again[name]) for name in first)
 
 
-def test_idle_is_doing_nothing(market):
+def test_noop_is_doing_nothing(market):
     setting = Setting(load_scenario("default"), unified.LEVERS, 1)
-    assert np.array_equal(market.idle()["score"], play_noop(setting, SEEDS)["score"])
+    assert np.array_equal(market.noop()["score"], play_noop(setting, SEEDS)["score"])
     assert market.hold(held(market))["spend"].sum() > 0  # and leaves the market active
 
 
@@ -119,7 +119,7 @@ def test_without_displacement_incremental_ads_change_nothing():
         "default", {"free_traffic": {"cannibalisation": dict.fromkeys(SCENES, 0.0)}}
     )
     off, on = (
-        Arena(unified.in_regime(world, name), unified.LEVERS, 1, SEEDS)
+        Arena(Setting(unified.in_regime(world, name), unified.LEVERS, 1), SEEDS)
         for name in ("dual track", "incremental ads")
     )
     a = off.hold(held(off))
@@ -231,13 +231,13 @@ def test_split_limits_the_scenes():
 
 @pytest.mark.parametrize("rule", TUNED)
 def test_tuning_does_not_lose_on_what_it_practised(rule):
-    practice = arena(seeds=np.arange(8), split="train", levers=plans.LEVERS)
-    unit = practice.idle()["score"]
-    found = tune(rule, practice, 1, {"depth": 0.03})
+    training = arena(seeds=np.arange(8), split="train", levers=plans.LEVERS)
+    unit = training.noop()["score"]
+    found = tune(rule, training, 1, {"depth": 0.03})
     assert found["depth"] == 0.03
     assert set(TUNED[rule]) < set(found)
-    plain = play_rule(rule, practice, {"depth": 0.03})
-    better = play_rule(rule, practice, found)
+    plain = play_rule(rule, training, {"depth": 0.03})
+    better = play_rule(rule, training, found)
     zero = 0 * unit
     assert (
         paired_iqm(better["score"], zero, unit).value
@@ -317,7 +317,7 @@ def test_study_writes_everything_and_the_same_again(name, tmp_path, monkeypatch)
     with (folder / "results.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) > 5
-    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / f"{name.replace('-', '_')}.png").read_bytes().startswith(b"\x89PNG")
     made = json.loads((folder / "manifest.json").read_text())
     assert (made["study"], made["seed"], made["size"]["episodes"]) == (name, TEST_SEED, 6)
     assert made["scenarios"] == {"default": load_scenario("default").hash}
@@ -358,7 +358,7 @@ def test_the_same_plan_is_the_dual_tracks_best():
     assert set(result.rules) == {"PID", "DualMirrorDescent"}
 
 
-def test_a_lesson_plays_every_policy_in_every_world(monkeypatch):
+def test_a_trained_policy_plays_every_policy_in_every_world(monkeypatch):
     monkeypatch.setitem(learning.TRAINING, "num_envs", 8)
     monkeypatch.setitem(learning.TRAINING, "batch_size", 56)
     size = TINY._replace(learner_steps=400, learner_seeds=1)
@@ -366,13 +366,13 @@ def test_a_lesson_plays_every_policy_in_every_world(monkeypatch):
         name: unified.in_regime(load_scenario("default"), name)
         for name in ("dual track", "unified")
     }
-    lessons = learning.teach(
+    scores = learning.train_in_each(
         worlds, unified.LEVERS, size, {}, lambda arena: {"PID": play_rule("PID", arena, {})}
     )
-    assert [(x.trained, x.played, x.agent) for x in lessons] == [
+    assert [(x.trained, x.played, x.agent) for x in scores] == [
         (trained, played, agent)
         for played in worlds
         for trained, agent in (("-", "PID"), ("dual track", "PPO"), ("unified", "PPO"))
     ]
-    assert all(x.over_rule == Interval(0, 0, 0) for x in lessons if x.agent == "PID")
-    assert all(x.over_rule.value != 0 for x in lessons if x.agent == "PPO")
+    assert all(x.over_rule == Interval(0, 0, 0) for x in scores if x.agent == "PID")
+    assert all(x.over_rule.value != 0 for x in scores if x.agent == "PPO")

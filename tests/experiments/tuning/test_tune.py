@@ -23,14 +23,14 @@ pytest.importorskip("cmaes")
 SMALL = Budget(steps=24 * 8 * 30, merchants=(8, 8), check=8, finalists=2)
 
 
-def study(folder, rule="FixedBid", report=lambda text: None, **options):
+def study(folder, rule="FixedBid", on_progress=lambda note: None, **options):
     return tune(
         rule,
         "Bidding",
         folder=folder / "log",
         target=folder / "tuned.json",
         budget=SMALL,
-        report=report,
+        on_progress=on_progress,
         **options,
     )
 
@@ -55,11 +55,12 @@ def test_what_is_found_is_kept_and_no_worse_than_the_defaults(tmp_path):
 def test_an_interrupted_study_ends_as_an_undisturbed_one(tmp_path):
     whole = study(tmp_path / "whole")
 
-    def stop(text):
-        raise KeyboardInterrupt
+    def stop(note):
+        if note.result:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        study(tmp_path / "cut", report=stop)
+        study(tmp_path / "cut", on_progress=stop)
     log = tmp_path / "cut/log/Bidding-FixedBid.csv.part"
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
     log.write_text(
@@ -171,7 +172,8 @@ def test_the_table_in_the_docs_is_of_the_committed_studies():
     tasks = ("Bidding", "Allocation", "Coupon", "SuperPlan", "WholeShop")
     for rule in studies["Bidding"]:
         cells = [
-            f"{s['score_default']:.3f} → {s['score']:.3f} ({100 * s['violation_rate']:.0f} %; {spent(s) // 1_000_000} M)"
+            f"{s['score_default']:.3f} → {s['score']:.3f} ({100 * s['violation_rate']:.0f} %; "
+            f"{spent(s) // 1_000_000} M)"
             for s in (studies[task][rule] for task in tasks)
         ]
         assert f"| {rule} | {' | '.join(cells)} |" in text, rule

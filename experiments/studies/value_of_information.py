@@ -1,12 +1,11 @@
-"""What knowing the merchant would be worth to the best rule: an estimate of what there is to learn,
-not a limit.
+"""The value of information on the merchant to the best rule: an estimate of what there is to
+learn, not a limit.
 
-The same merchant is met with many lucks (shocks, traffic, orders drawn anew). A constant shift of
-the rule's levers is searched for
-each merchant over some of them and judged on others: what is left is knowledge of the merchant,
-    free of the luck that a plan in
-hindsight is fitted to. A learner that shifts the same rule has to find out what this search is
-told. The search is finite and its shifts are constant, so a policy may do better.
+The same merchant is met with many noises (shocks, traffic, orders drawn anew). A constant shift of
+the rule's levers is searched for each merchant over some of them and judged on others. What is left
+is knowledge of the merchant, free of the noise that a plan in hindsight is fitted to. A learner
+that shifts the same rule has to find out what this search is told. The search is finite and its
+shifts are constant, so a policy may do better.
 """
 
 import contextlib
@@ -20,30 +19,31 @@ import numpy as np
 from ...agents import Policy, make_rule, plan_spec
 from ...agents.learners import ArtefactError, load_policy
 from ...agents.rules.tuned import tuned_parameters
-from ...envs import Scenario
+from ...envs import Setting
 from ..analysis.statistics import Interval
 from ..benchmark.config import load_benchmark
-from ..benchmark.plan import plan_runs as plan_cells
+from ..benchmark.plan import plan_runs
 from ..runs.evaluate import TEST_SEED
 from .arena import Arena
 from .outputs import Size, shown, spread, table, write_study
 from .paired import paired_mean
-from .pictures import knowing_figure
+from .pictures import information_figure
 
 TASKS = ("Bidding", "Allocation", "Coupon", "SuperPlan", "WholeShop")
+NAME = "value-of-information"
 BEST = Path("results/benchmark/best")
-LUCK_SEED = 77
+NOISE_SEED = 77
 
 
 class Search(NamedTuple):
     """How hard a shift is searched: cross-entropy, a search for each merchant."""
 
-    lucks: int  # drawn anew in every iteration
+    noises: int  # drawn anew in every iteration
     population: int = 32
     iterations: int = 20
     spread: float = 0.25  # standard deviation of the first shifts, action units
     least_spread: float = 0.02
-    judged: int = 16  # lucks on which everybody is judged
+    judged: int = 16  # noises on which everybody is judged
 
 
 class Known(NamedTuple):
@@ -57,47 +57,42 @@ class Known(NamedTuple):
     levers: tuple[str, ...]
 
 
-class Lucks:
-    """Test merchants of a task, each met with any luck.
+class NoisyMerchants:
+    """Test merchants of a task, each met with any noise.
 
     Args:
-        scenario, levers, days: the task.
+        setting: what is played.
         merchants: how many, from the first held-out stream on.
     """
 
-    def __init__(self, scenario: Scenario, levers: tuple[str, ...], days: int, merchants: int):
-        self.scenario = scenario
-        self.levers = levers
-        self.days = days
+    def __init__(self, setting: Setting, merchants: int):
+        self.setting = setting
         self.seeds = np.arange(TEST_SEED, TEST_SEED + merchants)
 
     def arena(self, keys: np.ndarray, copies: int = 1) -> Arena:
-        """Every merchant `copies` times with each luck: episodes (merchant, copy, luck), the luck
+        """Every merchant `copies` times with each noise: episodes (merchant, copy, noise), noise
         running fastest.
         """
-        arena = Arena(
-            self.scenario, self.levers, self.days, np.repeat(self.seeds, copies * len(keys))
-        )
+        arena = Arena(self.setting, np.repeat(self.seeds, copies * len(keys)))
         arena.start.states["key"] ^= np.tile(keys, copies * len(self.seeds))
         return arena
 
     def scores(
         self, policy: Policy, keys: np.ndarray, shifts: np.ndarray | None = None
     ) -> np.ndarray:
-        """Scores (merchants, copies, lucks), CNY, of a policy whose actions are shifted by
+        """Scores (merchants, copies, noises), CNY, of a policy whose actions are shifted by
         (merchants, copies, levers).
         """
         copies = 1 if shifts is None else shifts.shape[1]
         arena = self.arena(keys, copies)
         if shifts is not None:
-            policy = Shifted(
-                policy, np.repeat(shifts.reshape(-1, len(self.levers)), len(keys), axis=0)
-            )
+            flat = shifts.reshape(-1, len(self.setting.levers))
+            policy = Shifted(policy, np.repeat(flat, len(keys), axis=0))
         return arena.play(policy)["score"].reshape(len(self.seeds), copies, len(keys))
 
-    def idle(self, keys: np.ndarray) -> np.ndarray:
+    def noop(self, keys: np.ndarray) -> np.ndarray:
         """(merchants,) mean score of doing nothing."""
-        return self.arena(keys).idle()["score"].reshape(len(self.seeds), len(keys)).mean(1)
+        return self.arena(keys).noop()["score"].reshape(len(self.seeds), len(keys)).mean(1)
 
 
 class Shifted:
@@ -119,53 +114,56 @@ class Shifted:
         return np.clip(action + self.shift, -1, 1), state
 
 
-def study_knowing(folder: Path, size: Size, tell: Callable[[str], None]) -> str:
+def study_value_of_information(folder: Path, size: Size, on_progress: Callable[[str], None]) -> str:
     """Run the study into `folder`; returns the text of results.md."""
     began = time.monotonic()
     config = load_benchmark()
     full = size.long
     found, merchants = {}, {}
     for task in TASKS if full else TASKS[:1]:
-        days = plan_cells(config, [task])[0].days
+        days = plan_runs(config, [task])[0].days
         merchants[task] = max(size.episodes // {1: 2, 7: 4}.get(days, 8), 4)
         search = Search({1: 8, 7: 4}.get(days, 2)) if full else Search(2, 8, 2, judged=4)
-        tell(
-            f"knowing: {task}, {merchants[task]} merchants, {search.iterations} x {search.population} shifts, each with "
-            f"{search.lucks} lucks"
+        on_progress(
+            f"value of information: {task}, {merchants[task]} merchants, {search.iterations} x "
+            f"{search.population} shifts, each with "
+            f"{search.noises} noises"
         )
-        found[task] = know(task, merchants[task], search)
+        found[task] = measure(task, merchants[task], search)
     rows = [row for task, known in found.items() for row in _rows(task, known)]
-    knowing_figure({task: gains(known) for task, known in found.items()}, folder / "knowing.png")
+    information_figure(
+        {task: gains(known) for task, known in found.items()}, folder / "value_of_information.png"
+    )
     text = _text(found)
     names = dict.fromkeys(config.scenario(task).name for task in found)
-    write_study(folder, text, rows, size, "knowing", began, list(names), merchants=merchants)
+    write_study(folder, text, rows, size, NAME, began, list(names), merchants=merchants)
     return text
 
 
-def know(task: str, merchants: int, search: Search, best: Path = BEST) -> Known:
+def measure(task: str, merchants: int, search: Search, best: Path = BEST) -> Known:
     """Search the shifts of a task's merchants and judge rule, shifted rule and committed learner on
-    the same new lucks.
+    the same new noises.
     """
-    cell = next(c for c in plan_cells(load_benchmark(), [task]) if c.agent == "PPO-residual")
-    setting = cell.setting()
-    env = cell.options["training_env"]
-    lucks = Lucks(setting.scenario, setting.levers, setting.days, merchants)
+    run = next(r for r in plan_runs(load_benchmark(), [task]) if r.agent == "PPO-residual")
+    setting = run.setting()
+    training_env = run.options["training_env"]
+    met = NoisyMerchants(setting, merchants)
     rule = make_rule(
-        env["rule"],
+        training_env["rule"],
         plan_spec(setting),
-        **tuned_parameters(env["rule"], task),
+        **tuned_parameters(training_env["rule"], task),
     )
-    rng = np.random.default_rng(LUCK_SEED)
+    rng = np.random.default_rng(NOISE_SEED)
     judged = _keys(rng, search.judged)
-    shifts = search_shifts(lucks, rule, search, rng)
-    idle = lucks.idle(judged)
+    shifts = search_shifts(met, rule, search, rng)
+    noop = met.noop(judged)
     learner = None
     with contextlib.suppress(ArtefactError):
-        learner = lucks.scores(load_policy(best / task), judged).mean((1, 2)) / idle
+        learner = met.scores(load_policy(best / task), judged).mean((1, 2)) / noop
     return Known(
-        env["rule"],
-        lucks.scores(rule, judged).mean((1, 2)) / idle,
-        lucks.scores(rule, judged, shifts[:, None]).mean((1, 2)) / idle,
+        training_env["rule"],
+        met.scores(rule, judged).mean((1, 2)) / noop,
+        met.scores(rule, judged, shifts[:, None]).mean((1, 2)) / noop,
         learner,
         shifts,
         setting.levers,
@@ -173,12 +171,12 @@ def know(task: str, merchants: int, search: Search, best: Path = BEST) -> Known:
 
 
 def search_shifts(
-    lucks: Lucks, rule: Policy, search: Search, rng: np.random.Generator
+    met: NoisyMerchants, rule: Policy, search: Search, rng: np.random.Generator
 ) -> np.ndarray:
-    """(merchants, levers) shifts of the rule of the highest mean score over lucks, each merchant
+    """(merchants, levers) shifts of the rule of the highest mean score over noises, each merchant
     searched by itself.
     """
-    centre = np.zeros((len(lucks.seeds), len(lucks.levers)))
+    centre = np.zeros((len(met.seeds), len(met.setting.levers)))
     width = np.full_like(centre, search.spread)
     elite = max(search.population // 4, 2)
     weights = np.log(elite + 0.5) - np.log(np.arange(1, elite + 1))
@@ -189,7 +187,7 @@ def search_shifts(
         )
         tried[:, 0] = centre
         order = np.argsort(
-            -lucks.scores(rule, _keys(rng, search.lucks), tried).mean(2), axis=1, kind="stable"
+            -met.scores(rule, _keys(rng, search.noises), tried).mean(2), axis=1, kind="stable"
         )[:, :elite]
         best = np.take_along_axis(tried, order[..., None], 1)
         moved = np.sqrt(np.einsum("e,nel->nl", weights, (best - centre[:, None]) ** 2))
@@ -267,10 +265,13 @@ def _text(found: dict[str, Known]) -> str:
         )
     return "\n\n".join(
         [
-            "# What knowing the merchant is worth",
-            "Mean score over doing nothing of held-out merchants, each met with the same new lucks. *Informed rule*: the best tuned "
-            "rule with a constant shift of every lever, searched for each merchant over other lucks, so it knows the merchant and not "
-            "the day. *Learner*: the committed artefact, which knows neither. Gains over the rule, paired [95 % bootstrap interval "
+            "# The value of information on the merchant",
+            "Mean score over doing nothing of held-out merchants, each met with the same new "
+            "noises. *Informed rule*: the best tuned "
+            "rule with a constant shift of every lever, searched for each merchant over other "
+            "noises, so it knows the merchant and not "
+            "the day. *Learner*: the committed artefact, which knows neither. Gains over the rule, "
+            "paired [95 % bootstrap interval "
             "over merchants].",
             table(
                 [
