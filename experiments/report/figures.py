@@ -106,6 +106,7 @@ def profile_figure(found: dict[str, Profile], rows: list[Summary], path: Path) -
     learners = [agent for agent in found if kinds[agent] == "learner"]
     own = [agent for agent in found if kinds[agent] == "own"]
     rules = [agent for agent in found if kinds[agent] == "rule"][:SHOWN_RULES]
+    who = "learners and your own agents" if own else "learners"
     lines = [(agent, WARM[i % len(WARM)], "-") for i, agent in enumerate(learners)]
     lines += [(agent, GREEN[i % len(GREEN)], "-") for i, agent in enumerate(own)]
     lines += [(agent, LINES[i], DASHES[i]) for i, agent in enumerate(rules)]
@@ -121,7 +122,7 @@ def profile_figure(found: dict[str, Profile], rows: list[Summary], path: Path) -
     _title(
         figure,
         f"{rows[0].task}: performance profiles",
-        f"learners, and the {len(rules)} best rules dashed; 95 % bands",
+        f"{who}, and the {len(rules)} best rules dashed; 95 % bands",
     )
     _legend_below(figure, axis)
     save_figure(figure, path)
