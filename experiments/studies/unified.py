@@ -230,46 +230,40 @@ def _rows(name: str, result: Played) -> list[dict[str, Any]]:
     return rows
 
 
+def _gain_lines(played: dict[str, Played]) -> list[list[str]]:
+    """A line per market and agent: level in the dual track, gains by regime, and beyond the sum."""
+    lines = []
+    for name, result in played.items():
+        unit = result.noop["score"]
+        effects = _effects(result)
+        for agent in (SAME, HINDSIGHT, *RULES):
+            level = paired_iqm(result.plans["dual track"][agent]["score"], 0 * unit, unit)
+            by_regime = [shown(effects[agent][r]) for r in REGIMES if r != "dual track"]
+            beyond = shown(together(result, agent))
+            lines.append([name, agent, f"{level.value:.2f}", *by_regime, beyond])
+    return lines
+
+
+def _money_lines(played: dict[str, Played]) -> list[list[str]]:
+    """A line per market and regime: changes of sales, spend and accounts, best constant plans."""
+    lines = []
+    for name, result in played.items():
+        before = result.plans["dual track"][HINDSIGHT]
+        for regime in list(REGIMES)[1:]:
+            plans = result.plans[regime][HINDSIGHT]
+            pairs = [(plans[figure], before[figure]) for figure in ("settled_gmv", "spend")]
+            pairs += [(accounts(plans)[party], accounts(before)[party]) for party in PARTIES]
+            changes = [paired_total(new, old, before["settled_gmv"]) for new, old in pairs]
+            lines.append([name, regime, *(shown(change, 100, 1) for change in changes)])
+    return lines
+
+
 def _text(
     played: dict[str, Played],
     doses: list[tuple[float, Interval]],
     learned: list[TrainedScore],
     size: Size,
 ) -> str:
-    agents = [SAME, HINDSIGHT, *RULES]
-    gains, money = [], []
-    for name, result in played.items():
-        effects = _effects(result)
-        for agent in agents:
-            level = paired_iqm(
-                result.plans["dual track"][agent]["score"],
-                0 * result.noop["score"],
-                result.noop["score"],
-            )
-            gains.append(
-                [
-                    name,
-                    agent,
-                    f"{level.value:.2f}",
-                    *(shown(effects[agent][r]) for r in REGIMES if r != "dual track"),
-                    shown(together(result, agent)),
-                ]
-            )
-        for regime in list(REGIMES)[1:]:
-            plans = result.plans[regime][HINDSIGHT]
-            before = result.plans["dual track"][HINDSIGHT]
-            pairs = [(plans[figure], before[figure]) for figure in ("settled_gmv", "spend")]
-            pairs += [(accounts(plans)[party], accounts(before)[party]) for party in PARTIES]
-            money.append(
-                [
-                    name,
-                    regime,
-                    *(
-                        shown(paired_total(new, old, before["settled_gmv"]), 100, 1)
-                        for new, old in pairs
-                    ),
-                ]
-            )
     parts = [
         "# Unified against dual-track scheduling",
         "Gain in score over the dual track at the same budget, ROI target and random numbers, in "
@@ -281,10 +275,16 @@ def _text(
         "`Best constant`: found anew in each regime. Rules: tuned by this study on training "
         "merchants in the dual track. "
         "`Beyond the sum` is what the switches gain together over each alone.",
-        table(["market", "agent", "dual track", *list(REGIMES)[1:], "beyond the sum"], gains, 2),
+        table(
+            ["market", "agent", "dual track", *list(REGIMES)[1:], "beyond the sum"],
+            _gain_lines(played),
+            2,
+        ),
         "Best constant plan in hindsight: change of each account, per cent of the dual track's "
         "settled GMV (totals).",
-        table(["market", "switched on", "settled GMV", "ad spend", *PARTIES], money, 2),
+        table(
+            ["market", "switched on", "settled GMV", "ad spend", *PARTIES], _money_lines(played), 2
+        ),
         "PID (tuned as above) on the default market: gain of incremental ads with the assumed "
         "displacement scaled.",
         table(
@@ -292,25 +292,7 @@ def _text(
         ),
     ]
     if learned:
-        parts += [
-            f"A PPO that corrects that PID on the default market: {size.learner_steps:,} "
-            "environment steps in the regime "
-            "named first, a row per training seed.",
-            table(
-                ["trained in", "played in", "agent", "score", "over PID"],
-                [
-                    [
-                        score.trained,
-                        score.played,
-                        score.agent if score.seed is None else f"{score.agent}, seed {score.seed}",
-                        f"{score.level.value:.2f}",
-                        shown(score.over_rule, digits=3),
-                    ]
-                    for score in learned
-                ],
-                3,
-            ),
-        ]
+        parts += _learned_parts(learned, size)
     parts += [
         "\n".join(
             [
@@ -326,3 +308,26 @@ def _text(
         )
     ]
     return "\n\n".join(parts)
+
+
+def _learned_parts(learned: list[TrainedScore], size: Size) -> list[str]:
+    """What the learner adds: a sentence and a table."""
+    return [
+        f"A PPO that corrects that PID on the default market: {size.learner_steps:,} "
+        "environment steps in the regime "
+        "named first, a row per training seed.",
+        table(
+            ["trained in", "played in", "agent", "score", "over PID"],
+            [
+                [
+                    score.trained,
+                    score.played,
+                    score.agent if score.seed is None else f"{score.agent}, seed {score.seed}",
+                    f"{score.level.value:.2f}",
+                    shown(score.over_rule, digits=3),
+                ]
+                for score in learned
+            ],
+            3,
+        ),
+    ]

@@ -61,7 +61,7 @@ def play(policy, market, seed=0, watch=None):
 
 
 # All rules
-# -------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 @tasks
@@ -115,7 +115,7 @@ def test_one_observation_without_a_batch(name):
 
 @rules
 def test_episode_start_resets_memory(name):
-    """A rule in its second episode acts as in its first, for those envs alone that have begun anew."""
+    """A rule in its second episode acts as in its first, for those envs alone that begin anew."""
     market = market_of(size=6)
     rule = make_rule(name, spec_of())
     first = market.reset(seeds=np.arange(6)).copy()
@@ -215,7 +215,7 @@ def test_rule_says_what_it_is(name):
 
 
 # lever_action
-# ----------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lever", LEVER_NAMES)
@@ -488,7 +488,7 @@ def test_knowing_the_delay_lets_a_rule_bid_more(name):
 
 
 # Parameters that all rules share
-# ---------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 NEUTRAL = {
     name: 0.0
@@ -586,7 +586,7 @@ def test_every_rule_acts_on_every_lever(name):
 
 
 # Landscape, planners, coupons
-# ------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sigma", [0.9, 1.45, 2.2])
@@ -686,7 +686,7 @@ def test_mckp_gives_more_to_those_who_respond():
 
 @pytest.mark.parametrize("name", ["OnlineLP", "MPC", "MarginalROI", "MinPacing"])
 def test_rules_that_know_the_delay_beat_those_that_do_not(name):
-    """On one day the plain controllers stay far below the target ROI for fear of what is only late."""
+    """On one day plain controllers bid far too little, for fear of an ROI that is only late."""
     idle = episodes("DoNothing", 1, "bidding")["score"]
     assert np.median(episodes(name, 1, "bidding")["score"] / idle) > np.median(
         episodes("PID", 1, "bidding")["score"] / idle
@@ -694,7 +694,7 @@ def test_rules_that_know_the_delay_beat_those_that_do_not(name):
 
 
 # Tuned values
-# ----------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def test_a_first_name_of_a_parameter_is_still_taken(tmp_path):
@@ -709,7 +709,7 @@ def test_a_first_name_of_a_parameter_is_still_taken(tmp_path):
 
 def test_numbers_come_from_one_file():
     """Every rule's numbers are those of defaults.yaml, and every entry there belongs to a rule."""
-    with pytest.raises(ValueError, match="rule is 'NoSuchRule'; defaults.yaml has FixedBid"):
+    with pytest.raises(ValueError, match=r"rule is 'NoSuchRule'; defaults\.yaml has FixedBid"):
         numbers("NoSuchRule")
     for name, rule in RULES.items():
         if name != "DoNothing":

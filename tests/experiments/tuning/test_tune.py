@@ -9,6 +9,7 @@ from chengfang.agents import RULES
 from chengfang.agents.rules.tuned import FILE, load_tuned, tuned_parameters
 from chengfang.envs import find_task, load_scenario, select_levers
 from chengfang.experiments.tuning.search_space import same_rule, search_space
+from chengfang.experiments.tuning.study import _sorted_as
 from chengfang.experiments.tuning.tune import (
     Budget,
     default_budget,
@@ -68,6 +69,23 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(tmp_path):
     )  # killed while writing a line
     assert not (tmp_path / "cut/tuned.json").exists()
     assert study(tmp_path / "cut") == whole
+
+
+def test_progress_is_noted_after_every_trial_and_every_stage(tmp_path):
+    notes = []
+    found = study(tmp_path, on_progress=notes.append)
+    done = [note.done for note in notes]
+    assert done == sorted(done)
+    assert done[-1] == notes[-1].total == found["trials"] + SMALL.finalists + 1
+    results = [note.result for note in notes if note.result]
+    assert [words.split()[2] for words in results] == ["stage", "stage", "check:"]
+    assert all("best" in note.words for note in notes[: found["trials"]] if not note.result)
+
+
+def test_the_sampler_meets_parameters_in_the_order_they_were_first_tuned_in():
+    """Optuna draws in the order of names, so a rename must not move a parameter."""
+    assert _sorted_as("safety_margin") == "caution"
+    assert _sorted_as("start_at") == "start_at"
 
 
 @pytest.mark.parametrize(
