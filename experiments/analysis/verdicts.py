@@ -205,23 +205,20 @@ def sentence(verdict: Verdict) -> str:
         )
     final = learner.final is not None and rule.final is not None
     one, two = (interval(score, 4 if final else 3) for score in compared(learner, rule))
-    ways = {
-        "above": f"beats the best rule, {rule.agent}: {one} against {two}, intervals apart",
-        "below": f"loses to the best rule, {rule.agent}: {one} against {two}, intervals apart",
-        "overlap": f"and the best rule, {rule.agent}, have overlapping intervals: {one} and {two}",
-    }
+    apart = "intervals overlap" if verdict.apart == "overlap" else "intervals apart"
     runs = f"{learner.seeds} training seed{'' if learner.seeds == 1 else 's'}"
-    where = (
-        f"In a final of {learner.final_episodes:,} held-out episodes the best learner"
-        if final
-        else "The best learner"
-    )
-    text = f"{where}, {learner.agent} ({runs}), {ways[verdict.apart]}."
+    place = f" in a final of {learner.final_episodes:,} held-out episodes" if final else ""
+    scores = f"{one} against {two}, {apart}{place}."
     if verdict.gain is None:
-        return text
+        way = {"above": "beats", "below": "loses to", "overlap": "cannot be told from"}
+        return (
+            f"The best learner, {learner.agent} ({runs}), {way[verdict.apart]} the best rule, "
+            f"{rule.agent}: {scores}"
+        )
     return (
-        f"{text} Paired on the same episodes its score differs from the rule's by "
-        f"{change(verdict.gain, 2 if final else 1)}."
+        f"On the same episodes the score of the best learner, {learner.agent} ({runs}), differs "
+        f"from that of the best rule, {rule.agent}, by {change(verdict.gain, 2 if final else 1)}: "
+        f"{scores}"
     )
 
 

@@ -54,23 +54,6 @@ class TaskReport(NamedTuple):
         return self._replace(rows=rows, verdict=judge(self.task, rows, gain), curves=curves)
 
 
-def task_reports(
-    results: list[AgentResult], facts: "dict[str, dict[str, Any]] | None" = None
-) -> list[TaskReport]:
-    """The reports of the tasks that results speak of.
-
-    Args:
-        results: of agents; those of a task share their episodes.
-        facts: of the runs behind them, by name; they are told apart by the task before the slash.
-    """
-    return [
-        task_report(
-            task, results, {n: f for n, f in (facts or {}).items() if n.split("/")[0] == task}
-        )
-        for task in dict.fromkeys(result.task for result in results)
-    ]
-
-
 def task_report(
     task: str,
     results: list[AgentResult],

@@ -12,7 +12,7 @@ from chengfang.experiments.analysis.results import AgentResult
 from chengfang.experiments.analysis.summary import gain_shares, plain_row, ranked, summarise
 from chengfang.experiments.analysis.verdicts import gain_over_rule, judge, sentence
 from chengfang.experiments.report.latex import latex_tables
-from chengfang.experiments.report.task_report import task_reports
+from chengfang.experiments.report.task_report import task_report
 from chengfang.experiments.report.write import write_report
 
 KEYS = [
@@ -56,6 +56,11 @@ def result(task, agent, kind, level, runs=1, seed=0, references=True):
     return AgentResult(
         task, agent, kind, figures, {"score": idle, "settled_gmv": idle}, clairvoyant, bound
     )
+
+
+def task_reports(results):
+    """The report of every task that results speak of."""
+    return [task_report(task, results, {}) for task in dict.fromkeys(one.task for one in results)]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +140,8 @@ def test_the_verdict_says_who_wins_and_by_how_much(results):
     assert verdict.apart == "above"
     assert verdict.learner is not None
     assert verdict.learner.agent == "PPO"
-    assert "beats the best rule, PID" in sentence(verdict)
+    assert "differs from that of the best rule, PID, by +" in sentence(verdict)
+    assert "intervals apart" in sentence(verdict)
     swapped = [
         one._replace(figures=one.figures | {"score": one.figures["score"] * 0.8})
         if one.kind == "learner"
@@ -145,7 +151,8 @@ def test_the_verdict_says_who_wins_and_by_how_much(results):
     rows = ranked([summarise(one) for one in swapped])
     worse = judge("Bidding", rows, gain_over_rule("Bidding", rows, swapped))
     assert worse.apart == "below"
-    assert "loses to the best rule" in sentence(worse)
+    assert "differs from that of the best rule, PID, by -" in sentence(worse)
+    assert "loses to the best rule" in sentence(worse._replace(gain=None))
 
 
 def test_a_row_has_no_number_that_json_lacks(results):

@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from chengfang.experiments.benchmark import run as module
+from chengfang.experiments.benchmark import outcome
 from chengfang.experiments.benchmark.config import validated_benchmark
 from chengfang.experiments.benchmark.plan import plan_runs
 from chengfang.experiments.benchmark.run import benchmark
@@ -99,10 +99,10 @@ def test_nothing_is_resampled_that_was_resampled_before(whole, tmp_path, monkeyp
     folder = tmp_path / "again"
     shutil.copytree(whole, folder)
 
-    def never(*arguments):
+    def never(*arguments, **more):
         raise AssertionError("the report is there")
 
-    monkeypatch.setattr(module, "task_reports", never)
+    monkeypatch.setattr(outcome, "task_report", never)
     run(folder)
     assert texts(folder) == texts(whole)
     monkeypatch.setattr(report_module, "report_digest", lambda: "other code")
