@@ -54,7 +54,7 @@ def plan_figure(frames: list[dict[str, Any]], market: Market) -> Any:
     axes = figure.subplots(2, 2)
     merchant = market.merchants[0]
     time = np.array([f["time"] for f in frames])
-    _pacing(axes[0, 0], time, frames, market, float(merchant["budget"]) / 100)
+    _pacing(axes[0, 0], time, frames, market, float(merchant["budget"]) / FEN_PER_CNY)
     _roi(axes[0, 1], time, frames, float(merchant["roi_target"]))
     _stack(
         axes[1, 0],

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....envs import Setting
+from ....envs.interface.units import FEN_PER_CNY, FEN_PER_CPM
 from ....envs.market import layout as rows
 from .ad_market import AdMarket, ad_market
 from .ad_program import LaneWorth, programs
@@ -26,9 +27,7 @@ from .order_terms import Prices, order_values, shift_ratio
 from .price_of_winning import auction_yield
 from .relaxation import Relaxation, relax, spill_over
 
-FEN = 100.0
 GOLDEN = (np.sqrt(5) - 1) / 2
-PER_IMPRESSION = 0.1  # fen per impression for each CNY per thousand
 CUTS = 2  # a fixed cap binds once in each scene, and the plan's budget once
 FIRST_STEPS = 9
 LATER_STEPS = 5
@@ -116,7 +115,7 @@ def _bound(relaxed: Relaxation, ads: AdMarket) -> Bound:
     turned[0] = np.maximum(turned[0] - turned[2] * target, 0.0)
     lam, nu, mu = (np.where(again < value, new, old) for new, old in zip(turned, at, strict=True))
     lagrangian = problem.value(1 + mu, mu * target, lam, nu)
-    return Bound(np.minimum(value, again) / FEN, lagrangian / FEN, lam, mu)
+    return Bound(np.minimum(value, again) / FEN_PER_CNY, lagrangian / FEN_PER_CNY, lam, mu)
 
 
 def _minimum(
@@ -199,7 +198,7 @@ class _Problem:
         bring, (n,) fen, when lambda and nu price the budget and the coupon budget.
         """
         merchants = self.relaxed.merchants
-        traffic = self._traffic(self._priced([settled, paid, nu]), (lam + paid) * PER_IMPRESSION)
+        traffic = self._traffic(self._priced([settled, paid, nu]), (lam + paid) * FEN_PER_CPM)
         rounding = self._rounding * (settled + paid + lam)
         limits = lam * merchants["budget"] + nu * merchants["coupon_budget"]
         coupons = self._free_coupons(paid + nu) if self.couponing else 0.0
