@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..interface.units import FEN_PER_CNY
 from ..market import layout as rows
 from ..market.engine import Market
 from ..scenario import POOLS, SCENES
@@ -28,8 +29,8 @@ def snapshot(market: Market, i: int) -> dict[str, Any]:
         "spend": plan["spend"][0],
         "coupon": plan["coupon_cost"][0],
         "roi": plan["roi"][0],
-        "scene_spend": state["scene_spend"] / 100,
-        "pool_gmv": state["gmv"].reshape(3, 4).sum(1) / 100,
+        "scene_spend": state["scene_spend"] / FEN_PER_CNY,
+        "pool_gmv": state["gmv"].reshape(3, 4).sum(1) / FEN_PER_CNY,
         "depth": state["control"][rows.LEVER_COUPON : rows.LEVER_COUPON + 3].copy(),
     }
 

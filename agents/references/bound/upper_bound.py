@@ -6,7 +6,7 @@ proof and lists the four.
 
 The score S min(1, r^2), r = S / (target C), is at most max(L1, L2) with L1 = S + mu (S - target C),
 L2 = r0^2 S and r0^2 + r0 = mu. Budget and coupon budget are hard, so lambda (B - spend) and nu (K -
-coupons) may be added. What then remains splits into cells, whose best tick is found alone, with
+coupons) may be added. What then remains splits into lanes, whose best tick is found alone, with
 everything a policy could do to the market in the past at its most favourable. Counts enter by their
 means: a policy cannot know them beforehand. A plan that does know them, such as the clairvoyant's,
 may be above this bound; in practice none was.
