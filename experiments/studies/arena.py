@@ -76,11 +76,9 @@ class Arena:
 
     def noop(self) -> Plans:
         """Dashboard figures, each (n,), of doing nothing: no ads, no coupons."""
-        self.market.noop = True
-        try:
-            return self.hold(np.zeros((self.count, len(self.levers)), np.float32))
-        finally:
-            self.market.noop = False
+        market = Market.of(self.setting, self.count, noop=True)
+        market.set_state(self.start)
+        return rollout(Constant(np.zeros((self.count, len(self.levers)))), market)
 
 
 class Constant:
