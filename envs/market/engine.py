@@ -101,7 +101,7 @@ class Market:
         self.levers = select_levers(levers)
         self.reward = reward
         self.sampled = sampled
-        self.noop = noop
+        self._noop = noop
         self.threads = int(threads)
         self.world = build_world(scenario, self.days, int(SPLITS[split]), reward, sampled)
         self.ticks = int(self.world.constants[0]["ticks"])
@@ -313,6 +313,11 @@ class Market:
     def setting(self) -> Setting:
         """What is played in these markets."""
         return Setting(self.scenario, self.levers, self.days, self.split)
+
+    @property
+    def noop(self) -> bool:
+        """Whether plans do nothing; fixed when the market is made, as compiled code has it."""
+        return self._noop
 
     @property
     def ticks_left(self) -> int:
