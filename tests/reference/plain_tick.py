@@ -3,8 +3,8 @@ kernel is held to it.
 
 Expectation mode: counts are their means and nothing is drawn. Constants come from the scenario's
 own fields, in the scenario's own units; only the merchant's record, its cells and the state before
-the tick come from the engine. Arrays over cells have shape (pool, segment, scene), over groups (pool, scene). Money is
-whole fen.
+the tick come from the engine. Arrays over cells have shape (pool, segment, scene), over groups
+(pool, scene). Money is whole fen.
 """
 
 import math

@@ -176,7 +176,8 @@ def test_loading_needs_no_torch(folders):
     import sys
 
     code = (
-        f"import sys; from chengfang.agents.learners import load_policy; load_policy({str(folders['PPO'])!r}); "
+        "import sys; from chengfang.agents.learners import load_policy; "
+        f"load_policy({str(folders['PPO'])!r}); "
         "print([m for m in ('torch', 'stable_baselines3') if m in sys.modules])"
     )
     done = subprocess.run(
