@@ -352,7 +352,7 @@ def run_episode(scenario: Scenario, pattern: str, seed: int, sampled: bool) -> N
         check_limits(rig, before)
         check_books(rig, before)
         check_totals(rig)
-        assert (sum(balances(rig).values()) == 0).all()
+        assert (np.sum(list(balances(rig).values()), axis=0) == 0).all()
         rewards.append(rig.rewards.astype(float))
         costs.append(rig.costs.astype(float))
     check_end(rig, np.array(rewards), np.array(costs))

@@ -30,6 +30,7 @@ def bits(of, i=0):
 def test_step_single_is_a_step(kind):
     single, batch = market(), market(3)
     action = np.linspace(-1.2, 1, len(single.levers)).astype(kind)
+    done = False
     for _ in range(single.ticks):
         observation, reward, done, costs = single.step_single(action)
         batch.step(np.tile(action, (3, 1)))

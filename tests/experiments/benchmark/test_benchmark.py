@@ -57,10 +57,10 @@ HERE = Where(0)
 
 
 def run(config, folder, *args, where=HERE, **keywords):
-    console = Console(file=io.StringIO(), width=120)
-    return benchmark(
-        config, folder, console, *args, where=where, **keywords
-    ), console.file.getvalue()
+    lines = io.StringIO()
+    console = Console(file=lines, width=120)
+    made = benchmark(config, folder, console, *args, where=where, **keywords)
+    return made, lines.getvalue()
 
 
 def figures(folder):
@@ -185,8 +185,12 @@ def test_the_configuration_beside_results_runs_again(finished, tmp_path):
 def test_best_learner_is_a_typical_run_of_the_best(finished):
     config, folder, _ = finished
     specs = [identified(spec) for spec in plan_runs(config)]
-    results = collect(specs, {spec.name: read_run(folder, spec) for spec in specs})
-    result, index = best_learner(results, "Bidding")
+    found = {spec.name: run for spec in specs if (run := read_run(folder, spec))}
+    assert len(found) == len(specs)
+    results = collect(specs, found)
+    best = best_learner(results, "Bidding")
+    assert best is not None
+    result, index = best
     assert result.agent == "PPO"
     assert load_policy(folder / "best" / "Bidding").description["seed"] == [0, 1][index]
     assert best_learner(results, "Coupon") is None
@@ -499,7 +503,9 @@ def test_a_shared_learner_stands_on_the_rule_of_its_own_task():
         | {"defaults": {"learners": {"Residual": settings}}, "tasks": {"Bidding": {}, "Coupon": {}}}
     )
     for task, plan in config.tasks.items():
-        assert plan.learners["Residual"].training_env.rule_task == task
+        env = plan.learners["Residual"].training_env
+        assert env is not None
+        assert env.rule_task == task
 
 
 def test_a_learner_is_trained_again_when_its_rule_is_tuned_anew(monkeypatch):

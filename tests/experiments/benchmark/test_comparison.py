@@ -58,9 +58,10 @@ def small(**changes):
 
 
 def run(config, folder, where=HERE, **keywords):
-    console = Console(file=io.StringIO(), width=100)
+    lines = io.StringIO()
+    console = Console(file=lines, width=100)
     made = compare(config, folder, console, where, Options("off", True), **keywords)
-    return made, console.file.getvalue()
+    return made, lines.getvalue()
 
 
 def manifest(folder):

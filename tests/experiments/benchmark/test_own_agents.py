@@ -91,9 +91,10 @@ def module(level=0.0, fails_at=-1):
 
 
 def run(config, folder, where=HERE, **keywords):
-    console = Console(file=io.StringIO(), width=200)
+    lines = io.StringIO()
+    console = Console(file=lines, width=200)
     made = benchmark(config, folder, console, where=where, **keywords)
-    return made, console.file.getvalue()
+    return made, lines.getvalue()
 
 
 def with_agents(agents):

@@ -83,6 +83,8 @@ def test_a_reader_that_leaves_is_no_error():
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
 
