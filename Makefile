@@ -21,7 +21,7 @@ reproduce: $(VENV)/.installed      ## make rows of the benchmark again: TASK=Bid
 test: $(VENV)/.installed-test      ## everything the package promises, tested
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: $(VENV)/.installed-test  ## what two minutes can tell: everything not marked slow
+test-fast: $(VENV)/.installed-test  ## all tests but those marked slow: about two minutes
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 lint: $(VENV)/.installed-dev       ## ruff and pyright

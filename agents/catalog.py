@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ..envs import Setting, find_task, short_name
-from .guard import AgentError, GuardedPolicy, told
+from .guard import AgentError, GuardedPolicy, error_sentence
 from .learners import ArtefactError, SavedPolicy, load_best, load_policy
 from .own_code import code_name, load_code, own_digest, own_function, registered
 from .policy import PlanSpec, Policy, plan_spec
@@ -201,7 +201,7 @@ def _made(factory: Any, name: str, task: str, spec: PlanSpec) -> Any:
     try:
         return factory(*given, **named)
     except (Exception, SystemExit) as error:
-        raise AgentError(f"{name} on {task} cannot be made: {told(error)}") from error
+        raise AgentError(f"{name} on {task} cannot be made: {error_sentence(error)}") from error
 
 
 def _arguments(factory: Any, spec: PlanSpec) -> tuple[tuple[PlanSpec, ...], dict[str, PlanSpec]]:

@@ -71,7 +71,7 @@ class GuardedPolicy:
         try:
             answer: Any = self.policy.predict(observation, inner, episode_start, deterministic)
         except (Exception, SystemExit) as error:
-            raise AgentError(f"{self._where(int(tick.max()))}: {told(error)}") from error
+            raise AgentError(f"{self._where(int(tick.max()))}: {error_sentence(error)}") from error
         action, inner = self._pair(answer, tick)
         shape = (len(self.levers),) if np.ndim(observation) == 1 else (rows, len(self.levers))
         return self._checked(action, shape, tick), GuardState(inner, tick)
@@ -90,7 +90,7 @@ class GuardedPolicy:
         try:
             values = np.asarray(action)
         except (Exception, SystemExit) as error:
-            raise AgentError(f"{where}: the actions are no array: {told(error)}") from error
+            raise AgentError(f"{where}: the actions are no array: {error_sentence(error)}") from error
         if values.dtype.kind not in NUMBERS:
             raise AgentError(
                 f"{where}: the actions are {_described(action)}; they must be numbers, float32"
@@ -115,7 +115,7 @@ class GuardedPolicy:
         return f"{self.agent} on {self.task}" + ("" if tick is None else f", tick {tick}")
 
 
-def told(error: BaseException) -> str:
+def error_sentence(error: BaseException) -> str:
     """What happened and where: the error's kind, its first line, and the last line of the user's
     own code on the way to it.
     """

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .guard import AgentError, told
+from .guard import AgentError, error_sentence
 
 GROUP = "chengfang.policies"
 SPELLING = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -162,7 +162,7 @@ def _top_files(name: str, top: str) -> tuple[Path, set[Path]]:
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError) as error:
-        raise AgentError(f"{name}: {told(error)}") from None
+        raise AgentError(f"{name}: {error_sentence(error)}") from None
     if spec is None:
         raise AgentError(f"{name}: {_no_module(top)}")
     if spec.submodule_search_locations:
@@ -227,9 +227,9 @@ def _module(where: str, place: CodeName) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and f"{place.module}.".startswith(f"{error.name}."):
             raise AgentError(f"{where}: {_no_module(error.name)}") from None
-        raise AgentError(f"{where}: importing {place.module} failed: {told(error)}") from error
+        raise AgentError(f"{where}: importing {place.module} failed: {error_sentence(error)}") from error
     except (Exception, SystemExit) as error:
-        raise AgentError(f"{where}: importing {place.module} failed: {told(error)}") from error
+        raise AgentError(f"{where}: importing {place.module} failed: {error_sentence(error)}") from error
 
 
 def _no_module(module: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..envs import Market, SuperPlanEnv, task_setting
 from ..envs.market import layout as rows
+from .runs.trainings import training_options
 
 THREADED = 8192  # markets with which threads are compared
 EPISODES = 30  # of the single environment, in each repeat
@@ -199,7 +200,7 @@ def reset_rate(envs: int, repeats: int) -> float:
 
 
 def memory_per_env() -> float:
-    """Bytes a market keeps per env: state, merchant, cells, observation, reward, costs."""
+    """Bytes a market keeps per env: state, merchant, its cells, observation, reward, costs."""
     market, _ = _market(16)
     arrays = (
         market.states,
@@ -233,7 +234,7 @@ def ppo_rate(steps: int) -> float:
     from ..agents.learners.training import Progress, train
 
     seen: list[Progress] = []
-    settings = PPOSettings(num_envs=1024, steps=steps, n_steps=24, batch_size=8192)
+    settings = PPOSettings.model_validate(training_options("bench") | {"steps": steps})
     setting = task_setting("SuperPlan", split="train")
     with tempfile.TemporaryDirectory() as folder:
         train(settings, setting, 0, Path(folder), seen.append)

@@ -14,10 +14,11 @@ import numpy as np
 from scipy.stats import poisson
 
 from ...envs import Scenario
+from ...envs.interface.units import FEN_PER_CNY
+from ...envs.market.score import score
 from ..policy import Policy, Reading
 from .tick_law import TAIL, Offer, Tiny, largest, means, offer, read_tiny, transition
 
-CNY = 100.0  # fen
 BIDS = tuple(np.round(np.linspace(-0.4, 0.4, 9), 3).tolist())  # actions of the bid lever
 
 Laws = dict[float, list[np.ndarray]]
@@ -129,12 +130,10 @@ def exact(
 
 
 def score_table(tiny: Tiny, orders: int) -> np.ndarray:
-    """Score S * min(1, (S / (target * spend))^2), CNY, for every spend in fen and number of orders,
-    (budget + 1, orders).
-    """
+    """`score`, CNY, of every spend in fen and number of orders: (budget + 1, orders)."""
     settled = tiny.price * np.arange(orders, dtype=float)[None]
-    asked = tiny.target * np.arange(tiny.budget + 1, dtype=float)[:, None]
-    return settled * np.minimum(1.0, settled / np.maximum(asked, 1e-9)) ** 2 / CNY
+    spend = np.arange(tiny.budget + 1, dtype=float)[:, None]
+    return score(settled, settled, spend, tiny.target) / FEN_PER_CNY
 
 
 def _laws(tiny: Tiny, offers: Sequence[Offer]) -> Laws:
@@ -227,4 +226,4 @@ def truncation(tiny: Tiny, offers: Sequence[Offer]) -> float:
         total += max(
             float(m[2] * poisson.sf(c[2] - 1, m[2])) for c, m in zip(most, drawn, strict=True)
         )
-    return total * tiny.price / CNY
+    return total * tiny.price / FEN_PER_CNY

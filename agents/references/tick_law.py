@@ -1,5 +1,5 @@
-"""The law of one tick of the tiny market, written out from the design's equations (2.3, 2.5, 2.6,
-2.10).
+"""The law of one tick of the tiny market, written out from the equations of world 2.3, 2.5,
+2.6 and 2.10.
 
 A bid wins a share W of Poisson auctions, so impressions without a click, clicks without an order
 and orders are independent Poisson counts. The plan throttles their means to what it can still pay,
@@ -15,14 +15,13 @@ from scipy.special import expit, ndtr
 from scipy.stats import poisson
 
 from ...envs import Market, Scenario
+from ...envs.interface.units import CPM_PER_FEN, FEN_PER_CPM
 from ...envs.kernels.numerics import exp32, logistic
 from ...envs.market import layout as rows
 from ...envs.market.counts import LARGE
 from .tiny import require_plain
 
 F = np.float32
-FEN = 0.1  # fen per impression for each CNY per thousand
-CENT_MILLE = F(10)  # and back
 TAIL = 1e-13  # probability left out of each count
 
 
@@ -102,14 +101,14 @@ def offer(tiny: Tiny, action: float) -> Offer:
         if a <= F(-1)
         else max(tiny.default_bid * (exp32(a * tiny.log_span) - floor) / (F(1) - floor), F(0))
     )
-    cpm = multiplier / F(tiny.target) * CENT_MILLE * tiny.value
+    cpm = multiplier / F(tiny.target) * F(CPM_PER_FEN) * tiny.value
     won = float(ndtr((np.log(float(cpm)) - tiny.competitor) / tiny.spread)) if cpm > 0 else 0.0
     return Offer(a, multiplier, cpm, won)
 
 
 def cost_of(offered: Offer, shown: np.ndarray) -> np.ndarray:
     """Fen that whole impressions cost: bid / 1000 each (first price), rounded as by the engine."""
-    return (shown.astype(F) * offered.cpm).astype(float) * FEN
+    return (shown.astype(F) * offered.cpm).astype(float) * FEN_PER_CPM
 
 
 def means(tiny: Tiny, offered: Offer, auctions: float) -> np.ndarray:

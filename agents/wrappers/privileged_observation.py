@@ -4,6 +4,7 @@ import numpy as np
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from ...envs import Market
+from ...envs.interface.units import CPM_PER_FEN
 from ...envs.market import layout as rows
 from ...envs.scenario import SCENES
 from .counterfactual_run import NoopRun, noop_run_below
@@ -11,7 +12,6 @@ from .merchants import plan_scale
 from .promotion_wrapper import ObservationWrapper
 
 LIMIT = 10.0
-PER_MILLE = 10.0  # fen per impression in CNY per thousand impressions
 PRIVILEGED = (
     "noop_total",
     "noop_left",
@@ -133,7 +133,7 @@ def _merchant_entries(market: Market, chosen: np.ndarray) -> np.ndarray:
     click, order = (1 / (1 + np.exp(-cells[:, row, ads])) for row in (rows.CLICK, rows.ORDER))
     value = click * order * cells[:, rows.VALUE, ads]
     price = cells[:, rows.PRICE_MU, ads]
-    worth = np.log(value * PER_MILLE / merchants["roi_target"][:, None]) - price
+    worth = np.log(value * CPM_PER_FEN / merchants["roi_target"][:, None]) - price
     by_segment = (-1, rows.N_SEGMENTS, rows.N_SCENES)
     reach = (cells[:, rows.TRAFFIC, ads] * value).reshape(by_segment).sum(1) * market.ticks
     spend = merchants["binding_spend"] * market.days / merchants["budget"]

@@ -15,7 +15,6 @@ from ..market.engine import Market, MarketState
 from ..scenario import Scenario, load_scenario
 from .spaces import action_space, cost_limits, observation_space
 
-INFINITY = float("inf")
 # Ledger lines that `reward_parts` reports per tick, CNY.
 PARTS = (
     "gmv",

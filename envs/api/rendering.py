@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..interface.units import FEN_PER_CNY
 from ..market import layout as rows
 from ..market.engine import Market
 from ..scenario import POOLS, SCENES
@@ -28,8 +29,8 @@ def snapshot(market: Market, i: int) -> dict[str, Any]:
         "spend": plan["spend"][0],
         "coupon": plan["coupon_cost"][0],
         "roi": plan["roi"][0],
-        "scene_spend": state["scene_spend"] / 100,
-        "pool_gmv": state["gmv"].reshape(3, 4).sum(1) / 100,
+        "scene_spend": state["scene_spend"] / FEN_PER_CNY,
+        "pool_gmv": state["gmv"].reshape(3, 4).sum(1) / FEN_PER_CNY,
         "depth": state["control"][rows.LEVER_COUPON : rows.LEVER_COUPON + 3].copy(),
     }
 
@@ -54,7 +55,7 @@ def plan_figure(frames: list[dict[str, Any]], market: Market) -> Any:
     axes = figure.subplots(2, 2)
     merchant = market.merchants[0]
     time = np.array([f["time"] for f in frames])
-    _pacing(axes[0, 0], time, frames, market, float(merchant["budget"]) / 100)
+    _pacing(axes[0, 0], time, frames, market, float(merchant["budget"]) / FEN_PER_CNY)
     _roi(axes[0, 1], time, frames, float(merchant["roi_target"]))
     _stack(
         axes[1, 0],

@@ -1,9 +1,9 @@
 """How the engine is compiled: strict IEEE results, no GIL, and a cache that knows its sources.
 
 `kernel` compiles the short functions, `entry` the few that Python calls. Numba's cache looks at the
-file of the entry alone; a change in any other file of this folder must recompile too, so an entry
-is made by a factory whose closure holds `SOURCES`, a digest of the folder: closure values are part
-of Numba's cache key.
+file of the entry alone; a change in any other file of the engine must recompile too. So an entry is
+made by a factory whose closure holds a digest of the engine's folders (`digest_of`): closure values
+are part of Numba's cache key.
 """
 
 import hashlib

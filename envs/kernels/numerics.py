@@ -3,7 +3,7 @@
 Polynomials are grouped in pairs (Estrin) instead of nested (Horner): the chain of dependent
 operations, which short loops wait for, is half as long.
 
-Accuracies are tested in tests/envs/market/test_numerics.py against scipy.
+Accuracies are tested in tests/envs/kernels/test_numerics.py against scipy.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Names of everything the compiled engine keeps: lanes, rows, lines and the records of a market.
 
-A *lane* is one cell (pool, segment, scene), ordered so that the scene runs fastest: c = pool * 16 +
+A *lane* is one (pool, segment, scene), ordered so that the scene runs fastest: c = pool * 16 +
 segment * 4 + scene. A *group* is (pool, scene): g = pool * 4 + scene. With this order sums over
 segments and spreads from scenes are contiguous vector loops, and the ad lanes are the last sixteen.
 """
@@ -206,12 +206,12 @@ SCENE_ROWS = 8
     G_SPEND,
     G_MATURED,
     G_RETURNS,  # arrivals that will be sent back
-    G_CELL_GMV,
-    G_CELL_GMV_2,
-    G_CELL_COUPON,
-    G_CELL_COUPON_2,
-    G_CELL_AT_RISK,
-    G_CELL_AT_RISK_2,  # 48 lanes in two rows
+    G_LANE_GMV,
+    G_LANE_GMV_2,
+    G_LANE_COUPON,
+    G_LANE_COUPON_2,
+    G_LANE_AT_RISK,
+    G_LANE_AT_RISK_2,  # 48 lanes in two rows
 ) = range(24)
 GROUP_ROWS = 24
 

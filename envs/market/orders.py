@@ -72,12 +72,12 @@ def count_lanes(lane, group):
         for j in range(HALF_CELLS):
             c = half * HALF_CELLS + j
             sold = np.float64(lane.rows[rows.SOLD, c])
-            group.rows[rows.G_CELL_GMV + half, j] = sold * lane.rows[rows.PRICE, c]
+            group.rows[rows.G_LANE_GMV + half, j] = sold * lane.rows[rows.PRICE, c]
             unit = np.floor(lane.rows[rows.PRICE, c] * lane.rows[rows.DEPTH, c] + HALF)
-            group.rows[rows.G_CELL_COUPON + half, j] = (
+            group.rows[rows.G_LANE_COUPON + half, j] = (
                 np.float64(lane.rows[rows.REDEEMED, c]) * unit
             )
-            group.rows[rows.G_CELL_AT_RISK + half, j] = sold * lane.rows[rows.RISK, c]
+            group.rows[rows.G_LANE_AT_RISK + half, j] = sold * lane.rows[rows.RISK, c]
 
 
 @kernel
@@ -99,9 +99,9 @@ def count_groups(world, lane, control, group):
                 shown += lane.rows[rows.SHOWN, c]
                 clicked += lane.rows[rows.CLICKS, c]
                 ordered += lane.rows[rows.SOLD, c]
-                gmv += group.rows[rows.G_CELL_GMV + half, j]
-                coupon += group.rows[rows.G_CELL_COUPON + half, j]
-                at_risk += group.rows[rows.G_CELL_AT_RISK + half, j]
+                gmv += group.rows[rows.G_LANE_GMV + half, j]
+                coupon += group.rows[rows.G_LANE_COUPON + half, j]
+                at_risk += group.rows[rows.G_LANE_AT_RISK + half, j]
             g = p * rows.N_SCENES + s
             group.rows[rows.G_IMPRESSIONS, g] = shown
             group.rows[rows.G_CLICKS, g] = clicked

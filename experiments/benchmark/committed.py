@@ -46,7 +46,7 @@ class TaskRuns(NamedTuple):
     @property
     def facts_taken(self) -> dict[str, dict[str, Any]]:
         """Facts of the runs that are taken, by name."""
-        return self.taken.cells if self.taken else {}
+        return self.taken.runs if self.taken else {}
 
     @property
     def per_episode(self) -> list[RunSpec]:
@@ -68,8 +68,8 @@ def task_runs(task: str, planned: list[RunSpec], evidence: Path | None = EVIDENC
     if report is None or not agents:
         return TaskRuns(task, planned)
     taken = report.of_agents(agents)
-    facts = {s.name: report.cells[s.name] for s in planned if s.agent in {*agents, NOTHING}}
-    taken = taken._replace(cells=facts)
+    facts = {s.name: report.runs[s.name] for s in planned if s.agent in {*agents, NOTHING}}
+    taken = taken._replace(runs=facts)
     return TaskRuns(task, planned, taken, _support(planned, taken), evidence)
 
 
@@ -84,7 +84,7 @@ def _known_agents(planned: list[RunSpec], report: TaskReport) -> set[str]:
     for spec in planned:
         runs.setdefault(spec.agent, {})[spec.name] = spec.fingerprint
     committed: dict[str, dict[str, str]] = {}
-    for name, facts in report.cells.items():
+    for name, facts in report.runs.items():
         agent = name.partition("/")[2].rpartition("-")[0]
         committed.setdefault(agent, {})[name] = facts["fingerprint"]
     rows = {row.agent: row.kind for row in report.rows}

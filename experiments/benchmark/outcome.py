@@ -61,7 +61,7 @@ def write_outcome(book: Book, failed: dict[str, str]) -> Written:
         reports += [report] if report is not None else []
         results += made
         missing += lacking
-        facts |= report.cells if report is not None else {}
+        facts |= report.runs if report is not None else {}
     title = book.title if not missing else f"{book.title} (not finished)"
     rows = write_report(book.folder, reports, title)
     keep_best(book.config, book.folder, results)
@@ -208,7 +208,8 @@ def _manifest(
     failed: dict[str, str],
     seconds: float,
 ) -> dict[str, Any]:
-    """Everything needed to make the results again; `cell` is the first name of a run."""
+    """Everything needed to make the results again. Runs stand under `cells`, their first
+    name, as in committed manifests."""
     scenarios = {task: config.scenario(task) for task in config.tasks}
     facts = dict(sorted(facts.items()))
     return {

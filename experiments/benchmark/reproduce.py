@@ -142,7 +142,7 @@ def _ready_to_judge(spec: RunSpec, committed: Path, folder: Path) -> bool:
     if spec.kind != "learner":
         return False
     report = load_report(committed, spec.task)
-    facts = report.cells.get(spec.name, {}) if report else {}
+    facts = report.runs.get(spec.name, {}) if report else {}
     source = saved_policy(spec, committed)
     if source is None or facts.get("training") != spec.training:
         return False

@@ -1,6 +1,6 @@
 """The bid landscape of a log: a log-normal fitted by maximum likelihood, with standard errors.
 
-The highest competing bid Z per thousand impressions is log-normal, ln Z ~ Normal(mu, sigma) (design
+The highest competing bid Z per thousand impressions is log-normal, ln Z ~ Normal(mu, sigma) (world
 2.3; landscapes: 1905.03028). A second-price log shows Z only where the own bid won; what it hides
 is told by one of two likelihoods:
 

@@ -8,6 +8,7 @@ import numpy as np
 from ...agents import Policy
 from ...envs import FEATURE_NAMES, Market, Setting
 from ...envs.api.rendering import COLOURS
+from ...envs.interface.units import FEN_PER_CNY
 from ...envs.market import layout
 from ...envs.scenario import POOLS, SCENES
 from ..runs.evaluate import evaluate
@@ -42,8 +43,8 @@ def watch(policy: Policy, setting: Setting, episodes: int, seed: int) -> Watched
                 "time": state["tick"][0] / market.ticks * market.days,
                 "spent": plan["spend"] / plan["budget"],
                 "roi": np.minimum(plan["roi"] / plan["roi_target"], MOST_ROI),
-                "scene_spend": state["scene_spend"].sum(0) / 100,
-                "pool_gmv": state["gmv"].reshape(-1, len(POOLS), len(SCENES)).sum((0, 2)) / 100,
+                "scene_spend": state["scene_spend"].sum(0) / FEN_PER_CNY,
+                "pool_gmv": state["gmv"].reshape(-1, len(POOLS), len(SCENES)).sum((0, 2)) / FEN_PER_CNY,
                 "depth": state["control"][:, depth].mean(0),
                 "traffic": float(np.mean(1 - market.observations[:, traffic_left])),
             }

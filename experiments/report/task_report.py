@@ -22,6 +22,7 @@ from ..runs.manifest import write_json
 from ..runs.spec import RunSpec
 
 DIGITS = 6  # of profiles, which are only drawn
+RUNS = "cells"  # key of the runs: their first name, which committed files have
 ROWS = TypeAdapter(list[Summary])
 CHANCES = TypeAdapter(list[tuple[str, Interval]])
 GAIN = TypeAdapter(Interval | None)
@@ -29,16 +30,13 @@ OWN = TypeAdapter(list[OwnComparison])
 
 
 class TaskReport(NamedTuple):
-    """Everything that tables, figures and page need of a task, and the runs it was made of.
-
-    `cells` is the first name of the runs, and the one in committed files.
-    """
+    """Everything that tables, figures and page need of a task, and the runs it was made of."""
 
     task: str
     rows: list[Summary]  # best first
     verdict: Verdict
     curves: Curves
-    cells: dict[str, dict[str, Any]]  # name of each run -> its facts
+    runs: dict[str, dict[str, Any]]  # name of each run -> its facts
     code: str = ""  # digest of the code that made it
 
     def of_agents(self, agents: set[str]) -> "TaskReport":
@@ -81,8 +79,8 @@ def task_report(
     if taken:
         gain, curves = _with_taken(task, rows, taken, gain, curves)
     verdict = judge(task, rows, gain, compare_own(task, rows, mine))
-    cells = (taken.cells if taken else {}) | facts
-    return TaskReport(task, rows, verdict, curves, cells, report_digest())
+    runs = (taken.runs if taken else {}) | facts
+    return TaskReport(task, rows, verdict, curves, runs, report_digest())
 
 
 def _with_taken(
@@ -131,7 +129,7 @@ def save_report(folder: Path, report: TaskReport) -> None:
         "rows": [_named(row) for row in report.rows],
         "improvements": [[rule, _named(chance)] for rule, chance in report.curves.improvements],
         "profiles": profiles,
-        "cells": report.cells,
+        RUNS: report.runs,
         "code": report.code,
     }
     if report.verdict.own:
@@ -156,7 +154,7 @@ def load_report(folder: Path, task: str) -> TaskReport | None:
         own = OWN.validate_python(data.get("own", []))
         verdict = judge(data["task"], rows, GAIN.validate_python(data["gain"]), own)
         return TaskReport(
-            data["task"], rows, verdict, curves, dict(data["cells"]), data.get("code", "")
+            data["task"], rows, verdict, curves, dict(data[RUNS]), data.get("code", "")
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return None
@@ -172,7 +170,7 @@ def read_report(folder: Path, specs: list[RunSpec]) -> TaskReport | None:
     """
     report = load_report(folder, specs[0].task)
     try:
-        made_of = {name: facts["fingerprint"] for name, facts in report.cells.items()}  # type: ignore[union-attr]
+        made_of = {name: facts["fingerprint"] for name, facts in report.runs.items()}  # type: ignore[union-attr]
     except (KeyError, TypeError, AttributeError):
         return None
     return report if made_of == {spec.name: spec.fingerprint for spec in specs} else None
@@ -182,7 +180,7 @@ def still_true(report: TaskReport | None, facts: dict[str, dict[str, Any]]) -> b
     """Whether a report says what would be said of these very runs now; resampling a final again
     takes minutes.
     """
-    return report is not None and report.code == report_digest() and report.cells == facts
+    return report is not None and report.code == report_digest() and report.runs == facts
 
 
 def _named(value: Any) -> Any:

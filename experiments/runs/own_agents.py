@@ -12,7 +12,7 @@ from typing import Any
 
 from ...agents import Policy
 from ...agents.catalog import BEST, find_policy, is_own
-from ...agents.guard import AgentError, GuardedPolicy, told
+from ...agents.guard import AgentError, GuardedPolicy, error_sentence
 from ...agents.own_code import own_digest, own_function, own_sources
 from ...agents.rules.tuned import load_tuned
 from .spec import RunSpec
@@ -58,7 +58,7 @@ def _trained(spec: RunSpec, folder: Path) -> Policy:
     try:
         policy = function(**given)
     except (Exception, SystemExit) as error:
-        raise AgentError(f"{where}: {spec.options['train']} failed: {told(error)}") from error
+        raise AgentError(f"{where}: {spec.options['train']} failed: {error_sentence(error)}") from error
     return GuardedPolicy(policy, spec.agent, spec.task, spec.levers)
 
 

@@ -22,15 +22,14 @@ from ...envs import Scenario, Setting
 from ...envs.files import whole_file
 from ..runs.evaluate import TEST_SEED, evaluate
 from ..runs.manifest import manifest, write_json
+from ..runs.trainings import training_options
 from ..tuning.search_space import Range, same_rule, search_space
 
 LEVERS = ("bid",)
 GRIDS = (17, 33, 65)  # finer grids between the same ends; 9 bids are the reference
 WIDE = np.linspace(-1, 1, 21)  # the same spacing over the whole lever
 FREE = Search(per_day=24, population=48, iterations=30)
-LEARNER = PPOSettings(
-    num_envs=128, steps=1_000_000, batch_size=1024, learning_rate=1e-3, hidden=[64, 64]
-)
+LEARNER = PPOSettings.model_validate(training_options("exact"))
 MERCHANTS = 4  # of the bound; every merchant is the same
 FIRST_NAMES = {"certified upper bound": "upper bound"}  # of rows, in what is committed
 STRIDE = 0.25  # first step of tuning, share of a parameter's range

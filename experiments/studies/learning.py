@@ -10,27 +10,16 @@ from typing import NamedTuple
 import numpy as np
 
 from ...envs import Scenario, Setting
+from ...envs.scenario.validation import merged
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
+from ..runs.trainings import training_options
 from .arena import Arena, Plans
 from .outputs import Size
 from .paired import paired_iqm
 
-# As the benchmark's residual PPO on the same horizon, with fewer steps.
-TRAINING = {
-    "num_envs": 512,
-    "n_steps": 14,
-    "batch_size": 1024,
-    "n_epochs": 8,
-    "learning_rate": 2e-3,
-    "gamma": 1.0,
-    "gae_lambda": 0.8,
-    "log_std_start": -1.2,
-    "hidden": [64, 64],
-}
-# every 12 ticks an action is chosen that shifts the rule's levers
-RULE = "PID"
-HOLD = 12
+TRAINING = training_options("regimes")
+RULE: str = TRAINING["training_env"]["rule"]
 
 
 class TrainedScore(NamedTuple):
@@ -64,9 +53,11 @@ def train_in_each(
     from ...agents.learners.settings import PPOSettings
     from ...agents.learners.training import train
 
-    training_env = {"rule": RULE, "rule_parameters": parameters, "hold": HOLD, "privileged": False}
     settings = PPOSettings.model_validate(
-        TRAINING | {"steps": size.learner_steps, "training_env": training_env}
+        merged(
+            TRAINING,
+            {"steps": size.learner_steps, "training_env": {"rule_parameters": parameters}},
+        )
     )
     with tempfile.TemporaryDirectory() as folder:
         policies = {

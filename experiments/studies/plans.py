@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...envs import Scenario, Setting, load_scenario, select_levers
+from ...envs.market.score import score as plan_score
 from ...envs.scenario import POOLS, SCENES
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
@@ -176,8 +177,7 @@ def scene_score(scene: str) -> Objective:
         settled = plans[f"settled_gmv_{scene}"]
         others = (plans["overall_cost"] - plans["spend"]) / np.maximum(plans["settled_gmv"], 1e-9)
         cost = plans[f"spend_{scene}"] + others * settled
-        met = settled / np.maximum(plans["roi_target"] * cost, 1e-9)
-        return settled * np.minimum(1.0, met) ** 2
+        return plan_score(settled, settled, cost, plans["roi_target"])
 
     return goal
 

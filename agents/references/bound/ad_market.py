@@ -2,7 +2,8 @@
 
 Letters, as in docs/upper_bound.md: D is the extra exposure that a policy's own impressions add to
 the creatives of a scene, X the pressure on a segment's users, eta the rise of ln Z that a policy's
-own share of voice brings about. A cell is (segment, scene), the scene running fastest.
+own share of voice brings about. The ad lanes are (segment, scene), the
+scene running fastest.
 """
 
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from .relaxation import Relaxation, spill_over
 
 SCENES = rows.N_SCENES
 SEGMENTS = rows.N_SEGMENTS
-CELLS = SCENES * SEGMENTS
+AD_LANES = SCENES * SEGMENTS
 REACTION_MARGIN = 1.1  # how far the noise of a tick's counts may carry eta beyond its mean
 LONGEST_MEMORY = 400  # ticks after which a price reaction has died out
 
@@ -98,7 +99,7 @@ def ad_market(relaxed: Relaxation) -> AdMarket:
     boosts = boost_choices(relaxed)
     shape = (*entered.shape[:2], SEGMENTS, SCENES)
     most_bought = entered.reshape(shape) * boosts[:, 0].max() * SURPRISE
-    shape = (*entered.shape[:2], 2, CELLS)
+    shape = (*entered.shape[:2], 2, AD_LANES)
     audience = np.asarray(relaxed.merchants["audience_scene"], float)
     people = relaxed.traffic[..., : rows.AD].reshape(shape)
     w = relaxed.constants

@@ -6,8 +6,8 @@ age the creatives of a scene (D, as free impressions do). Competitors answer the
 (eta, per scene). Ad orders help: they add to the quality index of free traffic.
 
 X is the state of a dynamic program per segment. D, eta, that quality and the supply of creators are
-relaxed: a multiplier charges or credits whatever moves them, and in return each cell may choose
-where in their reachable interval they stand. What a cell yields is convex in each, so that only the
+relaxed: a multiplier charges or credits whatever moves them, and in return each lane may choose
+where in their reachable interval they stand. What a lane yields is convex in each, so that only the
 ends of the intervals matter. The multipliers make both ends about equally good along a reference
 path; any others would give a bound as well, only a weaker one.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from .ad_market import (
-    CELLS,
+    AD_LANES,
     SCENES,
     SEGMENTS,
     AdMarket,
@@ -85,7 +85,7 @@ class Curves(NamedTuple):
 
 
 class Lot(NamedTuple):
-    """The auctions of one cell in one tick."""
+    """The auctions of one lane in one tick."""
 
     auctions: float
     value: float  # fen per win
@@ -94,7 +94,7 @@ class Lot(NamedTuple):
 
 
 class FarCell(NamedTuple):
-    """The far ends of D and eta for one cell."""
+    """The far ends of D and eta for one lane."""
 
     worn: float  # factor on value
     dearer: float  # shift of ln Z
@@ -157,7 +157,7 @@ def program(market: AdMarket, worth: LaneWorth, kappa: float) -> float:
     later = np.zeros((SEGMENTS, NODES))
     now = np.zeros((SEGMENTS, NODES))
     tolls = Tolls(np.zeros((ticks, SCENES)), np.zeros(SCENES), np.zeros(SEGMENTS), np.zeros(2))
-    ends = FarEnds(np.zeros(CELLS), np.zeros(CELLS), np.zeros(CELLS), np.zeros((2, CELLS)))
+    ends = FarEnds(np.zeros(AD_LANES), np.zeros(AD_LANES), np.zeros(AD_LANES), np.zeros((2, AD_LANES)))
     speed = market.creators.speed
     for t in range(ticks - 1, -1, -1):
         aged = exposure_tolls(market.wear, tolls, t)
@@ -273,7 +273,7 @@ def usual_toll(pressure: Pressure, tick: Tick, later: np.ndarray, k: int) -> flo
 def price_free_ends(
     market: AdMarket, worth: LaneWorth, tick: Tick, share: float, c: int, ends: FarEnds
 ) -> None:
-    """Write the far ends of D and quality for the free traffic of cell c."""
+    """Write the far ends of D and quality for the free traffic of lane c."""
     t = tick.at
     s = c % SCENES
     last = worth.natural.shape[0] - 1
@@ -392,16 +392,16 @@ def best_ads(
         total = later[j] - slope * (kept - tick.nodes[j] * span)
         for s in range(SCENES):
             charge = tick.charge[s] + slope / market.pressure.audience[k]
-            total += best_cell(market, tick, ends, k * SCENES + s, share, charge)
+            total += best_lane(market, tick, ends, k * SCENES + s, share, charge)
         best = max(best, total)
     return best
 
 
 @njit(cache=True)
-def best_cell(
+def best_lane(
     market: AdMarket, tick: Tick, ends: FarEnds, c: int, share: float, charge: float
 ) -> float:
-    """Most that the auctions of cell c yield over boosts and both ends of D and eta, fen; each
+    """Most that the auctions of lane c yield over boosts and both ends of D and eta, fen; each
     impression owes `charge`.
     """
     auctions = market.auctions
@@ -416,7 +416,7 @@ def best_cell(
 
 @njit(cache=True)
 def best_lot(curves: Curves, lot: Lot, far: FarCell, charge: float) -> float:
-    """Most that a cell's auctions yield, fen; the gains are paid at the far ends.
+    """Most that a lane's auctions yield, fen; the gains are paid at the far ends.
 
     The last term makes up for what an auction's yield lacks of convexity in eta.
     """

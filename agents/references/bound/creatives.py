@@ -5,8 +5,9 @@
 import numpy as np
 
 from ....envs.market import layout as rows
+from ....envs.market.demand import LEAST_COMMISSION
 from .given import SCENE_OF_LANE, Given
-from .order_terms import LEAST_COMMISSION, logistic
+from .order_terms import logistic
 
 
 def wear_kernel(w: np.void, levers: tuple[str, ...], ticks: int) -> tuple[np.ndarray, np.ndarray]:

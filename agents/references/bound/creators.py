@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....envs.market import layout as rows
-from .order_terms import LEAST_COMMISSION
+from ....envs.market.demand import LEAST_COMMISSION
 
 COMMISSION_POINTS = 20
 

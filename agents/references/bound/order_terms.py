@@ -11,12 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....envs.market import demand
 from ....envs.market import layout as rows
+from ....envs.market.demand import LEAST_COMMISSION
 from ....envs.scenario import POOLS
 
-# the engine's float32 as it was written, in float64
-LEAST_COMMISSION = round(float(demand.LEAST_COMMISSION), 6)
 GRID_SLACK = 1.003
 DEPTHS = 17
 

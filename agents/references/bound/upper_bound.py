@@ -6,7 +6,7 @@ proof and lists the four.
 
 The score S min(1, r^2), r = S / (target C), is at most max(L1, L2) with L1 = S + mu (S - target C),
 L2 = r0^2 S and r0^2 + r0 = mu. Budget and coupon budget are hard, so lambda (B - spend) and nu (K -
-coupons) may be added. What then remains splits into cells, whose best tick is found alone, with
+coupons) may be added. What then remains splits into lanes, whose best tick is found alone, with
 everything a policy could do to the market in the past at its most favourable. Counts enter by their
 means: a policy cannot know them beforehand. A plan that does know them, such as the clairvoyant's,
 may be above this bound; in practice none was.
@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....envs import Setting
+from ....envs.interface.units import FEN_PER_CNY, FEN_PER_CPM
 from ....envs.market import layout as rows
 from .ad_market import AdMarket, ad_market
 from .ad_program import LaneWorth, programs
@@ -26,9 +27,7 @@ from .order_terms import Prices, order_values, shift_ratio
 from .price_of_winning import auction_yield
 from .relaxation import Relaxation, relax, spill_over
 
-FEN = 100.0
 GOLDEN = (np.sqrt(5) - 1) / 2
-PER_IMPRESSION = 0.1  # fen per impression for each CNY per thousand
 CUTS = 2  # a fixed cap binds once in each scene, and the plan's budget once
 FIRST_STEPS = 9
 LATER_STEPS = 5
@@ -116,7 +115,7 @@ def _bound(relaxed: Relaxation, ads: AdMarket) -> Bound:
     turned[0] = np.maximum(turned[0] - turned[2] * target, 0.0)
     lam, nu, mu = (np.where(again < value, new, old) for new, old in zip(turned, at, strict=True))
     lagrangian = problem.value(1 + mu, mu * target, lam, nu)
-    return Bound(np.minimum(value, again) / FEN, lagrangian / FEN, lam, mu)
+    return Bound(np.minimum(value, again) / FEN_PER_CNY, lagrangian / FEN_PER_CNY, lam, mu)
 
 
 def _minimum(
@@ -199,7 +198,7 @@ class _Problem:
         bring, (n,) fen, when lambda and nu price the budget and the coupon budget.
         """
         merchants = self.relaxed.merchants
-        traffic = self._traffic(self._priced([settled, paid, nu]), (lam + paid) * PER_IMPRESSION)
+        traffic = self._traffic(self._priced([settled, paid, nu]), (lam + paid) * FEN_PER_CPM)
         rounding = self._rounding * (settled + paid + lam)
         limits = lam * merchants["budget"] + nu * merchants["coupon_budget"]
         coupons = self._free_coupons(paid + nu) if self.couponing else 0.0

@@ -197,11 +197,11 @@ function frontierChart(task, width) {
     path += i ? `H${x(row.violation)}V${y(row.score[0])}` : `M${x(row.violation)} ${y(row.score[0])}`;
   });
   if (path) svg.append(draw("path", { d: path + `H${right}`, fill: "none", style: "stroke: var(--soft)", "stroke-width": 1.3 }));
-  for (const members of Object.values(Object.groupBy ? Object.groupBy(rows, (row) => row.family) : {})) {
-    if (members.length < 2) continue;
-    members.sort((a, b) => a.violation - b.violation);
-    svg.append(draw("polyline", { class: members[0].kind, fill: "none", style: "stroke: var(--tone)", "stroke-dasharray": "2 3",
-      points: members.map((row) => `${x(row.violation)},${y(row.score[0])}`).join(" ") }));
+  for (const family of Object.values(Object.groupBy ? Object.groupBy(rows, (row) => row.family) : {})) {
+    if (family.length < 2) continue;
+    family.sort((a, b) => a.violation - b.violation);
+    svg.append(draw("polyline", { class: family[0].kind, fill: "none", style: "stroke: var(--tone)", "stroke-dasharray": "2 3",
+      points: family.map((row) => `${x(row.violation)},${y(row.score[0])}`).join(" ") }));
   }
   const chosen = pick(task), boxes = rows.map((row) => [x(row.violation) - 5, y(row.score[0]) - 5, x(row.violation) + 5, y(row.score[0]) + 5]);
   for (const row of rows) {
@@ -333,7 +333,7 @@ function headroomPage(width, wide) {
   const rows = DATA.tasks.map((task) => {
     const of = (name) => task.headroom.find((level) => level.name === name), bar = (name) => task.bars.find((one) => one.name === name);
     const known = task.bars.filter((one) => one.met !== null);
-    const show = (level) => rung ? `${level.agent} ${three(level.score[0])}` : "–";
+    const show = (level) => level ? `${level.agent} ${three(level.score[0])}` : "–";
     const text = (name) => bar(name) ? bar(name).text : "–";
     return el("tr", {}, ...[task.name, show(of("best learner")), show(of("best rule")), text("share of clairvoyant"), text("beats the best rule"),
       text("violations"), known.length ? `${known.filter((one) => one.met).length} of ${known.length}` : "–"].map((word) => el("td", {}, word)));
