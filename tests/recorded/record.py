@@ -128,8 +128,8 @@ def trajectories() -> dict[str, str]:
         found[f"vector/{name}/{mode}"] = vector(name, sampled)
         found[f"vec_env/{name}/{mode}"] = vec_env(name, sampled)
     for scenario in ("apparel_live", "beauty_contested", "mall_search_staples", "dual_track"):
-        changed = arguments("SuperPlan") | {"scenario": scenario, "levers": "all"}
-        env = PromotionVectorEnv(ENVS, **changed)
+        changed: dict[str, Any] = {"scenario": scenario, "levers": "all"}
+        env = PromotionVectorEnv(ENVS, **arguments("SuperPlan") | changed)
         digest = Digest()
         observations, _ = env.reset(seed=SEED)
         digest.add(observations)
@@ -161,7 +161,8 @@ def actions() -> dict[str, np.ndarray]:
     """
     found = {}
     for name in TASK_NAMES:
-        env = PromotionVectorEnv(ENVS, **arguments(name) | {"days": find_task(name).days})
+        whole: dict[str, Any] = {"days": find_task(name).days}
+        env = PromotionVectorEnv(ENVS, **arguments(name) | whole)
         observations, _ = env.reset(seed=SEED)
         given = 0.5 * random_actions(name, TICKS)
         seen = []
@@ -184,4 +185,5 @@ if __name__ == "__main__":
     (FOLDER / "trajectories.json").write_text(
         json.dumps(trajectories(), indent=1) + "\n", encoding="utf-8"
     )
-    np.savez_compressed(FOLDER / "actions.npz", **actions())
+    # numpy's stub takes every named array for its own `allow_pickle`
+    np.savez_compressed(FOLDER / "actions.npz", **actions())  # type: ignore[arg-type]

@@ -169,7 +169,8 @@ def test_poisson_expansion_is_the_law_to_3e_4_in_total_variation(mean):
     u = grid(LANES)
     x = poisson_counts(mean, u)
     rate = float(F(mean))
-    k = np.arange(stats.poisson.ppf(1e-9, rate), stats.poisson.ppf(1 - 1e-9, rate) + 1)
+    first, last = (float(stats.poisson.ppf(tail, rate)) for tail in (1e-9, 1 - 1e-9))
+    k = np.arange(first, last + 1)
     observed = (
         np.bincount(x.astype(int), minlength=int(k[-1]) + 1)[int(k[0]) : int(k[-1]) + 1] / x.size
     )
