@@ -90,7 +90,9 @@ class GuardedPolicy:
         try:
             values = np.asarray(action)
         except (Exception, SystemExit) as error:
-            raise AgentError(f"{where}: the actions are no array: {error_sentence(error)}") from error
+            raise AgentError(
+                f"{where}: the actions are no array: {error_sentence(error)}"
+            ) from error
         if values.dtype.kind not in NUMBERS:
             raise AgentError(
                 f"{where}: the actions are {_described(action)}; they must be numbers, float32"

@@ -227,9 +227,13 @@ def _module(where: str, place: CodeName) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and f"{place.module}.".startswith(f"{error.name}."):
             raise AgentError(f"{where}: {_no_module(error.name)}") from None
-        raise AgentError(f"{where}: importing {place.module} failed: {error_sentence(error)}") from error
+        raise AgentError(
+            f"{where}: importing {place.module} failed: {error_sentence(error)}"
+        ) from error
     except (Exception, SystemExit) as error:
-        raise AgentError(f"{where}: importing {place.module} failed: {error_sentence(error)}") from error
+        raise AgentError(
+            f"{where}: importing {place.module} failed: {error_sentence(error)}"
+        ) from error
 
 
 def _no_module(module: str) -> str:

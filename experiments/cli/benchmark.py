@@ -10,9 +10,9 @@ from .conventions import (
     TrackOption,
     WorkersOption,
     console,
-    errors,
     options,
     plain_errors,
+    resumable,
 )
 
 
@@ -88,30 +88,24 @@ def benchmark(given: BenchmarkOptions) -> None:
     own agents failed.
     """
     from ..benchmark.command import Request, run_request
-    from ..benchmark.run import Interrupted, Where
+    from ..benchmark.run import Where
     from ..runs.pool import Options
 
-    with plain_errors():
-        try:
-            code = run_request(
-                Request(
-                    given.config,
-                    given.task,
-                    given.agent,
-                    given.out,
-                    given.quick,
-                    given.check,
-                    given.retrain,
-                    given.against,
-                    given.anew,
-                ),
-                console,
-                Where(given.workers, given.ray),
-                Options(given.track, given.go_on),
-            )
-        except Interrupted:
-            errors.print(
-                "[bold]interrupted[/]: finished runs are kept; the same command goes on from there"
-            )
-            raise typer.Exit(130) from None
+    with plain_errors(), resumable("finished runs are kept"):
+        code = run_request(
+            Request(
+                given.config,
+                given.task,
+                given.agent,
+                given.out,
+                given.quick,
+                given.check,
+                given.retrain,
+                given.against,
+                given.anew,
+            ),
+            console,
+            Where(given.workers, given.ray),
+            Options(given.track, given.go_on),
+        )
     raise typer.Exit(code)

@@ -13,11 +13,11 @@ from .conventions import (
     TrackOption,
     WorkersOption,
     console,
-    errors,
     options,
     overrides,
     parse_steps,
     plain_errors,
+    resumable,
 )
 
 
@@ -79,10 +79,10 @@ def compare(given: CompareOptions) -> None:
     from ..benchmark.command import exit_code
     from ..benchmark.comparison import Changes, load_comparison, with_steps
     from ..benchmark.comparison import compare as run
-    from ..benchmark.run import Interrupted, Where
+    from ..benchmark.run import Where
     from ..runs.pool import Options
 
-    with plain_errors():
+    with plain_errors(), resumable(f"what is finished is in {given.out}"):
         fields = overrides(given.set_)
         changes = Changes(
             given.task,
@@ -96,19 +96,12 @@ def compare(given: CompareOptions) -> None:
         made = load_comparison(given.config, changes)
         [plan] = made.tasks.values()
         made = with_steps(made, parse_steps(given.steps, list(plan.learners)))
-        try:
-            found = run(
-                made,
-                given.out,
-                console,
-                Where(given.workers, given.ray),
-                Options(given.track, True),
-                given.fresh,
-            )
-        except Interrupted:
-            errors.print(
-                f"[bold]interrupted[/]: what is finished is in {given.out}; "
-                "the same command goes on from there"
-            )
-            raise typer.Exit(130) from None
+        found = run(
+            made,
+            given.out,
+            console,
+            Where(given.workers, given.ray),
+            Options(given.track, True),
+            given.fresh,
+        )
     raise typer.Exit(exit_code(found))

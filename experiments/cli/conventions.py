@@ -128,6 +128,23 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+@contextlib.contextmanager
+def resumable(kept: str) -> Iterator[None]:
+    """Say what an interrupted benchmark keeps, and end with 130."""
+    from ..benchmark.run import Interrupted
+
+    try:
+        yield
+    except Interrupted:
+        errors.print(f"[bold]interrupted[/]: {kept}; the same command goes on from there")
+        raise typer.Exit(130) from None
+
+
+def apart_from_json(as_json: bool) -> contextlib.AbstractContextManager[object]:
+    """What an agent prints goes to stderr where stdout is JSON."""
+    return contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+
+
 def _io_sentence(error: OSError) -> str:
     """What is wrong with a file or a disk."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -1,6 +1,5 @@
 """`chengfang evaluate`: judge one policy on held-out merchants."""
 
-import contextlib
 import json
 import sys
 from typing import Annotated
@@ -18,6 +17,7 @@ from .conventions import (
     SetOption,
     TaskOption,
     TunedOption,
+    apart_from_json,
     console,
     errors,
     plain_errors,
@@ -62,9 +62,7 @@ def evaluate(
         setting = setting_of(task, scenario, set_)
         name = short_name(find_task(task))
         request = Request(policy, setting, name, episodes, seed, tuned, margin, against)
-        # what an agent prints must not get into the JSON
-        aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-        with aside, Progress(errors) as progress:
+        with apart_from_json(as_json), Progress(errors) as progress:
             judged = judge(request, progress)
         if as_json:
             sys.stdout.write(json.dumps(record(judged, request)) + "\n")

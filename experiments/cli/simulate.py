@@ -1,6 +1,5 @@
 """`chengfang simulate`: one episode as a table and a picture."""
 
-import contextlib
 import json
 import math
 import sys
@@ -17,6 +16,7 @@ from .conventions import (
     SetOption,
     TaskOption,
     TunedOption,
+    apart_from_json,
     console,
     plain_errors,
     setting_of,
@@ -43,9 +43,7 @@ def simulate(
 
     with plain_errors():
         setting = setting_of(task, scenario, set_)
-        # what an agent prints must not get into the JSON
-        aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-        with aside:
+        with apart_from_json(as_json):
             found = find_policy(policy, setting, task, tuned=tuned, safety_margin=margin)
             market, frames, plan = play(found, setting, seed)
             save_picture(frames, market, picture)

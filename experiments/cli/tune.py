@@ -1,7 +1,7 @@
 """`chengfang tune`: search a rule's parameters on training merchants."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -10,32 +10,37 @@ from .conventions import (
     console,
     errors,
     folder_for_results,
+    options,
     parse_steps,
     plain_errors,
 )
 
+PRINTED = ("score", "score_default", "violation_rate", "parameters")
 
-def tune(
-    rule: Annotated[str, typer.Argument(help="A rule's name.")],
-    task: TaskOption = "Bidding",
+
+class TuneOptions(NamedTuple):
+    """Options of `chengfang tune`."""
+
+    rule: Annotated[str, typer.Argument(help="A rule's name.")]
+    task: TaskOption = "Bidding"
     steps: Annotated[
         str | None,
         typer.Option(
             help="Simulation budget in environment steps. Default: the learners', less "
             "what earlier studies used."
         ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the sampler.", min=0)] = 0,
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of the sampler.", min=0)] = 0
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study's log.")] = Path(
         "results/tuning"
-    ),
+    )
     target: Annotated[
         Path | None,
         typer.Option("--target", help="The tuned.json to write into. Default: the shipped one."),
-    ] = None,
+    ] = None
     again: Annotated[
         bool, typer.Option("--again", help="Search on from what an earlier study found.")
-    ] = False,
+    ] = False
     leader: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,12 +48,15 @@ def tune(
             help="Start also at what this rule found on the task, for "
             "parameters that all rules share.",
         ),
-    ] = None,
+    ] = None
     relative: Annotated[
         list[str] | None,
         typer.Option("--relative", help="Start also at what the rule found on this task."),
-    ] = None,
-) -> None:
+    ] = None
+
+
+@options(TuneOptions)
+def tune(given: TuneOptions) -> None:
     """Tune a rule on training merchants (CMA-ES through Optuna) and keep what was found beside the
     rules.
 
@@ -61,14 +69,14 @@ def tune(
     from ..tuning.tune import tune as run
 
     with plain_errors():
-        starts = starts_for(rule, task, leader or [], relative or [])
-        count = parse_steps(steps, [""]).get("")
-        kept = target or FILE
+        starts = starts_for(given.rule, given.task, given.leader or [], given.relative or [])
+        count = parse_steps(given.steps, [""]).get("")
+        kept = given.target or FILE
         folder_for_results(kept.parent)
-        folder = folder_for_results(out)
+        folder = folder_for_results(given.out)
         with Progress(errors) as progress:
             stage = progress.add(
-                f"tune {rule} on {task}", unit="trials", note="compiling and starting"
+                f"tune {given.rule} on {given.task}", unit="trials", note="compiling and starting"
             )
 
             def on_progress(note: Note) -> None:
@@ -78,19 +86,14 @@ def tune(
                     progress.say(note.result)
 
             study = run(
-                rule,
-                task,
+                given.rule,
+                given.task,
                 count,
-                seed,
+                given.seed,
                 folder,
                 kept,
                 starts,
-                again=again,
+                again=given.again,
                 on_progress=on_progress,
             )
-        console.print_json(
-            data={
-                name: study[name]
-                for name in ("score", "score_default", "violation_rate", "parameters")
-            }
-        )
+        console.print_json(data={name: study[name] for name in PRINTED})

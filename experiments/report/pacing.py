@@ -44,7 +44,8 @@ def watch(policy: Policy, setting: Setting, episodes: int, seed: int) -> Watched
                 "spent": plan["spend"] / plan["budget"],
                 "roi": np.minimum(plan["roi"] / plan["roi_target"], MOST_ROI),
                 "scene_spend": state["scene_spend"].sum(0) / FEN_PER_CNY,
-                "pool_gmv": state["gmv"].reshape(-1, len(POOLS), len(SCENES)).sum((0, 2)) / FEN_PER_CNY,
+                "pool_gmv": state["gmv"].reshape(-1, len(POOLS), len(SCENES)).sum((0, 2))
+                / FEN_PER_CNY,
                 "depth": state["control"][:, depth].mean(0),
                 "traffic": float(np.mean(1 - market.observations[:, traffic_left])),
             }

@@ -58,7 +58,9 @@ def _trained(spec: RunSpec, folder: Path) -> Policy:
     try:
         policy = function(**given)
     except (Exception, SystemExit) as error:
-        raise AgentError(f"{where}: {spec.options['train']} failed: {error_sentence(error)}") from error
+        raise AgentError(
+            f"{where}: {spec.options['train']} failed: {error_sentence(error)}"
+        ) from error
     return GuardedPolicy(policy, spec.agent, spec.task, spec.levers)
 
 

@@ -157,7 +157,9 @@ def program(market: AdMarket, worth: LaneWorth, kappa: float) -> float:
     later = np.zeros((SEGMENTS, NODES))
     now = np.zeros((SEGMENTS, NODES))
     tolls = Tolls(np.zeros((ticks, SCENES)), np.zeros(SCENES), np.zeros(SEGMENTS), np.zeros(2))
-    ends = FarEnds(np.zeros(AD_LANES), np.zeros(AD_LANES), np.zeros(AD_LANES), np.zeros((2, AD_LANES)))
+    ends = FarEnds(
+        np.zeros(AD_LANES), np.zeros(AD_LANES), np.zeros(AD_LANES), np.zeros((2, AD_LANES))
+    )
     speed = market.creators.speed
     for t in range(ticks - 1, -1, -1):
         aged = exposure_tolls(market.wear, tolls, t)
