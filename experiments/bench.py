@@ -16,7 +16,7 @@ import numpy as np
 
 from ..envs import Market, SuperPlanEnv, task_setting
 from ..envs.market import layout as rows
-from .runs.trainings import training_options
+from .trainings import training_options
 
 THREADED = 8192  # markets with which threads are compared
 EPISODES = 30  # of the single environment, in each repeat

@@ -14,23 +14,13 @@ from ...envs import Setting
 from ..analysis.paired import paired_difference
 from ..analysis.results import AgentResult
 from ..analysis.statistics import Interval
-from ..analysis.summary import full_row, relative_score, summarise
+from ..analysis.summary import SUMMARY, full_row, relative_score, summarise
 from ..runs.evaluate import evaluate, play_noop
 from ..runs.progress import Progress
 
 BLOCK = 4096  # episodes played at once; bounds the memory
 FIGURES = (
-    "task",
-    "agent",
-    "kind",
-    "seeds",
-    "episodes",
-    "iqm",
-    "ci_low",
-    "ci_high",
-    "violation_rate",
-    "mean_shortfall",
-    "budget_use",
+    *(name for name in SUMMARY if not name.startswith("share_of_")),
     "highest_budget_use",
     "profit",
     "settled_gmv",

@@ -169,8 +169,10 @@ def read_report(folder: Path, specs: list[RunSpec]) -> TaskReport | None:
         specs: all runs of the task as they would be executed now, identified.
     """
     report = load_report(folder, specs[0].task)
+    if report is None:
+        return None
     try:
-        made_of = {name: facts["fingerprint"] for name, facts in report.runs.items()}  # type: ignore[union-attr]
+        made_of = {name: facts["fingerprint"] for name, facts in report.runs.items()}
     except (KeyError, TypeError, AttributeError):
         return None
     return report if made_of == {spec.name: spec.fingerprint for spec in specs} else None

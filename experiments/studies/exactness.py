@@ -22,7 +22,7 @@ from ...envs import Scenario, Setting
 from ...envs.files import whole_file
 from ..runs.evaluate import TEST_SEED, evaluate
 from ..runs.manifest import manifest, write_json
-from ..runs.trainings import training_options
+from ..trainings import training_options
 from ..tuning.search_space import Range, same_rule, search_space
 
 LEVERS = ("bid",)

@@ -13,7 +13,7 @@ from ...envs import Scenario, Setting
 from ...envs.scenario.validation import merged
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
-from ..runs.trainings import training_options
+from ..trainings import training_options
 from .arena import Arena, Plans
 from .outputs import Size
 from .paired import paired_iqm

@@ -231,28 +231,6 @@ def _rows(name: str, result: Played) -> list[dict[str, Any]]:
 def _text(
     played: dict[str, Played], doses: list[tuple[float, dict[str, Interval]]], size: Size
 ) -> str:
-    levels, parts, rules = [], [], []
-    for name, result in played.items():
-        unit = result.noop["score"]
-        level = {
-            arm: f"{paired_iqm(plans['score'], 0 * unit, unit).value:.3f}"
-            for arm, plans in result.plans.items()
-        }
-        split = " / ".join(f"{100 * part:.0f}" for part in result.split)
-        levels.append([name, *(level[arm] for arm in (*CORNERS, ONE_BID)), split])
-        own = paired_mean(result.plans[SUPER]["score"], result.plans[ONE_BID]["score"], unit)
-        parts.append([name, *(shown(gain, digits=3) for gain in (*gains(result).values(), own))])
-        rules.append(
-            [
-                name,
-                *(level[arm] for arm in (*RULES, "FourPlans")),
-                *(shown(gain, digits=3) for gain in rule_gains(result).values()),
-                *(
-                    f"{100 * result.plans[arm]['violated'].mean():.0f} %"
-                    for arm in ("PID", "FourPlans")
-                ),
-            ]
-        )
     return "\n\n".join(
         [
             "# One super plan against four per-scene plans",
@@ -265,28 +243,18 @@ def _text(
             f"(last column, per cent: {' / '.join(SCENES)}) that the best plans of training "
             "merchants spend there; `own targets`: each "
             "scene's bid maximises that scene's own score.",
-            table(["market", *CORNERS, "one bid", "split"], levels),
+            _levels_table(played),
             "What coordination gains, of the same, means over merchants so that the first two sum "
             "to `both`. `One target`: fixed "
             "split, the plan's ROI instead of each scene's own; `then one budget`: the split goes "
             "too; `one budget alone`: the split "
             "goes, the scenes' own targets stay. `Own bid per scene`: the super plan over one bid "
             "for all scenes.",
-            table(["market", *STEPS, "own bid per scene"], parts),
+            _gains_table(played),
             "Without hindsight: one plan under a rule against four plans under FourPlans with the "
             "split above; every rule tuned by "
             "this study, by the same search, on training merchants of the market.",
-            table(
-                [
-                    "market",
-                    *RULES,
-                    "FourPlans",
-                    *(f"{rule} over FourPlans" for rule in RULES),
-                    "PID violates",
-                    "FourPlans violates",
-                ],
-                rules,
-            ),
+            _rules_table(played),
             "The default market with scenes that differ more or less from merchant to merchant "
             "(`merchants.scene_sd`; shipped: 0.25).",
             table(
@@ -298,3 +266,53 @@ def _text(
             ),
         ]
     )
+
+
+def _level(result: Played, arm: str) -> str:
+    """An arm's score, in scores of doing nothing."""
+    unit = result.noop["score"]
+    return f"{paired_iqm(result.plans[arm]['score'], 0 * unit, unit).value:.3f}"
+
+
+def _levels_table(played: dict[str, Played]) -> str:
+    """Scores of plans best in hindsight, and the split of the budget."""
+    lines = []
+    for name, result in played.items():
+        split = " / ".join(f"{100 * part:.0f}" for part in result.split)
+        lines.append([name, *(_level(result, arm) for arm in (*CORNERS, ONE_BID)), split])
+    return table(["market", *CORNERS, "one bid", "split"], lines)
+
+
+def _gains_table(played: dict[str, Played]) -> str:
+    """What each part of coordination gains, and a bid for each scene."""
+    lines = []
+    for name, result in played.items():
+        unit = result.noop["score"]
+        own = paired_mean(result.plans[SUPER]["score"], result.plans[ONE_BID]["score"], unit)
+        lines.append([name, *(shown(gain, digits=3) for gain in (*gains(result).values(), own))])
+    return table(["market", *STEPS, "own bid per scene"], lines)
+
+
+def _rules_table(played: dict[str, Played]) -> str:
+    """One plan steered by a rule against four steered by FourPlans."""
+    header = [
+        "market",
+        *RULES,
+        "FourPlans",
+        *(f"{rule} over FourPlans" for rule in RULES),
+        "PID violates",
+        "FourPlans violates",
+    ]
+    lines = [
+        [
+            name,
+            *(_level(result, arm) for arm in (*RULES, "FourPlans")),
+            *(shown(gain, digits=3) for gain in rule_gains(result).values()),
+            *(
+                f"{100 * result.plans[arm]['violated'].mean():.0f} %"
+                for arm in ("PID", "FourPlans")
+            ),
+        ]
+        for name, result in played.items()
+    ]
+    return table(header, lines)

@@ -308,7 +308,7 @@ def test_a_free_search_finds_nearly_all_of_hindsight(scenario):
     assert found.mean() >= 0.93 * hindsight(scenario, GRID, seeds).value.mean()
 
 
-def test_the_certified_bound_lies_above(scenario):
+def test_the_upper_bound_lies_above(scenario):
     """Above the optimum of a fine grid of bids, and not far: 15 % of it are allowances for whole
     fen in a budget of 114.
     """

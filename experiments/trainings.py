@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-FILE = Path(__file__).parent.parent / "configs" / "trainings.yaml"
+FILE = Path(__file__).parent / "configs" / "trainings.yaml"
 
 
 def training_options(name: str) -> dict[str, Any]:
