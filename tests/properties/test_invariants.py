@@ -358,6 +358,7 @@ def run_episode(scenario: Scenario, pattern: str, seed: int, sampled: bool) -> N
     check_end(rig, np.array(rewards), np.array(costs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampled", [True, False])
 @given(overrides=changes(), pattern=st.sampled_from(PATTERNS), seed=st.integers(0, 2**64 - ENVS))
 @PROPERTY

@@ -62,6 +62,7 @@ def logged(folder):
     return [row for row in rows if row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [native, ordinary])
 @pytest.mark.parametrize("kind", [PPO, SAC])
 def test_figures_are_the_means_of_finished_plans(kind, make, tmp_path):

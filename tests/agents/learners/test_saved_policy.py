@@ -97,6 +97,7 @@ def tensors(folder, **changes):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PPO, SAC])
 def test_actions_are_the_models(kind, observations, tmp_path):
     """SavedPolicy.predict is the model's deterministic predict, before and after a round trip

@@ -98,6 +98,7 @@ def check(model, folder, observations, task="Bidding"):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PPO, A2C, SAC, TD3, DDPG, TQC, TRPO])
 def test_every_algorithm(kind, observations, tmp_path):
     policy = check(trained(kind), tmp_path, observations)
@@ -200,6 +201,7 @@ class Recorded(PromotionVecEnv):
         return super().step_wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [PPO, SAC, RecurrentPPO])
 @pytest.mark.parametrize("kind", ["hold", "residual", "margin residual hold"])
 def test_wrappers_are_taken_along(algorithm, kind, tmp_path):

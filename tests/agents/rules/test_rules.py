@@ -568,6 +568,7 @@ def test_shared_parameters_move_their_levers_and_no_others(parameters, features,
     assert moved("PID", features=features, **parameters) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in RULES if n != "DoNothing"])
 def test_every_rule_acts_on_every_lever(name):
     """No lever is left at the careful default by neglect: bids move, and each held lever follows

@@ -170,6 +170,7 @@ def test_short_names():
 # -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @tasks
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
 def test_gymnasium_checker(task, render_mode):
@@ -179,6 +180,7 @@ def test_gymnasium_checker(task, render_mode):
         gymnasium_check(env, skip_render_check=render_mode is None)
 
 
+@pytest.mark.slow
 @tasks
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
 def test_stable_baselines_checker(task, render_mode):
@@ -200,6 +202,7 @@ def test_passive_checker_is_in_place_and_silent(task):
         roll(env, 24, seed=0)
 
 
+@pytest.mark.slow
 @tasks
 def test_frame(task):
     env = gym.make(task.id, days=1, render_mode="rgb_array")

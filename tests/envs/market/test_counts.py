@@ -134,6 +134,7 @@ def chi_square_p(x, law):
 # -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", MEANS)
 def test_poisson_moments(mean):
     assert_moments(poisson_counts(mean, stream(DRAWS, LANES)), stats.poisson(float(F(mean))))
@@ -149,6 +150,7 @@ def test_poisson_inversion_follows_the_exact_law(mean):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", INVERTED)
 def test_poisson_inversion_is_the_quantile(mean):
     u = grid(LANES)

@@ -44,6 +44,7 @@ def result_of(outcome: Outcome):
     return unpack(outcome.data)
 
 
+@pytest.mark.slow
 def test_pool_and_one_process_agree_bit_for_bit(tmp_path):
     alone = {o.spec.name: o for o in run_serial(specs(), tmp_path / "alone")}
     beside = {o.spec.name: o for o in run_pool(specs(), tmp_path / "beside", 2)}
@@ -74,6 +75,7 @@ def test_an_error_is_an_outcome_with_its_trace(tmp_path):
     assert "Traceback" in broken.trace
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_only_its_run(tmp_path):
     """The long training's process is killed; the others finish, the pool goes on with a new
     process.

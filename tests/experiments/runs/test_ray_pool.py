@@ -59,6 +59,7 @@ def test_a_node_that_gives_other_figures_refuses(tmp_path):
     assert "install the same chengfang on every node" in outcome.error
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::ResourceWarning",
     "ignore::FutureWarning",

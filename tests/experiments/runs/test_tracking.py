@@ -51,6 +51,7 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
+@pytest.mark.slow
 def test_offline_run_writes_files_and_never_connects(tmp_path):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
     environment |= {

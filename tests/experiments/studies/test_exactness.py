@@ -44,6 +44,7 @@ def made(tmp_path_factory):
     return folder, rows
 
 
+@pytest.mark.slow
 def test_every_kind_has_its_row_and_the_files_say_the_same(made):
     folder, rows = made
     names = [row.name for row in rows]
