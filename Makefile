@@ -24,7 +24,10 @@ test: $(VENV)/.installed-test      ## everything the package promises, tested
 test-fast: $(VENV)/.installed-test  ## all tests but those marked slow: about two minutes
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
+# pyright does not follow the editable install: a link lets the tests' `import chengfang` resolve
 lint: $(VENV)/.installed-dev       ## ruff and pyright
+	mkdir -p $(VENV)/typing
+	ln -sfn "$(CURDIR)" $(VENV)/typing/chengfang
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python

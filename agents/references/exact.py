@@ -101,7 +101,10 @@ class OnGrid:
 
 
 def exact(
-    scenario: Scenario, actions: Sequence[float] = BIDS, days: int = 1, split: str = "test"
+    scenario: Scenario,
+    actions: Sequence[float] | np.ndarray = BIDS,
+    days: int = 1,
+    split: str = "test",
 ) -> ExactPlan:
     """Solve a tiny market for the largest expected score among all policies that choose among
     `actions` of the bid lever.

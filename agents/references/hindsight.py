@@ -27,8 +27,8 @@ class Hindsight(NamedTuple):
 
 def hindsight(
     scenario: Scenario,
-    actions: Sequence[float],
-    seeds: "Sequence[int] | np.ndarray",
+    actions: Sequence[float] | np.ndarray,
+    seeds: Sequence[int] | np.ndarray,
     days: int = 1,
     split: str = "test",
 ) -> Hindsight:

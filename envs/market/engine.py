@@ -24,6 +24,20 @@ from .generator import DRAWS
 
 SPLITS = {"train": TRAIN, "test": TEST}
 SERIAL_BELOW = 64  # threads only pay beyond this batch size
+# Arrays whose addresses compiled code knows.
+PINNED = frozenset(
+    {
+        "states",
+        "merchants",
+        "cells",
+        "counterfactual",
+        "observations",
+        "rewards",
+        "dones",
+        "costs",
+        "world",
+    }
+)
 SEED_MASK = (1 << 64) - 1
 
 
@@ -101,7 +115,7 @@ class Market:
         self.levers = select_levers(levers)
         self.reward = reward
         self.sampled = sampled
-        self._noop = noop
+        self._noop = bool(noop)
         self.threads = int(threads)
         self.world = build_world(scenario, self.days, int(SPLITS[split]), reward, sampled)
         self.ticks = int(self.world.constants[0]["ticks"])
@@ -121,6 +135,25 @@ class Market:
         self._noop_rewards = np.zeros_like(self.rewards)
         self._noop_costs = np.zeros_like(self.costs)
         self._start_threads()
+
+    @property
+    def noop(self) -> bool:
+        """Whether the plans do nothing, whatever the actions; it may be switched between ticks."""
+        return self._noop
+
+    @noop.setter
+    def noop(self, value: bool) -> None:
+        self._noop = bool(value)
+        self.close()
+        self._start_threads()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to replace an array: compiled code would go on with the old one."""
+        if name in PINNED and self.__dict__.get(name, value) is not value:
+            raise AttributeError(
+                f"{name} of a market may be written into, not replaced: market.{name}[:] = ..."
+            )
+        super().__setattr__(name, value)
 
     def _start_threads(self) -> None:
         """Make the frames and, for several threads, the pool."""
@@ -313,11 +346,6 @@ class Market:
     def setting(self) -> Setting:
         """What is played in these markets."""
         return Setting(self.scenario, self.levers, self.days, self.split)
-
-    @property
-    def noop(self) -> bool:
-        """Whether plans do nothing; fixed when the market is made, as compiled code has it."""
-        return self._noop
 
     @property
     def ticks_left(self) -> int:

@@ -159,7 +159,7 @@ def test_a_folder_without_a_policy_hides_no_name(tmp_path, monkeypatch):
 def test_a_class_is_given_the_spec_if_it_takes_it(own, arguments, given, spec):
     policy = find_policy(own(AGENT.format(arguments=arguments, given=given)), BIDDING, "Bidding")
     assert isinstance(policy, GuardedPolicy)
-    assert policy.policy.given[0] == (plan_spec(BIDDING) if spec else 3)
+    assert vars(policy.policy)["given"][0] == (plan_spec(BIDDING) if spec else 3)
     assert rollout(policy, Market.of(BIDDING, 2), np.arange(2))["score"].shape == (2,)
 
 
@@ -172,7 +172,8 @@ def test_a_function_and_an_object_do_as_well(own):
     module = own(text).partition(":")[0]
     for name in ("make", "annotated"):
         made = find_policy(f"{module}:{name}", BIDDING)
-        assert made.policy.given == (plan_spec(BIDDING),)
+        assert isinstance(made, GuardedPolicy)
+        assert vars(made.policy)["given"] == (plan_spec(BIDDING),)
     assert acts_as(find_policy(f"{module}:made", BIDDING), made)
     assert describe(f"{module}:made") == (f"{module}:made", "own")
 

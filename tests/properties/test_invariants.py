@@ -352,12 +352,13 @@ def run_episode(scenario: Scenario, pattern: str, seed: int, sampled: bool) -> N
         check_limits(rig, before)
         check_books(rig, before)
         check_totals(rig)
-        assert (sum(balances(rig).values()) == 0).all()
+        assert (np.sum(list(balances(rig).values()), axis=0) == 0).all()
         rewards.append(rig.rewards.astype(float))
         costs.append(rig.costs.astype(float))
     check_end(rig, np.array(rewards), np.array(costs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampled", [True, False])
 @given(overrides=changes(), pattern=st.sampled_from(PATTERNS), seed=st.integers(0, 2**64 - ENVS))
 @PROPERTY

@@ -10,15 +10,17 @@ import hashlib
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from chengfang.agents import RULES, make_rule, plan_spec
+from chengfang.agents import RULES, Policy, make_rule, plan_spec
 from chengfang.agents.learners import load_policy
 from chengfang.agents.rules.tuned import tuned_parameters
 from chengfang.envs import (
     TASKS,
     PromotionVectorEnv,
+    SuperPlanEnv,
     find_task,
     select_levers,
     short_name,
@@ -35,7 +37,7 @@ TICKS = 36  # of which actions are kept
 TASK_NAMES = tuple(short_name(task) for task in TASKS)
 
 
-def arguments(name, **more):
+def arguments(name: str, **more: Any) -> dict[str, Any]:
     """Keyword arguments of the environments of a task."""
     task = find_task(name)
     return {
@@ -47,7 +49,7 @@ def arguments(name, **more):
     }
 
 
-def random_actions(name, ticks, envs=ENVS):
+def random_actions(name: str, ticks: int, envs: int = ENVS) -> np.ndarray:
     """(ticks, envs, levers) float32, a few of them beyond the Box."""
     rng = np.random.default_rng(5)
     return rng.uniform(
@@ -58,41 +60,43 @@ def random_actions(name, ticks, envs=ENVS):
 class Digest:
     """A running SHA-256 over arrays."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.hash = hashlib.sha256()
 
-    def add(self, *arrays):
+    def add(self, *arrays: Any) -> None:
         """Take in arrays, bit for bit."""
         for array in arrays:
             self.hash.update(np.ascontiguousarray(array).tobytes())
 
-    def text(self):
+    def text(self) -> str:
         """The first 16 hex digits."""
         return self.hash.hexdigest()[:16]
 
 
-def single(name, sampled, reward):
+def single(name: str, sampled: bool, reward: str) -> str:
     """Digest of one episode of `gym.Env`, its dashboard included."""
     env = gym.make(find_task(name).id, **arguments(name, sampled=sampled, reward=reward))
+    inner = env.unwrapped
+    assert isinstance(inner, SuperPlanEnv)
     digest = Digest()
-    (observation, _) = env.reset(seed=SEED)
+    observation, info = env.reset(seed=SEED)
     digest.add(observation)
-    for tick in itertools.count():
-        actions = random_actions(name, env.unwrapped.market.ticks, 1)
-        observation, value, done, _, info = env.step(actions[tick, 0])
+    for action in random_actions(name, inner.market.ticks, 1)[:, 0]:
+        observation, value, _, _, info = env.step(action)
         digest.add(
-            observation, np.float32(value), *(np.float32(cost) for cost in info["costs"].values())
+            observation,
+            np.float32(float(value)),
+            *(np.float32(cost) for cost in info["costs"].values()),
         )
-        if done:
-            digest.add(*(np.float64(figure) for figure in info["plan"].values()))
-            return digest.text()
+    digest.add(*(np.float64(figure) for figure in info["plan"].values()))
+    return digest.text()
 
 
-def vector(name, sampled):
+def vector(name: str, sampled: bool) -> str:
     """Digest of one episode and a few ticks of the native vector environment."""
     env = PromotionVectorEnv(ENVS, **arguments(name, sampled=sampled))
     digest = Digest()
-    (observations, _) = env.reset(seed=SEED)
+    observations, _ = env.reset(seed=SEED)
     digest.add(observations)
     for actions in random_actions(name, env.market.ticks + 5):
         observations, rewards, dones, _, infos = env.step(actions)
@@ -100,7 +104,7 @@ def vector(name, sampled):
     return digest.text()
 
 
-def vec_env(name, sampled):
+def vec_env(name: str, sampled: bool) -> str:
     """Digest of one episode and a few ticks of the stable-baselines3 environment."""
     env = PromotionVecEnv(ENVS, seed=SEED, **arguments(name, sampled=sampled))
     digest = Digest()
@@ -114,7 +118,7 @@ def vec_env(name, sampled):
     return digest.text()
 
 
-def trajectories():
+def trajectories() -> dict[str, str]:
     """Every digest by name."""
     found = {}
     for name, sampled in itertools.product(TASK_NAMES, (True, False)):
@@ -124,11 +128,10 @@ def trajectories():
         found[f"vector/{name}/{mode}"] = vector(name, sampled)
         found[f"vec_env/{name}/{mode}"] = vec_env(name, sampled)
     for scenario in ("apparel_live", "beauty_contested", "mall_search_staples", "dual_track"):
-        env = PromotionVectorEnv(
-            ENVS, **{**arguments("SuperPlan"), "scenario": scenario, "levers": "all"}
-        )
+        changed: dict[str, Any] = {"scenario": scenario, "levers": "all"}
+        env = PromotionVectorEnv(ENVS, **arguments("SuperPlan") | changed)
         digest = Digest()
-        (observations, _) = env.reset(seed=SEED)
+        observations, _ = env.reset(seed=SEED)
         digest.add(observations)
         rng = np.random.default_rng(5)
         for _ in range(env.market.ticks):
@@ -137,12 +140,12 @@ def trajectories():
     return found
 
 
-def policies(name):
+def policies(name: str) -> dict[str, Policy]:
     """The policies of a task by name: every rule, by itself and as tuned, and the committed
     learner.
     """
     spec = plan_spec(task_setting(name))
-    found = {}
+    found: dict[str, Policy] = {}
     for rule in RULES:
         found[rule] = make_rule(rule, spec)
         if values := tuned_parameters(rule, name):
@@ -150,7 +153,7 @@ def policies(name):
     return found | {"best": load_policy(BEST / name)}
 
 
-def actions():
+def actions() -> dict[str, np.ndarray]:
     """What every policy does on the observations of given trajectories: {task/policy: (TICKS, ENVS,
     levers)}.
 
@@ -158,7 +161,8 @@ def actions():
     """
     found = {}
     for name in TASK_NAMES:
-        env = PromotionVectorEnv(ENVS, **(arguments(name) | {"days": find_task(name).days}))
+        whole: dict[str, Any] = {"days": find_task(name).days}
+        env = PromotionVectorEnv(ENVS, **arguments(name) | whole)
         observations, _ = env.reset(seed=SEED)
         given = 0.5 * random_actions(name, TICKS)
         seen = []
@@ -181,4 +185,5 @@ if __name__ == "__main__":
     (FOLDER / "trajectories.json").write_text(
         json.dumps(trajectories(), indent=1) + "\n", encoding="utf-8"
     )
-    np.savez_compressed(FOLDER / "actions.npz", **actions())
+    # numpy's stub takes every named array for its own `allow_pickle`
+    np.savez_compressed(FOLDER / "actions.npz", **actions())  # type: ignore[arg-type]

@@ -2,19 +2,20 @@
 kernel is held to it.
 
 Expectation mode: counts are their means and nothing is drawn. Constants come from the scenario's
-    own fields, in the
-scenario's own units; only the merchant's record, its cells and the state before the tick come from
-the engine. Arrays over cells have shape (pool, segment, scene), over groups (pool, scene). Money is
-whole fen.
+own fields, in the scenario's own units; only the merchant's record, its cells and the state before
+the tick come from the engine. Arrays over cells have shape (pool, segment, scene), over groups
+(pool, scene). Money is whole fen.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from chengfang.envs.interface.levers import lever_table
 from chengfang.envs.market import layout as rows
 from chengfang.envs.scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS, WINDOWS, Scenario
+from numpy.typing import ArrayLike
 from scipy.special import expit as logistic
 from scipy.special import ndtr as normal_cdf
 
@@ -46,13 +47,19 @@ class Result(NamedTuple):
     costs: np.ndarray
 
 
+def names_of(record: np.dtype) -> tuple[str, ...]:
+    """The fields of a record type."""
+    assert record.names is not None
+    return record.names
+
+
 def read_state(record: np.void) -> dict:
     """The engine's state record as float64 values under names: ledger, pending, refunds and accrued
     as dicts.
     """
     state = {
         name: np.array(record[name], float) if record.dtype[name].subdtype else record[name].item()
-        for name in rows.STATE.names
+        for name in names_of(rows.STATE)
     }
     state["ledger"] = dict(zip(rows.LEDGER_NAMES, state["ledger"].tolist(), strict=True))
     state["last_ledger"] = dict(zip(rows.LEDGER_NAMES, state["last_ledger"].tolist(), strict=True))
@@ -149,12 +156,12 @@ def plain_tick(
     state["done"] = int(last)
     scale = m["budget"] * m["roi_target"]
     gain = (measure(s, state, m, reward) - earned_before) / scale
-    return Result(state, gain, costs)
+    return Result(state, float(gain), costs)
 
 
 def read_merchant(merchant: np.void) -> dict[str, np.ndarray]:
     """The merchant's record as float64 values under names."""
-    return {name: np.asarray(merchant[name], float) for name in rows.MERCHANT.names}
+    return {name: np.asarray(merchant[name], float) for name in names_of(rows.MERCHANT)}
 
 
 # Units and small things
@@ -171,7 +178,7 @@ def share_of(table: dict, keys: tuple[str, ...]) -> np.ndarray:
     return by(table, keys) / by(table, keys).sum()
 
 
-def half_up(x):
+def half_up(x: ArrayLike) -> Any:
     """Rounded to whole fen, halves up."""
     return np.floor(np.asarray(x) + 0.5)
 
@@ -242,7 +249,7 @@ def hour_factor(s: Scenario, tick_of_day: int) -> np.ndarray:
     hour middles.
     """
 
-    def curve(values):
+    def curve(values: Sequence[float]) -> float:
         at = (np.arange(s.clock.ticks_per_day) + 0.5) * 24 / s.clock.ticks_per_day
         wrapped = np.interp(at, np.arange(-1, 25) + 0.5, [values[-1], *values, values[0]])
         return wrapped[tick_of_day] / wrapped.mean()
@@ -458,7 +465,7 @@ def commit(
     state["boost_spend"] += min(math.floor(spent * extra / (1 + extra)), max(allowed, 0))
 
 
-def split(amounts: dict, share) -> tuple[dict, dict]:
+def split(amounts: dict, share: Any) -> tuple[dict, dict]:
     """Amounts of every line cut in two: money in whole fen rounded down, orders and risks as is."""
     part = {
         line: amount * share
@@ -729,7 +736,7 @@ def remember(
     """The dashboard's figures: last tick, smoothed with the scenario's mean age, and totals."""
     keep = math.exp(-hours / s.clock.smoothing_hours)
 
-    def smooth(name, new):
+    def smooth(name: str, new: ArrayLike) -> None:
         state[name] = keep * np.asarray(state[name]) + (1 - keep) * np.asarray(new)
 
     shown = tick["shown"].sum(1)
@@ -922,12 +929,12 @@ def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void
     return np.clip(np.array([float(v) for v in values]), -10, 10)
 
 
-def pace(amount, even):
+def pace(amount: Any, even: Any) -> Any:
     """ln(1 + rate / even rate)."""
     return np.log1p(np.asarray(amount) / max(float(even), 1e-6))
 
 
-def log_ratio(value, reference):
+def log_ratio(value: Any, reference: Any) -> Any:
     """ln(value / reference) within plus or minus 3; 0 where either is missing."""
     value = np.asarray(value, float)
     reference = np.asarray(reference, float)

@@ -1,6 +1,7 @@
 """PlanCallback writes the figures of finished plans into the model's own logger."""
 
 import csv
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -61,11 +62,12 @@ def logged(folder):
     return [row for row in rows if row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [native, ordinary])
 @pytest.mark.parametrize("kind", [PPO, SAC])
 def test_figures_are_the_means_of_finished_plans(kind, make, tmp_path):
     env = make()
-    more = (
+    more: dict[str, Any] = (
         {"n_steps": 24, "batch_size": 24, "n_epochs": 1}
         if kind is PPO
         else {"learning_starts": 1000, "buffer_size": 1000, "batch_size": 8}

@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,9 @@ def observations():
     rng = np.random.default_rng(0)
     seen = [env.reset()]
     for _ in range(10):
-        seen.append(env.step(rng.uniform(-1, 1, (64, 4)).astype(np.float32))[0])
+        view = env.step(rng.uniform(-1, 1, (64, 4)).astype(np.float32))[0]
+        assert isinstance(view, np.ndarray)
+        seen.append(view)
     return np.concatenate(seen)
 
 
@@ -91,16 +94,17 @@ def tensors(folder, **changes):
 
 
 # Round trip
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PPO, SAC])
 def test_actions_are_the_models(kind, observations, tmp_path):
     """SavedPolicy.predict is the model's deterministic predict, before and after a round trip
     through the folder.
     """
     env = PromotionVecEnv(8, days=1, levers=LEVERS, seed=0)
-    arguments = (
+    arguments: dict[str, Any] = (
         {"n_steps": 12, "batch_size": 48}
         if kind is PPO
         else {"learning_starts": 16, "buffer_size": 500, "batch_size": 16}
@@ -173,7 +177,8 @@ def test_loading_needs_no_torch(folders):
     import sys
 
     code = (
-        f"import sys; from chengfang.agents.learners import load_policy; load_policy({str(folders['PPO'])!r}); "
+        "import sys; from chengfang.agents.learners import load_policy; "
+        f"load_policy({str(folders['PPO'])!r}); "
         "print([m for m in ('torch', 'stable_baselines3') if m in sys.modules])"
     )
     done = subprocess.run(
@@ -183,7 +188,7 @@ def test_loading_needs_no_torch(folders):
 
 
 # Refused
-# ---------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def test_path_that_does_not_exist(tmp_path):

@@ -1,5 +1,7 @@
 """Models of stable-baselines3 as saved policies: they act as the model does, or are refused."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -35,23 +37,36 @@ LEVERS = select_levers("bidding")
 ENVS = 8
 ON_POLICY = {PPO, A2C, TRPO, RecurrentPPO}
 # Enough to move the weights, little enough for a test.
-QUICK = {
+QUICK: dict[type, dict[str, Any]] = {
     PPO: {"n_steps": 12, "batch_size": 12, "n_epochs": 2},
     TRPO: {"n_steps": 12, "batch_size": 12},
     A2C: {"n_steps": 8},
     RecurrentPPO: {"n_steps": 12, "batch_size": 12, "n_epochs": 2},
 }
-OFF_POLICY = {"learning_rate": 1e-4, "learning_starts": 16, "buffer_size": 500, "batch_size": 16}
+OFF_POLICY: dict[str, Any] = {
+    "learning_rate": 1e-4,
+    "learning_starts": 16,
+    "buffer_size": 500,
+    "batch_size": 16,
+}
 
 
 def market(**more):
     return PromotionVecEnv(ENVS, days=1, levers=LEVERS, seed=0, **more)
 
 
+def stepped(env, action):
+    """Observations and dones after one step; ours are arrays, never dictionaries."""
+    seen, _, done, _ = env.step(action)
+    assert isinstance(seen, np.ndarray)
+    return seen, done
+
+
 def trained(kind, env=None, policy=None, steps=ENVS * 24, **more):
     """A model after a few updates, so that no weight is what its initialisation made it."""
     name = policy or ("MlpLstmPolicy" if kind is RecurrentPPO else "MlpPolicy")
-    options = {"learning_rate": 0.01, "seed": 0, "device": "cpu"} | QUICK.get(kind, OFF_POLICY)
+    options: dict[str, Any] = {"learning_rate": 0.01, "seed": 0, "device": "cpu"}
+    options |= QUICK.get(kind, OFF_POLICY)
     model = kind(name, env or market(), **(options | more))
     return model.learn(steps)
 
@@ -62,7 +77,7 @@ def observations():
     rng = np.random.default_rng(0)
     seen = [env.reset()]
     for _ in range(6):
-        seen.append(env.step(rng.uniform(-1, 1, (64, 4)).astype(np.float32))[0])
+        seen.append(stepped(env, rng.uniform(-1, 1, (64, 4)).astype(np.float32))[0])
     return np.concatenate(seen)
 
 
@@ -83,6 +98,7 @@ def check(model, folder, observations, task="Bidding"):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PPO, A2C, SAC, TD3, DDPG, TQC, TRPO])
 def test_every_algorithm(kind, observations, tmp_path):
     policy = check(trained(kind), tmp_path, observations)
@@ -132,7 +148,7 @@ def test_state_dependent_exploration(kind, options, observations, tmp_path):
 def test_clipped_mean_is_clipped(observations, tmp_path):
     model = trained(SAC, use_sde=True)
     with torch.no_grad():
-        model.actor.mu[0].weight.mul_(50)
+        model.actor.get_submodule("mu.0").get_parameter("weight").mul_(50)
     policy = check(model, tmp_path, observations)
     assert policy.description["mean_limit"] == 2.0
     assert np.abs(policy.predict(observations)[0]).max() == pytest.approx(np.tanh(2), abs=1e-6)
@@ -141,7 +157,7 @@ def test_clipped_mean_is_clipped(observations, tmp_path):
 def test_actions_are_clipped_to_the_box(observations, tmp_path):
     model = trained(PPO)
     with torch.no_grad():
-        model.policy.action_net.weight.mul_(10)
+        model.policy.get_parameter("action_net.weight").mul_(10)
     assert (np.abs(check(model, tmp_path, observations).predict(observations)[0]) == 1).any()
 
 
@@ -185,6 +201,7 @@ class Recorded(PromotionVecEnv):
         return super().step_wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [PPO, SAC, RecurrentPPO])
 @pytest.mark.parametrize("kind", ["hold", "residual", "margin residual hold"])
 def test_wrappers_are_taken_along(algorithm, kind, tmp_path):
@@ -214,7 +231,7 @@ def test_wrappers_are_taken_along(algorithm, kind, tmp_path):
     state = None
     while len(base.seen) < 40:
         action, state = model.predict(view, state, start, deterministic=True)
-        view, _, start, _ = env.step(action)
+        view, start = stepped(env, action)
     state = None
     for tick, (seen, wanted) in enumerate(zip(base.seen, base.done, strict=True)):
         given, state = policy.predict(seen, state, np.full(ENVS, tick % 24 == 0))
@@ -258,7 +275,7 @@ def test_recurrent_policies_over_episodes_that_end(options, tmp_path):
         given, own = policy.predict(seen, states[0], start)
         np.testing.assert_allclose(given, wanted, atol=1e-5)
         states = (own, theirs)
-        seen, _, start, _ = env.step(wanted)
+        seen, start = stepped(env, wanted)
         ends += start.sum()
     assert ends >= ENVS
 
@@ -267,6 +284,7 @@ def test_recurrent_states_matter_and_start_anew(observations, tmp_path):
     policy = save_policy(trained(RecurrentPPO), tmp_path, "Bidding")
     n = 4
     opening, state = policy.predict(observations[:n])
+    later = opening
     for _ in range(3):
         later, state = policy.predict(observations[:n], state)
     assert np.abs(later - opening).max() > 1e-5
@@ -305,7 +323,7 @@ def wrapped(wrapper):
     return DummyVecEnv([lambda: wrapper(gym.make("chengfang/Bidding-v0"))])
 
 
-def fresh(env, kind=PPO, policy="MlpPolicy", **more):
+def fresh(env, kind=PPO, policy: Any = "MlpPolicy", **more):
     return kind(policy, env, device="cpu", **(QUICK.get(kind, OFF_POLICY) | more))
 
 
@@ -340,7 +358,7 @@ class Choices(gym.ActionWrapper):
 
 @pytest.mark.parametrize("kind", [PPO, DQN])
 def test_discrete_actions(kind, tmp_path):
-    more = {} if kind is PPO else {"buffer_size": 100}
+    more: dict[str, Any] = {} if kind is PPO else {"buffer_size": 100}
     model = kind("MlpPolicy", wrapped(Choices), device="cpu", **more)
     assert "Discrete" in refused(model, tmp_path)
 
@@ -400,7 +418,7 @@ def test_policy_class_of_ones_own(tmp_path):
 
     model = fresh(market(), policy=Timid)
     with torch.no_grad():
-        model.policy.action_net.weight.mul_(100)
+        model.policy.get_parameter("action_net.weight").mul_(100)
     assert "acts otherwise" in refused(model, tmp_path)
 
 

@@ -113,6 +113,7 @@ def test_first_names_are_read():
         }
     )
     env = settings.training_env
+    assert env is not None
     assert (env.safety_margin, env.margin_range) == (0.02, (-0.1, 0.1))
     assert settings.demonstrations == 8
     assert settings.demonstration_epochs == 3

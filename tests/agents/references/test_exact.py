@@ -82,6 +82,7 @@ def test_every_merchant_is_the_same(scenario):
     assert read_tiny(scenario, split="train")[1:] == read_tiny(scenario, split="test")[1:]
 
 
+@pytest.mark.slow
 def test_playing_the_plan_earns_its_value(plan, optimal_scores):
     assert abs(optimal_scores.mean() - plan.value) < 3 * error(optimal_scores)
     assert plan.truncation < 1e-9
@@ -196,6 +197,7 @@ def test_the_induction_agrees_with_a_plain_recursion():
     assert exact(scenario, actions).value == pytest.approx(worth(0, tiny.budget, 0), abs=1e-7)
 
 
+@pytest.mark.slow
 def test_no_other_table_is_better(plan):
     """Neither a constant bid nor any change of one entry helps; a change of the first bid hurts."""
     rng = np.random.default_rng(5)
@@ -251,6 +253,7 @@ def test_a_learner_comes_close_and_does_not_beat_it(scenario, optimal_scores, tm
     assert scores.mean() > 0.6 * optimal_scores[:n].mean()
 
 
+@pytest.mark.slow
 def test_free_bids_gain_little_over_the_grid(scenario, plan):
     """Finer bids are worth a percent or so, most of it whole fen; no constant bid between those of
     the grid beats the finest.

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def play(policy, market, seed=0, watch=None):
 @rules
 def test_actions_are_finite_in_the_box_and_of_the_right_shape(name, task):
     market = market_of(task.levers, min(task.days, 2), 8, task.scenario)
-    rule = make_rule(name, plan_spec(market))
+    rule = make_rule(name, plan_spec(market.setting))
     assert isinstance(rule, Policy)
 
     def check(action, state):
@@ -91,7 +92,7 @@ def test_batch_equals_one_by_one(name, task):
     for i, one in enumerate(alone):
         one.reset(seeds=np.array([i]))
     state = None
-    states = [None] * 5
+    states: list[dict[str, np.ndarray] | None] = [None] * 5
     start = np.ones(5, bool)
     for _ in range(market.ticks):
         action, state = rule.predict(seen, state, start)
@@ -567,6 +568,7 @@ def test_shared_parameters_move_their_levers_and_no_others(parameters, features,
     assert moved("PID", features=features, **parameters) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in RULES if n != "DoNothing"])
 def test_every_rule_acts_on_every_lever(name):
     """No lever is left at the careful default by neglect: bids move, and each held lever follows
@@ -581,7 +583,8 @@ def test_every_rule_acts_on_every_lever(name):
     }
     found = {}
     for lever, parameter in held.items():
-        found |= moved(name, "whole_shop", **{parameter: -0.7})
+        changed: dict[str, Any] = {parameter: -0.7}
+        found |= moved(name, "whole_shop", **changed)
         assert lever in found, (name, lever)
 
 

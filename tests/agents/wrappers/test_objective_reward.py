@@ -42,4 +42,4 @@ def test_a_margin_raises_the_target_of_the_reward(markets, play, over):
 
 def test_other_objectives_are_refused(markets):
     with pytest.raises(ValueError, match="objective is 'profit'; allowed are score, lagrangian"):
-        ObjectiveReward(markets(), "profit")
+        ObjectiveReward(markets(), "profit")  # type: ignore[arg-type]

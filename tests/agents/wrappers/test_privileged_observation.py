@@ -18,7 +18,7 @@ def test_it_comes_last_and_is_bounded(markets, pid, random_actions):
     for i in range(30):
         assert seen.shape == (6, env.public + len(PRIVILEGED))
         assert np.abs(seen[:, env.public :]).max() <= 10
-        seen = env.step(choose(i))[0]
+        seen = np.asarray(env.step(choose(i))[0])
 
 
 def test_it_tells_merchants_apart_at_the_first_tick(markets):

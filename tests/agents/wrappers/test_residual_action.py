@@ -26,16 +26,16 @@ def test_the_rules_own_action_is_shown(markets, pid):
     seen = env.reset()
     expected, memory = pid.predict(seen[:, :81].copy(), None, np.ones(6, bool))
     assert np.array_equal(seen[:, 81:], expected)
-    seen = env.step(np.full((6, 4), 0.3, np.float32))[0]
+    seen = np.asarray(env.step(np.full((6, 4), 0.3, np.float32))[0])
     expected, _ = pid.predict(seen[:, :81].copy(), memory, np.zeros(6, bool))
     assert np.array_equal(seen[:, 81:], expected)
 
 
-def test_a_residual_shifts_the_levers_and_no_further_than_they_go(markets, pid):
+def test_a_residual_shifts_the_levers_and_no_further_than_they_go(markets, pid, monkeypatch):
     env = ResidualAction(markets(), pid, 0.5)
     proposal = env.reset()[:, 81:]
     sent = []
-    env.base.step_async = sent.append
+    monkeypatch.setattr(env.base, "step_async", sent.append)
     env.step_async(np.full((6, 4), 0.4, np.float32))
     env.step_async(np.full((6, 4), 9.0, np.float32))
     assert np.allclose(sent[0], np.clip(proposal + 0.2, -1, 1))

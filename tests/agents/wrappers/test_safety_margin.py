@@ -10,8 +10,9 @@ def test_margins_are_drawn_per_episode_and_shown(markets, play, random_actions):
     first = env.reset()[:, -1]
     choose = random_actions(0)
     for i in range(23):
-        assert np.array_equal(env.step(choose(i))[0][:, -1], first)
+        assert np.array_equal(np.asarray(env.step(choose(i))[0])[:, -1], first)
     seen, _, dones, infos = env.step(choose(23))
+    assert isinstance(seen, np.ndarray)
     assert dones.all()
     assert [info["terminal_observation"][-1] for info in infos] == first.tolist()
     assert not np.array_equal(seen[:, -1], first)

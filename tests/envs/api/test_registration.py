@@ -31,6 +31,13 @@ def actions(env, count, seed=0):
     return [env.action_space.sample() for _ in range(count)]
 
 
+def unwrapped(env: gym.Env) -> SuperPlanEnv:
+    """The environment inside Gymnasium's wrappers."""
+    inner = env.unwrapped
+    assert isinstance(inner, SuperPlanEnv)
+    return inner
+
+
 def roll(env, count, seed=None, actions_=None):
     """Observations, rewards, ends and costs of some steps as bytes, for comparison bit by bit."""
     observation, _ = env.reset(seed=seed)
@@ -74,6 +81,7 @@ def test_gym_make(task):
     assert env.unwrapped.market.days == task.days
     assert env.unwrapped.scenario.name == task.scenario
     assert env.action_space.shape == (len(LEVER_SETS[task.levers]),)
+    assert env.spec is not None
     assert env.spec.id == task.id
     env.close()
 
@@ -123,7 +131,7 @@ def test_arguments_are_passed_on():
         split="test",
         sampled=False,
     )
-    market = env.unwrapped.market
+    market = unwrapped(env).market
     assert (
         market.scenario.name,
         market.levers,
@@ -162,6 +170,7 @@ def test_short_names():
 # -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @tasks
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
 def test_gymnasium_checker(task, render_mode):
@@ -171,6 +180,7 @@ def test_gymnasium_checker(task, render_mode):
         gymnasium_check(env, skip_render_check=render_mode is None)
 
 
+@pytest.mark.slow
 @tasks
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
 def test_stable_baselines_checker(task, render_mode):
@@ -192,6 +202,7 @@ def test_passive_checker_is_in_place_and_silent(task):
         roll(env, 24, seed=0)
 
 
+@pytest.mark.slow
 @tasks
 def test_frame(task):
     env = gym.make(task.id, days=1, render_mode="rgb_array")
@@ -200,6 +211,8 @@ def test_frame(task):
     for action in actions(env, 3):
         env.step(action)
     frame = env.render()
+    assert isinstance(first, np.ndarray)
+    assert isinstance(frame, np.ndarray)
     for picture in (first, frame):
         assert picture.shape == (600, 1000, 3)
         assert picture.dtype == np.uint8
@@ -249,8 +262,9 @@ def test_copy_continues_alike_and_apart(task, kind):
 
 def test_spec_makes_the_same_env():
     env = gym.make("chengfang/Bidding-v0", reward="profit")
+    assert env.spec is not None
     again = gym.make(env.spec)
-    assert again.unwrapped.market.reward == "profit"
+    assert unwrapped(again).market.reward == "profit"
     assert roll(env, 5, seed=0, actions_=actions(env, 5)) == roll(
         again, 5, seed=0, actions_=actions(env, 5)
     )
@@ -288,9 +302,10 @@ def test_seed_starts_the_stream_anew():
 @tasks
 def test_horizon_terminates_and_never_truncates(task):
     env = gym.make(task.id)
-    env.reset(seed=0)
-    careful = np.zeros(env.action_space.shape, np.float32)
-    ticks = task.days * env.unwrapped.scenario.clock.ticks_per_day
+    observation, _ = env.reset(seed=0)
+    inner = unwrapped(env)
+    careful = np.zeros(len(inner.levers), np.float32)
+    ticks = task.days * inner.scenario.clock.ticks_per_day
     for t in range(ticks):
         observation, _, terminated, truncated, info = env.step(careful)
         assert terminated == (t == ticks - 1)
@@ -326,7 +341,7 @@ def test_train_and_test_merchants_differ():
 @tasks
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_action_that_is_not_finite_names_its_lever(task, bad):
-    env = gym.make(task.id, days=1, disable_env_checker=True).unwrapped
+    env = unwrapped(gym.make(task.id, days=1, disable_env_checker=True))
     env.reset(seed=0)
     before = env.market.states.tobytes()
     for column, lever in enumerate(env.levers):
@@ -347,7 +362,7 @@ def test_huge_but_finite_action_is_clipped():
 @tasks
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 3), (99,)])
 def test_action_of_another_shape_names_the_levers(task, shape):
-    env = gym.make(task.id, days=1, disable_env_checker=True).unwrapped
+    env = unwrapped(gym.make(task.id, days=1, disable_env_checker=True))
     env.reset(seed=0)
     with pytest.raises(ValueError) as caught:
         env.step(np.zeros(shape, np.float32))

@@ -20,7 +20,7 @@ def test_single_env_steps_as_the_plain_one():
     safe = SafetyEnv(gym.make(TASK, split="test"))
     plain = gym.make(TASK, split="test")
     np.testing.assert_array_equal(safe.reset(seed=3)[0], plain.reset(seed=3)[0])
-    total = 0.0
+    total, terminated, info = 0.0, False, {}
     for action in actions(24):
         seen, reward, cost, terminated, truncated, info = safe.step(action[0])
         wanted = plain.step(action[0])
@@ -59,7 +59,8 @@ def test_vector_and_single_agree():
     one = SafetyEnv(gym.make(TASK))
     many = SafetyVectorEnv(vector())
     one.reset(seed=4)
-    many.reset(seed=[3, 4, 5])
+    # gymnasium declares one seed for a wrapper, and passes a list on
+    many.reset(seed=[3, 4, 5])  # type: ignore[arg-type]
     for action in actions(24):
         cost = one.step(action[0])[2]
         assert cost == many.step(np.repeat(action, 3, 0))[2][1]

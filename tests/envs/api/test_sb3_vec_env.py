@@ -31,6 +31,7 @@ def test_same_trajectory_as_the_vector_env(reward):
     for action in moves(ours, 2 * EPISODE + 5):
         seen, reward_, done, infos = ours.step(action)
         wanted, wanted_reward, terminated, _, vector_infos = theirs.step(action)
+        assert isinstance(seen, np.ndarray)
         assert seen.tobytes() == wanted.tobytes()
         assert np.array_equal(reward_, wanted_reward)
         assert np.array_equal(done, terminated)
@@ -89,6 +90,7 @@ def test_infos_of_unfinished_envs_are_empty():
 def test_latest_state_is_from_before_the_restart():
     env = batch()
     env.reset()
+    done, infos = np.zeros(SIZE, bool), []
     for action in moves(env, EPISODE):
         *_, done, infos = env.step(action)
     assert done.all()
@@ -124,6 +126,7 @@ def test_results_handed_out_are_not_overwritten():
     held = [(first := env.reset(), first.tobytes())]
     for action in moves(env, EPISODE + 1):
         seen, reward, done, infos = env.step(action)
+        assert isinstance(seen, np.ndarray)
         held += [(a, a.tobytes()) for a in (seen, reward, done, env.costs)]
         held += [
             (i["terminal_observation"], i["terminal_observation"].tobytes()) for i in infos if i
@@ -189,10 +192,11 @@ def test_vec_monitor_counts_the_same():
     ):  # the batch counts by itself, and says so
         env = VecMonitor(batch())
     env.reset()
-    rewards = np.zeros(SIZE)
+    rewards, infos = np.zeros(SIZE), []
     for action in moves(env, EPISODE):
         _, reward, _, infos = env.step(action)
         rewards += reward
+    assert len(infos) == SIZE
     for i, info in enumerate(infos):
         assert info["episode"]["r"] == pytest.approx(rewards[i], rel=1e-5)
         assert info["episode"]["l"] == EPISODE
@@ -200,9 +204,10 @@ def test_vec_monitor_counts_the_same():
 
 def test_vec_normalize_wraps_it():
     env = VecNormalize(batch())
-    seen = env.reset()
+    seen, reward = env.reset(), np.full(SIZE, np.nan)
     for action in moves(env, EPISODE + 1):
         seen, reward, _, _ = env.step(action)
+    assert isinstance(seen, np.ndarray)
     assert np.isfinite(seen).all()
     assert np.isfinite(reward).all()
 

@@ -96,6 +96,7 @@ def test_every_feature_is_documented():
 def test_manual_names_the_features_where_they_stand():
     """The table of the class docstring: index ranges and their first and last names."""
     manual = SuperPlanEnv.__doc__
+    assert manual is not None
     for first, last, name, end in (
         (0, 7, "time_left", "traffic_left"),
         (8, 16, "budget_left", "coupon_budget"),
@@ -196,7 +197,7 @@ def test_budgets_only_fall(played):
 def test_entries_are_the_dashboards():
     """What the plan's own dashboard reports is what is observed, scaled as documented."""
     market = Market(load_scenario(), 16, days=1, levers="all")
-    market.reset(seeds=np.arange(16))
+    seen = market.reset(seeds=np.arange(16))
     rng = np.random.default_rng(1)
     for _ in range(10):
         seen = market.step(rng.uniform(-0.5, 0.5, (16, len(LEVER_NAMES))).astype(np.float32))

@@ -54,17 +54,17 @@ def test_click_rate_falls_with_user_pressure(harness):
 
 
 def test_order_rate_rises_and_saturates_with_coupon_depth(harness):
-    rates, depths = [], []
-    for level in np.linspace(-1, 1, 9):
-        rig = one_tick(
+    rigs = [
+        one_tick(
             harness,
             {"merchants": {"coupon_budget_low": 5, "coupon_budget_high": 5}},
             **{f"coupon_{p}": level for p in POOLS},
         )
-        rates.append(lane(rig, rows.CVR))
-        depths.append(lane(rig, rows.DEPTH).mean())
-    rates = np.array(rates)
-    depths = np.array(depths)
+        for level in np.linspace(-1, 1, 9)
+    ]
+    rates = np.array([lane(rig, rows.CVR) for rig in rigs])
+    depths = np.array([lane(rig, rows.DEPTH).mean() for rig in rigs])
+    rig = rigs[-1]
     assert depths[0] == 0
     assert (np.diff(rates, axis=0) > 0).all()
     logit = np.log(rates / (1 - rates))

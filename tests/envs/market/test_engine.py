@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from chengfang.envs import Market, task_setting
+from chengfang.envs import FEATURES, Market, task_setting
 
 FIELDS = ("states", "merchants", "cells", "observations", "rewards", "dones", "costs")
 
@@ -30,6 +30,7 @@ def bits(of, i=0):
 def test_step_single_is_a_step(kind):
     single, batch = market(), market(3)
     action = np.linspace(-1.2, 1, len(single.levers)).astype(kind)
+    done = False
     for _ in range(single.ticks):
         observation, reward, done, costs = single.step_single(action)
         batch.step(np.tile(action, (3, 1)))
@@ -100,3 +101,39 @@ def test_batches_of_one_batch_api_and_single_steps_can_be_mixed():
     for _ in range(3):
         other.step_single(action)
     assert bits(single) == bits(other)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_no_op_can_be_switched_on_and_off(size):
+    """As a market that was opened to do nothing, and as one that was not."""
+    setting = task_setting("Bidding")
+    switched = Market.of(setting, size)
+    start = switched.reset(seeds=np.arange(size)).copy()
+    state = switched.get_state()
+    actions = np.ones((size, len(setting.levers)), np.float32)
+    scores = {}
+    for noop in (True, False):
+        opened = Market.of(setting, size, noop=noop)
+        opened.reset(seeds=np.arange(size))
+        switched.set_state(state)
+        switched.noop = noop
+        for _ in range(switched.ticks):
+            opened.step(actions)
+            if size == 1:
+                switched.step_single(actions[0])
+            else:
+                switched.step(actions)
+        scores[noop] = switched.dashboard()["spend"]
+        assert (scores[noop] == opened.dashboard()["spend"]).all()
+    assert (scores[True] == 0).all()
+    assert (scores[False] > 0).all()
+    assert start.shape == (size, len(FEATURES))
+
+
+@pytest.mark.parametrize("name", ["states", "observations", "merchants"])
+def test_arrays_are_written_into_not_replaced(name):
+    market = Market.of(task_setting("Bidding"), 2)
+    before = getattr(market, name)
+    with pytest.raises(AttributeError, match=f"market.{name}"):
+        setattr(market, name, before.copy())
+    assert getattr(market, name) is before

@@ -225,6 +225,7 @@ CALM = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["unified", "dual_track"])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_mean_of_sampled_ticks_is_the_expectation(seed, preset, harness):

@@ -4,6 +4,7 @@ round trip.
 
 import copy
 import math
+from typing import Any
 
 import pytest
 import yaml
@@ -443,8 +444,9 @@ def test_updated_validates():
 @pytest.mark.parametrize(("alias", "path"), ALIASES.items())
 def test_alias_is_accepted_nested_and_as_override(alias, path):
     value = 0.07 if "commission" in alias else True
-    given = value
-    for part in reversed(alias.split(".")):
+    *tables, last = alias.split(".")
+    given: dict[str, Any] = {last: value}
+    for part in reversed(tables):
         given = {part: given}
     for made in (load_scenario(given), load_scenario({}, {alias: value})):
         found = made

@@ -57,10 +57,10 @@ HERE = Where(0)
 
 
 def run(config, folder, *args, where=HERE, **keywords):
-    console = Console(file=io.StringIO(), width=120)
-    return benchmark(
-        config, folder, console, *args, where=where, **keywords
-    ), console.file.getvalue()
+    lines = io.StringIO()
+    console = Console(file=lines, width=120)
+    made = benchmark(config, folder, console, *args, where=where, **keywords)
+    return made, lines.getvalue()
 
 
 def figures(folder):
@@ -82,6 +82,7 @@ def finished(tmp_path_factory):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_everything_is_written(finished):
     _, folder, made = finished
     assert made.ran == 8
@@ -112,6 +113,7 @@ def test_rows_are_one_per_task_and_agent(finished):
     }
 
 
+@pytest.mark.slow
 def test_finalists_play_more_episodes_and_the_rest_is_as_without_a_final(finished, tmp_path):
     _, folder, _ = finished
     final = {
@@ -185,8 +187,12 @@ def test_the_configuration_beside_results_runs_again(finished, tmp_path):
 def test_best_learner_is_a_typical_run_of_the_best(finished):
     config, folder, _ = finished
     specs = [identified(spec) for spec in plan_runs(config)]
-    results = collect(specs, {spec.name: read_run(folder, spec) for spec in specs})
-    result, index = best_learner(results, "Bidding")
+    found = {spec.name: run for spec in specs if (run := read_run(folder, spec))}
+    assert len(found) == len(specs)
+    results = collect(specs, found)
+    best = best_learner(results, "Bidding")
+    assert best is not None
+    result, index = best
     assert result.agent == "PPO"
     assert load_policy(folder / "best" / "Bidding").description["seed"] == [0, 1][index]
     assert best_learner(results, "Coupon") is None
@@ -196,6 +202,7 @@ def test_best_learner_is_a_typical_run_of_the_best(finished):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["deleted", "cut short", "of another run", "not figures"])
 def test_only_what_is_missing_or_broken_is_run(finished, harm):
     config, folder, _ = finished
@@ -218,6 +225,7 @@ def test_only_what_is_missing_or_broken_is_run(finished, harm):
     assert all((whole[name][key] == again[name][key]).all() for name in whole for key in FIGURES)
 
 
+@pytest.mark.slow
 def test_a_lost_evaluation_does_not_train_again(finished, monkeypatch):
     config, folder, _ = finished
     (folder / "cells" / "Bidding" / "PPO-seed0.npz").unlink()
@@ -226,6 +234,7 @@ def test_a_lost_evaluation_does_not_train_again(finished, monkeypatch):
     assert (made.ran, made.failed) == (1, {})
 
 
+@pytest.mark.slow
 def test_what_decides_the_figures_decides_what_is_run(tmp_path):
     rules = {"episodes": 8, "seeds": [0], "tasks": {"Bidding": {"rules": ["PID"]}}}
     assert run(validated_benchmark(rules), tmp_path)[0].ran == 2
@@ -253,6 +262,7 @@ def test_comments_and_docstrings_are_not_code():
     assert bare(code) != bare(code.replace("1", "2"))
 
 
+@pytest.mark.slow
 def test_some_tasks_and_agents_first_the_rest_later(tmp_path):
     config = validated_benchmark(SMALL | {"tasks": {"Bidding": {}, "Coupon": {}}})
     made, _ = run(config, tmp_path, ["Bidding-v0"], ["PID"])
@@ -262,6 +272,7 @@ def test_some_tasks_and_agents_first_the_rest_later(tmp_path):
     assert (made.ran, len(made.rows), made.missing) == (4, 4, [])
 
 
+@pytest.mark.slow
 def test_a_failed_run_loses_no_other(tmp_path, monkeypatch):
     def broken(spec):
         raise RuntimeError("no luck")
@@ -325,6 +336,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_stops_cleanly_and_goes_on_later(tmp_path, number):
     """The whole process group hears Ctrl-C, as in a terminal."""
@@ -380,6 +392,7 @@ def quiet():
     return Console(file=io.StringIO())
 
 
+@pytest.mark.slow
 def test_committed_rows_are_made_again_from_what_is_committed(finished, tmp_path, monkeypatch):
     committed = committed_copy(finished[1], tmp_path / "committed")
     monkeypatch.setattr(execute_module, "_train", None)
@@ -392,6 +405,7 @@ def test_committed_rows_are_made_again_from_what_is_committed(finished, tmp_path
     assert f"Bidding/PPO-seed{best}" in found.played
 
 
+@pytest.mark.slow
 def test_a_row_made_again_alone_keeps_its_shares(tmp_path, monkeypatch):
     """The references it is measured against are taken from what is committed."""
     monkeypatch.setitem(
@@ -411,6 +425,7 @@ def test_a_row_made_again_alone_keeps_its_shares(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_retraining_gives_the_committed_row(finished, tmp_path):
     committed = committed_copy(finished[1], tmp_path / "committed")
     found = reproduce(
@@ -448,6 +463,7 @@ def test_options_that_do_not_go_together(request_, words):
         run_request(request_, quiet(), HERE, Options())
 
 
+@pytest.mark.slow
 def test_exit_codes_of_the_command(finished, tmp_path):
     committed = committed_copy(finished[1], tmp_path / "committed")
     request = Request(tasks=["Coupon"], out=tmp_path / "again", check=True, against=committed)
@@ -499,7 +515,9 @@ def test_a_shared_learner_stands_on_the_rule_of_its_own_task():
         | {"defaults": {"learners": {"Residual": settings}}, "tasks": {"Bidding": {}, "Coupon": {}}}
     )
     for task, plan in config.tasks.items():
-        assert plan.learners["Residual"].training_env.rule_task == task
+        env = plan.learners["Residual"].training_env
+        assert env is not None
+        assert env.rule_task == task
 
 
 def test_a_learner_is_trained_again_when_its_rule_is_tuned_anew(monkeypatch):

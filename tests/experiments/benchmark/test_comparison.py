@@ -58,9 +58,10 @@ def small(**changes):
 
 
 def run(config, folder, where=HERE, **keywords):
-    console = Console(file=io.StringIO(), width=100)
+    lines = io.StringIO()
+    console = Console(file=lines, width=100)
     made = compare(config, folder, console, where, Options("off", True), **keywords)
-    return made, console.file.getvalue()
+    return made, lines.getvalue()
 
 
 def manifest(folder):
@@ -83,6 +84,7 @@ def finished(tmp_path_factory):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_everything_is_written(finished):
     folder, rows, _ = finished
     for name in WRITTEN:
@@ -111,6 +113,7 @@ def test_tables_agree_with_the_rows(finished):
     assert "Rules play with their default values." in text
 
 
+@pytest.mark.slow
 def test_rules_play_with_their_defaults_or_tuned_values(finished, tmp_path):
     """As evaluating the rule alone does."""
     from chengfang.agents import make_rule, plan_spec
@@ -150,6 +153,7 @@ def test_policy_is_saved_and_loads(finished):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_second_call_does_nothing_twice(finished):
     folder, rows, _ = finished
     weights = folder / "runs" / "Bidding" / "PPO-seed0" / "policy.safetensors"
@@ -163,6 +167,7 @@ def test_second_call_does_nothing_twice(finished):
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -184,6 +189,7 @@ def test_another_comparison_is_moved_aside(tmp_path, change):
     assert figures(aside) == old
 
 
+@pytest.mark.slow
 def test_one_with_more_agents_goes_on_with_what_is_there(tmp_path):
     folder = tmp_path / "latest"
     first, _ = run(small(learners={}, rules=["PID"]), folder)
@@ -195,6 +201,7 @@ def test_one_with_more_agents_goes_on_with_what_is_there(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
+@pytest.mark.slow
 def test_two_moves_within_a_second_keep_both(tmp_path, monkeypatch):
     folder = tmp_path / "latest"
     monkeypatch.setattr(module.time, "strftime", lambda *_: "20260101-000000")
@@ -204,6 +211,7 @@ def test_two_moves_within_a_second_keep_both(tmp_path, monkeypatch):
     assert kept == {8, 10, 12}
 
 
+@pytest.mark.slow
 def test_fresh_begins_anew_and_keeps_the_old(tmp_path):
     folder = tmp_path / "latest"
     one, _ = run(small(learners={}), folder)
@@ -214,6 +222,7 @@ def test_fresh_begins_anew_and_keeps_the_old(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_folder_with_other_files_is_moved_aside_not_overwritten(tmp_path):
     folder = tmp_path / "latest"
     folder.mkdir()
@@ -223,6 +232,7 @@ def test_folder_with_other_files_is_moved_aside_not_overwritten(tmp_path):
     assert (aside / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_runs_again_from_its_own_configuration(finished, tmp_path):
     """config.yaml beside the results gives identical numbers, training included."""
     folder, rows, _ = finished
@@ -237,6 +247,7 @@ def test_runs_again_from_its_own_configuration(finished, tmp_path):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_interruption_between_runs_leaves_what_is_finished(tmp_path, monkeypatch):
     folder = tmp_path / "latest"
     real = run_module.run_serial
@@ -257,6 +268,7 @@ def test_interruption_between_runs_leaves_what_is_finished(tmp_path, monkeypatch
     assert again.ran == 1
 
 
+@pytest.mark.slow
 def test_failed_training_is_said(tmp_path):
     """A learner that cannot be built fails alone, with its own error."""
     config = small(learners={"PPO": PPO | {"num_envs": 1, "n_steps": 1, "batch_size": 1}})
@@ -267,6 +279,7 @@ def test_failed_training_is_said(tmp_path):
     assert "PID" in figures(tmp_path / "latest")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on(tmp_path):
     """The real thing: a process group, Ctrl-C in the middle of training, exit 130, and the same

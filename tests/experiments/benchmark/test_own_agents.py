@@ -91,9 +91,10 @@ def module(level=0.0, fails_at=-1):
 
 
 def run(config, folder, where=HERE, **keywords):
-    console = Console(file=io.StringIO(), width=200)
+    lines = io.StringIO()
+    console = Console(file=lines, width=200)
     made = benchmark(config, folder, console, where=where, **keywords)
-    return made, console.file.getvalue()
+    return made, lines.getvalue()
 
 
 def with_agents(agents):
@@ -123,6 +124,7 @@ def rows_of(folder):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_committed_rows_are_taken_and_only_the_comparison_is_played(evidence, tmp_path):
     config = with_agents({"Mine": {"policy": f"{module()}:Steady"}})
     made, text = run(config, tmp_path / "out", evidence=evidence)
@@ -150,6 +152,7 @@ def best_rule(folder):
     return max(rules, key=lambda row: row["iqm"])["agent"]
 
 
+@pytest.mark.slow
 def test_the_row_is_that_of_a_benchmark_that_plays_everything(evidence, tmp_path):
     config = with_agents({"Mine": {"policy": f"{module(0.1)}:Steady"}})
     taken, _ = run(config, tmp_path / "taken", evidence=evidence)
@@ -180,6 +183,7 @@ def test_nothing_is_taken_for_other_merchants(evidence):
     assert runs.to_play == planned
 
 
+@pytest.mark.slow
 def test_changed_code_is_played_again(evidence, tmp_path):
     name = module()
     config = with_agents({"Mine": {"policy": f"{name}:Steady"}})
@@ -276,6 +280,7 @@ def figures(folder):
     return {path.name: unpack(path.read_bytes()).figures["score"] for path in folder.rglob("*.npz")}
 
 
+@pytest.mark.slow
 def test_pool_and_one_process_agree(tmp_path):
     name = module(0.2)
     agents = {
@@ -295,6 +300,7 @@ def test_pool_and_one_process_agree(tmp_path):
     assert (row["kind"], row["seeds"]) == ("own", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_ray_gives_the_same_figures(tmp_path):
     ray = pytest.importorskip("ray")
@@ -318,6 +324,7 @@ def test_ray_gives_the_same_figures(tmp_path):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("agent", "words"),
     [

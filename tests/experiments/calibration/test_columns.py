@@ -1,5 +1,6 @@
 """Logs of other layouts: more fields, a header line, a mapping given by the caller."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ ROWS = (
 MAPPING = {"timestamp": "time", "paying price": "won at", "bidding price": "bid", "click": "4"}
 
 
-def write(folder: Path, *rows: tuple[str, ...]) -> Path:
+def write(folder: Path, *rows: Sequence[str]) -> Path:
     path = folder / "log.tsv"
     path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
     return path

@@ -37,6 +37,7 @@ def test_fit_landscape_recovers_the_truth(lost: bool, seed: int) -> None:
     assert fit.ks < 2 / np.sqrt(won.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [False, True], ids=["truncated", "censored"])
 def test_standard_errors_cover_the_truth(lost: bool) -> None:
     fits = [fit_landscape(*simulate(100 + i, 3_000, lost)) for i in range(200)]

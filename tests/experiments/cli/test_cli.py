@@ -81,6 +81,7 @@ def test_without_a_command_help_is_shown():
     assert "Usage:" in result.output
 
 
+@pytest.mark.slow
 def test_python_dash_m():
     done = subprocess.run(
         [sys.executable, "-m", "chengfang", "scenarios", "list"],
@@ -312,6 +313,7 @@ def test_simulate_draws_a_picture_and_prints_the_books(tmp_path):
         assert word in text
 
 
+@pytest.mark.slow
 def test_simulate_prints_json():
     plan = json.loads(call("simulate", "FixedBid", "--task", "Bidding", "--json").stdout)
     assert plan["gmv"] == pytest.approx(
@@ -335,6 +337,7 @@ def test_simulated_nothing_is_valid_json():
     json.loads(text, parse_constant=strict)
 
 
+@pytest.mark.slow
 def test_compare_rules_only(tmp_path):
     call("compare", *TINY, "--rules-only", "--track", "off", "--out", "made")
     data = json.loads((tmp_path / "made/manifest.json").read_text())

@@ -76,6 +76,7 @@ def test_a_full_disk_under_stdout_is_said():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error():
     with subprocess.Popen(
         [*COMMAND, "scenarios", "show", "--no-population"],
@@ -83,10 +84,13 @@ def test_a_reader_that_leaves_is_no_error():
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -153,6 +157,7 @@ def test_steps(text, steps):
     assert parse_steps(text, ["PPO", "SAC"]) == steps
 
 
+@pytest.mark.slow
 def test_json_is_all_there_is_on_stdout():
     done = subprocess.run(
         [*COMMAND, "evaluate", "PID", "--task", "Bidding", "--episodes", "4", "--json"],

@@ -65,6 +65,7 @@ def call(*words, code=0):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [["-m", "chengfang"], ["-P", "-m", "chengfang"]])
 def test_a_file_in_an_empty_folder_plays(tmp_path, how):
     """With -P Python does not look into the working directory, as in the `chengfang` script."""
@@ -89,6 +90,7 @@ def test_it_simulates(tmp_path):
     assert plan["spend"] > 0
 
 
+@pytest.mark.slow
 def test_an_installed_package_registers_policies(tmp_path):
     site = tmp_path / "site"
     info = site / "lab_policies-1.0.dist-info"

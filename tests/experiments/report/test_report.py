@@ -85,6 +85,7 @@ def folder(results, tmp_path_factory):
     return where
 
 
+@pytest.mark.slow
 def test_the_summary_is_a_list_of_rows_with_the_promised_keys(folder):
     rows = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert [list(row) for row in rows] == [KEYS] * 13
@@ -134,6 +135,7 @@ def test_latex_escapes_what_it_must(results):
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 0
 
 
+@pytest.mark.slow
 def test_the_verdict_says_who_wins_and_by_how_much(results):
     rows = ranked([summarise(one) for one in results])
     verdict = judge("Bidding", rows, gain_over_rule("Bidding", rows, results))
@@ -174,6 +176,7 @@ def test_no_address_is_in_the_page(folder):
     assert "{{" not in page
 
 
+@pytest.mark.slow
 def test_what_the_references_do_not_cover_is_said(results, tmp_path):
     def first(one):
         return one._replace(

@@ -35,6 +35,7 @@ def texts(folder):
     return {name: (folder / name).read_text(encoding="utf-8") for name in TEXTS}
 
 
+@pytest.mark.slow
 def test_a_task_run_anew_leaves_the_others_as_they_were(whole, tmp_path):
     """As after a clone: no figures of rules and learners, only what was made of them."""
     folder = tmp_path / "clone"

@@ -18,6 +18,7 @@ def planned():
     return {spec.name: identified(spec) for spec in plan_runs(load_benchmark(EVIDENCE))}
 
 
+@pytest.mark.slow
 def test_every_committed_run_is_recognised(planned):
     manifest = json.loads((EVIDENCE / "manifest.json").read_text(encoding="utf-8"))
     reports = [json.loads(path.read_text()) for path in sorted((EVIDENCE / "tasks").glob("*"))]

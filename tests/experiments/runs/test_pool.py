@@ -38,13 +38,20 @@ def specs(**settings):
     return [identified(spec) for spec in plan_runs(validated_benchmark(CONFIG | {"tasks": tasks}))]
 
 
+def result_of(outcome: Outcome):
+    """What a run that went well left."""
+    assert outcome.data is not None, outcome.error
+    return unpack(outcome.data)
+
+
+@pytest.mark.slow
 def test_pool_and_one_process_agree_bit_for_bit(tmp_path):
     alone = {o.spec.name: o for o in run_serial(specs(), tmp_path / "alone")}
     beside = {o.spec.name: o for o in run_pool(specs(), tmp_path / "beside", 2)}
     assert beside.keys() == alone.keys()
     for name, outcome in alone.items():
-        left = unpack(outcome.data)
-        right = unpack(beside[name].data)
+        left = result_of(outcome)
+        right = result_of(beside[name])
         assert left.figures.keys() == right.figures.keys()
         assert all((left.figures[key] == right.figures[key]).all() for key in left.figures), name
         assert left.facts["fingerprint"] == right.facts["fingerprint"]
@@ -68,6 +75,7 @@ def test_an_error_is_an_outcome_with_its_trace(tmp_path):
     assert "Traceback" in broken.trace
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_only_its_run(tmp_path):
     """The long training's process is killed; the others finish, the pool goes on with a new
     process.
@@ -80,6 +88,7 @@ def test_a_killed_worker_loses_only_its_run(tmp_path):
                 p for p in parallel.multiprocessing.active_children() if p.name not in killed
             ]
             killed.append(child.name)
+            assert child.pid is not None
             os.kill(child.pid, signal.SIGKILL)
 
     long = [c for c in specs(steps=50_000_000) if c.kind == "learner"][:1]
@@ -100,13 +109,13 @@ def test_a_half_done_training_starts_again_unless_told_to_go_on(tmp_path):
         if progress.steps:
             raise KeyboardInterrupt
 
-    whole = unpack(attempt(spec, training_folder(tmp_path / "whole", spec)).data)
+    whole = result_of(attempt(spec, training_folder(tmp_path / "whole", spec)))
     with pytest.raises(KeyboardInterrupt):
         attempt(spec, folder, stop)
     assert (folder / "checkpoint.pt").is_file()
     (folder / "checkpoint.pt").write_bytes(b"not read")
     again = attempt(spec, folder, seen.append)
-    assert (unpack(again.data).figures["score"] == whole.figures["score"]).all()
+    assert (result_of(again).figures["score"] == whole.figures["score"]).all()
     assert finished_training(folder) == spec.training
 
 

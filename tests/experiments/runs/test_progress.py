@@ -58,13 +58,14 @@ def test_time_left_of_a_resumed_stage_counts_from_where_it_went_on(monkeypatch):
 
 
 def test_on_a_terminal_there_are_bars_and_no_lines():
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    lines = io.StringIO()
+    console = Console(file=lines, force_terminal=True, width=100)
     with Progress(console, every=0.01) as progress:
         stage = progress.add("train", total=4, note="starting")
         stage.update(2, note="half")
         progress.say("a line above")
         time.sleep(0.05)
-    text = console.file.getvalue()
+    text = lines.getvalue()
     assert "half" in text
     assert "a line above" in text
     assert "so far" not in text

@@ -59,6 +59,7 @@ def test_a_node_that_gives_other_figures_refuses(tmp_path):
     assert "install the same chengfang on every node" in outcome.error
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::ResourceWarning",
     "ignore::FutureWarning",
@@ -109,6 +110,7 @@ def test_a_node_killed_half_way_changes_nothing(tmp_path, monkeypatch):
             configure_logging=False,
         )
         there = {}
+        assert cluster.address is not None
         for outcome in run_ray(specs, cluster.address, attempt=slow):
             there[outcome.spec.name] = outcome
             if len(there) == 1:  # half-way: kill a node that is at work
@@ -125,7 +127,10 @@ def test_a_node_killed_half_way_changes_nothing(tmp_path, monkeypatch):
     assert there.keys() == alone.keys()
     for name, outcome in there.items():
         assert outcome.error == ""
-        assert same(unpack(outcome.data).figures, unpack(alone[name].data).figures)
+        here = alone[name]
+        assert outcome.data is not None
+        assert here.data is not None
+        assert same(unpack(outcome.data).figures, unpack(here.data).figures)
     weights = (
         tmp_path / "alone" / "runs" / "Bidding" / "PPO-seed0" / "policy.safetensors"
     ).read_bytes()

@@ -307,6 +307,7 @@ def test_break_even():
     assert grown == pytest.approx({money.SAME: 0.0, money.SCORE: 0.1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_study_writes_everything_and_the_same_again(name, tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "DIFFERENCES", (0.25,))

@@ -125,6 +125,7 @@ def test_the_committed_values_fit_their_rules_markets_and_ranges():
                     )
 
 
+@pytest.mark.slow
 def test_every_rule_had_the_simulation_budget_of_the_best_funded_learner():
     for task, rules in load_tuned(FILE).items():
         assert {

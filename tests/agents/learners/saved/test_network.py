@@ -92,6 +92,7 @@ def test_layers_before_and_after_the_cells(tmp_path):
     seen = np.random.default_rng(0).normal(size=(6, 3, len(FEATURE_NAMES))).astype(np.float32)
     states = (None, None)
     hidden = None
+    wanted = np.empty(0)
     for tick, x in enumerate(seen):
         action, one = policy.predict(x, states[0])
         same, two = again.predict(x, states[1])

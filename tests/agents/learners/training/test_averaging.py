@@ -1,5 +1,7 @@
 """Mean weights: what is saved is the mean, what learns is left alone."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from chengfang.agents.learners.training import progress, train
 from chengfang.agents.learners.training.averaging import WeightAverage
 from chengfang.envs import Setting, load_scenario, select_levers
 from pydantic import ValidationError
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 UPDATE = 8 * 12
 PLAIN = PPOSettings(
@@ -36,7 +39,7 @@ class Model:
 def test_the_mean_is_of_the_weights_after_the_beginning():
     model = Model()
     average = WeightAverage(begin=10)
-    average.model = model
+    average.model = cast(BaseAlgorithm, model)  # a stand-in on purpose
     for steps, level in ((5, 100.0), (10, 50.0), (15, 1.0), (20, 3.0)):
         model.num_timesteps = steps
         torch.nn.init.constant_(model.policy.weight, level)
@@ -61,10 +64,10 @@ def test_learning_is_the_same_and_only_the_saved_actor_differs(tmp_path):
     mean = checkpoint(tmp_path / "mean")
     assert all(torch.equal(plain["policy"][key], mean["policy"][key]) for key in plain["policy"])
     assert mean["average"]["count"] == 3  # after updates 4, 5 and 6 of 6
-    weights = [load_policy(tmp_path / name).layers[-1][0] for name in ("plain", "mean")]
-    assert not np.array_equal(*weights)
+    last, averaged = (load_policy(tmp_path / name).layers[-1][0] for name in ("plain", "mean"))
+    assert not np.array_equal(last, averaged)
     expected = (mean["average"]["sums"]["action_net.weight"] / 3).float().numpy()
-    assert np.array_equal(weights[1], expected)
+    assert np.array_equal(averaged, expected)
 
 
 def test_an_interrupted_run_goes_on_with_its_sums(tmp_path):

@@ -16,6 +16,7 @@ from chengfang.agents.learners.training.input_scaling import scale_inputs
 from chengfang.agents.learners.training.networks import FINAL_RATE, build_model, public_entries
 from chengfang.agents.learners.training.run import TrainingRun
 from chengfang.envs import Setting, load_scenario, select_levers
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 LEVERS = select_levers("bidding")
 UPDATE = 8 * 12  # environment steps between two updates of the tiny PPO
@@ -251,11 +252,12 @@ WRAPPED = PPOSettings(
 def test_inputs_are_brought_to_one_spread():
     """Measured on other merchants than the check's, so the spreads agree only roughly."""
     model, env = wrapped()
-    seen = [env.reset()]
+    seen = [np.asarray(env.reset())]
     for _ in range(3):
-        seen.append(env.step(np.zeros((env.num_envs, len(LEVERS)), np.float32))[0])
-    extractor = model.policy.mlp_extractor
-    entries = (np.concatenate(seen) - extractor.mean.numpy()) * extractor.factor.numpy()
+        view = env.step(np.zeros((env.num_envs, len(LEVERS)), np.float32))[0]
+        seen.append(np.asarray(view))
+    mean, factor = scales(model)
+    entries = (np.concatenate(seen) - mean.numpy()) * factor.numpy()
     moving = np.concatenate(seen).std(0) > 0.05
     assert np.abs(entries.mean(0)[moving]).max() < 0.06
     assert entries.std(0)[moving] == pytest.approx(0.3, rel=0.25)
@@ -270,15 +272,26 @@ def wrapped(settings=WRAPPED, count=256):
     return model, env
 
 
+def scales(model):
+    """Mean and factor of the extractor that scales its inputs."""
+    extractor = model.policy.get_submodule("mlp_extractor")
+    return extractor.get_buffer("mean"), extractor.get_buffer("factor")
+
+
 def test_saved_actor_takes_inputs_as_they_are():
     """The artefact needs no scales: they are in its first layer."""
     model, env = wrapped()
     with torch.no_grad():
-        model.policy.action_net.weight.mul_(10_000)
+        model.policy.get_parameter("action_net.weight").mul_(10_000)
     seen = env.reset()
+    assert isinstance(seen, np.ndarray)
     saved = actor(model, {"levers": list(LEVERS)})
     with torch.no_grad():
-        expected = model.policy.get_distribution(torch.as_tensor(seen)).distribution.mean.numpy()
+        policy = model.policy
+        assert isinstance(policy, ActorCriticPolicy)
+        law = policy.get_distribution(torch.as_tensor(seen)).distribution
+        assert isinstance(law, torch.distributions.Normal)
+        expected = law.mean.numpy()
     assert saved.output(seen[:, : public_entries(env)]) == pytest.approx(
         np.clip(expected, -1, 1), abs=1e-4
     )
@@ -287,9 +300,9 @@ def test_saved_actor_takes_inputs_as_they_are():
 
 def test_scaled_training_goes_on_after_an_interruption(tmp_path, monkeypatch):
     """Scales are measured again on the same episodes: the actor goes on seeing what it saw."""
-    first, again = (wrapped()[0].policy.mlp_extractor for _ in range(2))
-    assert torch.equal(first.mean, again.mean)
-    assert torch.equal(first.factor, again.factor)
+    (mean, factor), (same_mean, same_factor) = (scales(wrapped()[0]) for _ in range(2))
+    assert torch.equal(mean, same_mean)
+    assert torch.equal(factor, same_factor)
     stop = StopAfter(WRAPPED.steps // 2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         learn(WRAPPED, tmp_path, on_progress=stop)

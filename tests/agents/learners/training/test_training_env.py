@@ -6,14 +6,14 @@ from chengfang.agents.learners import PPOSettings, SACSettings
 from chengfang.agents.learners.training import make_training_env
 from chengfang.agents.learners.training.networks import public_entries
 from chengfang.agents.wrappers import PRIVILEGED
-from chengfang.envs import FEATURE_NAMES, Setting, load_scenario, select_levers
+from chengfang.envs import FEATURE_NAMES, PromotionVecEnv, Setting, load_scenario, select_levers
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
 LEVERS = select_levers("bidding")
 SETTING = Setting(load_scenario(), LEVERS, 1)
 
 
-def stack(kind=PPOSettings, **fields):
+def stack(kind: type[PPOSettings] | type[SACSettings] = PPOSettings, **fields):
     """Names of the wrappers, outermost first, and the env."""
     env = made = make_training_env(kind(num_envs=4, **fields), SETTING, 3)
     names = []
@@ -26,6 +26,7 @@ def stack(kind=PPOSettings, **fields):
 def test_the_plain_market_is_not_wrapped():
     names, env = stack(reward="profit", stagger=True)
     assert names == []
+    assert isinstance(env, PromotionVecEnv)
     assert (env.market.reward, env.stagger, env.market.split) == ("profit", True, "train")
     assert stack(reward_scale=2.0)[0] == ["ScaleReward"]
 

@@ -210,6 +210,7 @@ def test_no_random_plan_leaves_the_intervals(levers):
     market.close()
 
 
+@pytest.mark.slow
 def test_a_seed_has_the_same_bound_in_any_batch():
     scenario = load_scenario("default")
     seeds = np.arange(1_000_000, 1_000_003)

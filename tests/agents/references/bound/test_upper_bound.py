@@ -92,6 +92,7 @@ def linear_program(scenario, seeds):
     return np.array(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["first", "second"])
 def test_where_nothing_lasts_it_is_the_linear_program(rule):
     scenario = load_scenario("default", STATIC | MANY | {"auction.price_rule": rule})
@@ -102,6 +103,7 @@ def test_where_nothing_lasts_it_is_the_linear_program(rule):
     assert (bound.value >= bound.lagrangian * (1 - 1e-9)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levers", ["bidding", "coupon"])
 def test_without_noise_no_plan_in_hindsight_exceeds_it(levers):
     """In a market so large that counts are their means, a search on the realised tape has no noise
@@ -114,6 +116,7 @@ def test_without_noise_no_plan_in_hindsight_exceeds_it(levers):
     assert plan.plans["score"].sum() > 0.85 * bound.value.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "levers"), [("Bidding", "bidding"), ("Allocation", "allocation"), ("Coupon", "coupon")]
 )
@@ -132,6 +135,7 @@ def test_no_rule_exceeds_it_in_the_mean(task, levers):
         assert score.mean() < bound.mean()
 
 
+@pytest.mark.slow
 def test_a_seed_has_the_same_bound_in_any_batch():
     scenario = load_scenario("default")
     together = upper_bound(Setting(scenario, select_levers("bidding"), 1), SEEDS)
