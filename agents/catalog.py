@@ -3,7 +3,8 @@
 A name is one of
 
 - a rule's, `PID`: with the values tuned for the task;
-- `best-rule`: the task's best tuned rule;
+- `best-rule`: the task's best rule by tuning's own check on training merchants, which need not be
+  the best of the benchmark's table;
 - `best`: the task's best committed policy;
 - the folder of a saved policy;
 - `module:Name`, a class or function of one's own, or a name that an installed package registers

@@ -75,7 +75,7 @@ def load_code(name: str, task: str | None = None) -> Any:
         AgentError: if there is no such module or no such name in it, or the import fails.
     """
     place = _place(name)
-    where = name if task is None else f"{name} on {task}"
+    where = _where(name, task)
     value: Any = _module(where, place)
     for part in place.attribute.split("."):
         if not hasattr(value, part):
@@ -100,26 +100,30 @@ def own_function(name: str) -> Callable[..., Any]:
 # --------------------------------------------------------------------------------------------------
 
 
-def own_digest(name: str) -> str:
+def own_digest(name: str, task: str | None = None) -> str:
     """Digest of the source text that decides what a policy does: see `own_sources`."""
     digest = hashlib.sha256()
-    for path, data in own_sources(name).items():
+    for path, data in own_sources(name, task).items():
         digest.update(f"{path} {len(data)}\n".encode())
         digest.update(data)
     return digest.hexdigest()[:16]
 
 
-def own_sources(name: str) -> dict[str, bytes]:
+def own_sources(name: str, task: str | None = None) -> dict[str, bytes]:
     """Source files of a policy by their path below the folder that holds them, sorted.
 
     They are its module, or all of its top-level package; of code in the working directory also the
     modules there that it imports. Nothing is imported for that.
 
+    Args:
+        name: `module:Name`, or an installed entry point.
+        task: what it is wanted for, named in errors.
+
     Raises:
         AgentError: if there is no such module, or none with source files.
     """
     place = _place(name)
-    root, files = _top_files(name, place.top)
+    root, files = _top_files(_where(name, task), place.top)
     waiting = [place.top] if root in (Path.cwd().resolve(), *_INSTALLED) else []
     seen = {place.top, "chengfang"}
     while waiting:
@@ -156,15 +160,15 @@ def _install(sources: tuple[tuple[str, bytes], ...]) -> None:
 _INSTALLED: list[Path] = []
 
 
-def _top_files(name: str, top: str) -> tuple[Path, set[Path]]:
+def _top_files(where: str, top: str) -> tuple[Path, set[Path]]:
     """The folder that holds a top-level module or package, and its source files."""
     look_in_working_directory()
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError) as error:
-        raise AgentError(f"{name}: {error_sentence(error)}") from None
+        raise AgentError(f"{where}: {error_sentence(error)}") from None
     if spec is None:
-        raise AgentError(f"{name}: {_no_module(top)}")
+        raise AgentError(f"{where}: {_no_module(top)}")
     if spec.submodule_search_locations:
         package = Path(next(iter(spec.submodule_search_locations))).resolve()
         files = {path for path in package.rglob("*.py") if "__pycache__" not in path.parts}
@@ -172,7 +176,7 @@ def _top_files(name: str, top: str) -> tuple[Path, set[Path]]:
         package = Path(spec.origin or "").resolve()
         files = {package} if spec.has_location and package.is_file() else set()
     if not files:
-        raise AgentError(f"{name}: the module {top} has no source file")
+        raise AgentError(f"{where}: the module {top} has no source file")
     return package.parent, files
 
 
@@ -208,6 +212,11 @@ def look_in_working_directory() -> None:
     if here not in sys.path and not {"", "."} & set(sys.path):
         sys.path.insert(0, here)
     importlib.invalidate_caches()
+
+
+def _where(name: str, task: str | None) -> str:
+    """How errors begin."""
+    return name if task is None else f"{name} on {task}"
 
 
 def _place(name: str) -> CodeName:

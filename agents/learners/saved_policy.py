@@ -30,6 +30,7 @@ from .saved.description import (
 )
 from .saved.network import OUTPUTS, TENSORS, Cell, Dense, run_cells, run_hidden
 
+REPR_FACTS = ("agent", "algorithm", "task", "scenario", "steps", "seed")  # where it comes from
 __all__ = ["ArtefactError", "Memory", "SavedPolicy", "load_policy", "plan_facts"]
 
 
@@ -86,6 +87,14 @@ class SavedPolicy:
         residual = named.get("residual")
         self.scale = np.float32(residual["scale"]) if residual else np.float32(1)
         self.rule = residual_rule(named)
+
+    def __repr__(self) -> str:
+        said = self.description
+        facts = [f"{name} {said[name]}" for name in REPR_FACTS if name in said]
+        facts.append(f"levers {', '.join(self.levers)}")
+        if said.get("residual"):
+            facts.append(f"on top of the rule {said['residual']['rule']}")
+        return f"<SavedPolicy: {'; '.join(facts)}>"
 
     def predict(
         self,

@@ -8,8 +8,9 @@ from .numbers import numbers
 
 
 class DoNothing(Rule):
-    """No ads and no coupons: what the shop sells by itself. The zero of every share above doing
-    nothing (world 6).
+    """No ads, no coupons and no boost, as far as the task has levers for them; a task without
+    coupon levers goes on granting coupons at their default, so that this rule sells more there than
+    a no-op plan, the zero of every share above doing nothing (world 6).
     """
 
     shop_levers = ()

@@ -93,7 +93,7 @@ def _read(what: "str | Path") -> dict[str, Any]:
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise ScenarioError(
             str(what),
-            [f"no scenario or file of that name{hint} Shipped: {', '.join(scenario_names())}"],
+            [f"no scenario or file of that name{hint}; shipped are {', '.join(scenario_names())}"],
         )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))

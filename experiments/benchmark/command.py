@@ -57,10 +57,14 @@ def run_request(request: Request, console: Console, where: Where, options: Optio
             console.print(f"[bold]{report.task}[/]: {text}", highlight=False, soft_wrap=True)
     if made.missing:
         console.print(
-            f"{len(made.missing)} runs of the configuration are not finished; see manifest.json",
+            f"{_counted(len(made.missing))} not finished; see manifest.json",
             highlight=False,
         )
     return exit_code(made)
+
+
+def _counted(runs: int) -> str:
+    return "1 run of the configuration is" if runs == 1 else f"{runs} runs of the configuration are"
 
 
 def exit_code(made: Finished) -> int:

@@ -250,6 +250,7 @@ def validated_benchmark(data: dict[str, Any]) -> BenchmarkConfig:
         own = data.pop("agents") or {}
         if not isinstance(own, dict):
             raise ConfigError(f"agents is {own!r}; it holds names, each with `policy` or `train`")
+        _check_agents(own)
         shared = merged(shared, {"agents": own})
     tasks = data.get("tasks")
     if isinstance(tasks, dict):
@@ -263,9 +264,27 @@ def validated_benchmark(data: dict[str, Any]) -> BenchmarkConfig:
     try:
         return BenchmarkConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(sentences(error)) from None
+        raise ConfigError(sentences(error, _FIELDS)) from None
 
 
+def _check_agents(agents: dict[str, Any]) -> None:
+    """Say what is wrong with `agents` where the user wrote it, and once, not for every task."""
+    problems = []
+    for name, fields in agents.items():
+        try:
+            if fields is not None:  # null leaves out an agent
+                OwnAgent.model_validate(fields)
+        except ValidationError as error:
+            problems.append(sentences(error, OwnAgent.model_fields, ("agents", str(name))))
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+_FIELDS = {
+    name
+    for model in (BenchmarkConfig, TaskPlan, OwnAgent, Reference, Final)
+    for name in model.model_fields
+}
 PARTS = ("rules", "learners", "references")
 MERCHANTS = ("episodes", "test_seed", "tuned")  # what committed rows depend on
 

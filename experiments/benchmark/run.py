@@ -23,7 +23,7 @@ from ..runs.fingerprint import identified
 from ..runs.own_agents import sources_of
 from ..runs.pool import PLAIN, Options, Outcome, run_pool, run_serial
 from ..runs.progress import Progress, Stage
-from ..runs.ray_pool import run_ray
+from ..runs.ray_pool import imported_ray, run_ray
 from ..runs.spec import RunSpec
 from ..runs.store import RunResult, read_run, training_folder, write_run
 from .committed import EVIDENCE, task_runs
@@ -132,7 +132,10 @@ def run_book(
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, with everything finished so far written.
+        RayError: a cluster is named and Ray is not installed; nothing is said or run before.
     """
+    if where.ray is not None:
+        imported_ray()
     known = {spec.name: read_run(book.folder, spec) for spec in wanted}
     todo = [spec for spec in wanted if known[spec.name] is None]
     _say_plan(book, wanted, todo, console)

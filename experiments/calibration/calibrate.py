@@ -260,7 +260,8 @@ def cli_calibrate(
         result = calibrate(log, base, name, parse_columns(columns))
         write_calibration(result, output, force)
     except (LogError, ColumnError, ScenarioError, OSError) as error:
-        print("; ".join(line.strip() for line in str(error).splitlines()), file=sys.stderr)
+        sentence = "; ".join(line.strip() for line in str(error).splitlines())
+        print(f"error: {sentence}", file=sys.stderr)
         return 2
     console = Console()
     print_report(result, console)
@@ -272,7 +273,7 @@ def _check_target(target: Path, force: bool) -> None:
     if target.is_dir():
         raise OSError(f"{target}: is a folder; give the name of the YAML file to write")
     if target.exists() and not force:
-        raise OSError(f"{target}: exists already; choose another name, or force to replace it")
+        raise OSError(f"{target}: exists already; choose another name, or --force to replace it")
 
 
 def _landscape(auctions: AuctionLog, path: str | Path) -> Landscape:

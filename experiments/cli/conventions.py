@@ -40,8 +40,9 @@ TaskOption = Annotated[
     str, typer.Option("--task", "-t", help="Task: " + ", ".join(short_name(t) for t in TASKS) + ".")
 ]
 POLICIES = (
-    "a rule's name, best-rule (the task's best tuned rule), best (its best committed policy), the "
-    "folder of a saved policy, or module:Name of your own code"
+    "a rule's name, best-rule (the rule that tuning found best for the task, by its check on "
+    "training merchants), best (the task's best committed policy), the folder of a saved policy, "
+    "or module:Name of your own code"
 )
 PolicyArgument = Annotated[
     str, typer.Argument(metavar="POLICY", help=f"Who plays: {POLICIES}.", show_default=False)
@@ -138,6 +139,11 @@ def resumable(kept: str) -> Iterator[None]:
     except Interrupted:
         errors.print(f"[bold]interrupted[/]: {kept}; the same command goes on from there")
         raise typer.Exit(130) from None
+
+
+def show_title(text: str) -> None:
+    """A table's title on a line of its own: rich would break it at the table's width."""
+    console.print(text, style="italic", highlight=False, markup=False, soft_wrap=True)
 
 
 def apart_from_json(as_json: bool) -> contextlib.AbstractContextManager[object]:

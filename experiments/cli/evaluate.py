@@ -22,6 +22,7 @@ from .conventions import (
     errors,
     plain_errors,
     setting_of,
+    show_title,
 )
 
 
@@ -68,7 +69,8 @@ def evaluate(
             sys.stdout.write(json.dumps(record(judged, request)) + "\n")
             return
         title = f"{name} on {setting.scenario.name}, {episodes} episodes from seed {seed}"
-        console.print(comparison_table(judged, title))
+        show_title(title)
+        console.print(comparison_table(judged))
         words = difference_in_words(judged)
         if words:
             console.print(f"\n{words}", highlight=False, markup=False, style="bold")

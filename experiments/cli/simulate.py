@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ...envs import find_task, short_name
 from ..runs.evaluate import TEST_SEED
 from .conventions import (
     MarginOption,
@@ -20,6 +21,7 @@ from .conventions import (
     console,
     plain_errors,
     setting_of,
+    show_title,
 )
 
 
@@ -52,9 +54,9 @@ def simulate(
             finite = {name: x if math.isfinite(x) else None for name, x in plan.items()}
             sys.stdout.write(json.dumps(finite) + "\n")
             return
-        agent = describe(policy, task).agent
-        console.print(
-            plan_table(plan, f"{agent} on {setting.scenario.name}, merchant and day {seed}")
-        )
+        name = short_name(find_task(task))
+        agent = describe(policy, name).agent
+        show_title(f"{agent} plays {name} on {setting.scenario.name}, seed {seed}")
+        console.print(plan_table(plan))
         console.print(totals_table(plan))
         console.print(f"picture: {picture}")

@@ -184,6 +184,8 @@ def import_sb3(
     or held its actions, acts otherwise here. Use save_policy where it was trained.
     """
     with plain_errors():
+        if not model.is_file():
+            raise ValueError(f"{model}: there is no such file; it is the zip that model.save wrote")
         if not trust:
             # Said before stable-baselines3 is imported, which takes seconds.
             raise ValueError(

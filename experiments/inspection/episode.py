@@ -27,7 +27,7 @@ def simulate(
     return market, frames, single(plan)
 
 
-def plan_table(plan: dict[str, float], title: str) -> Table:
+def plan_table(plan: dict[str, float]) -> Table:
     """The dashboard: a line per scene, per pool, and for the plan; money in CNY."""
     metrics = {
         "impressions": "shown",
@@ -38,7 +38,7 @@ def plan_table(plan: dict[str, float], title: str) -> Table:
         "coupon_cost": "coupons",
         "spend": "spend",
     }
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for heading in metrics.values():
         table.add_column(heading, justify="right", no_wrap=True)

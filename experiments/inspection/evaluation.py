@@ -147,17 +147,11 @@ def record(judged: Judged, request: Request) -> dict[str, Any]:
     return data
 
 
-def comparison_table(judged: Judged, title: str) -> Table:
+def comparison_table(judged: Judged) -> Table:
     """A column for the policy, and one for the other."""
     found = [result for result in (judged.result, judged.against) if result is not None]
     columns = [_column(full_row(summarise(result))) for result in found]
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for result in found:
         table.add_column(result.agent, justify="right", overflow="fold")
@@ -182,17 +176,21 @@ def _column(row: dict[str, Any]) -> dict[str, str]:
 
 
 def difference_in_words(judged: Judged) -> str:
-    """How the policy does against the other: size, share and interval; empty if there is none."""
+    """How the policy does against the other on the same episodes; empty if there is none.
+
+    The table above it shows inter-quartile means; the sentence says that this difference is one of
+    means.
+    """
     if judged.against is None or judged.difference is None:
         return ""
     value, low, high = judged.difference
+    rival = judged.against.agent
     level = float(relative_score(judged.against).mean())
-    size = f"{abs(value):.3f} ({100 * abs(value) / max(abs(level), 1e-9):.1f} %)"
-    interval = f"95 % interval {low:+.3f} to {high:+.3f}"
-    names = f"{judged.result.agent} against {judged.against.agent}"
+    share = f"{100 * value / max(abs(level), 1e-9):+.1f} % of {rival}'s mean"
+    verdict = "better" if value > 0 else "worse"
     if low <= 0 <= high:
-        return (
-            f"{names}: not to be told apart; the score differs by {value:+.3f} "
-            f"({100 * value / max(abs(level), 1e-9):+.1f} %), {interval}"
-        )
-    return f"{names}: {'better' if value > 0 else 'worse'} by {size}, {interval}"
+        verdict = "not to be told apart"
+    return (
+        f"{judged.result.agent} against {rival}: {value:+.3f} in the mean score, paired by "
+        f"merchant ({share}), 95 % interval {low:+.3f} to {high:+.3f}: {verdict}"
+    )

@@ -70,7 +70,7 @@ def agent_digest(options: dict[str, Any], task: str) -> str:
     """
     name = options.get("train") or options["policy"]
     if is_own(name):
-        return own_digest(name)
+        return own_digest(name, task)
     folder = BEST_FOLDER / task if name.lower() == BEST else Path(name)
     files = sorted(folder.glob("policy.*"))
     data = b"".join(path.read_bytes() for path in files)

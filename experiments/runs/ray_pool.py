@@ -54,7 +54,7 @@ def run_ray(
     Raises:
         RayError: Ray is not installed or there is no such cluster.
     """
-    ray = _imported()
+    ray = imported_ray()
     started = _connect(ray, address)
     remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_on_node)
     shared = ray.put(_Attempt(attempt, options, sources or {}))
@@ -121,7 +121,8 @@ def _outcome(ray: Any, reference: Any, spec: RunSpec) -> Outcome:
         return Outcome(spec, None, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
 
 
-def _imported() -> Any:
+def imported_ray() -> Any:
+    """The package `ray`, an extra of ours; raises RayError if it is not installed."""
     try:
         import ray
     except ImportError:

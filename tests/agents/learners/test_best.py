@@ -78,3 +78,10 @@ def test_task_without_a_committed_policy(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     with pytest.raises(ArtefactError, match="that have a committed policy are Coupon"):
         load_best("Bidding")
+
+
+def test_it_says_what_it_is():
+    text = repr(load_best("Bidding"))
+    assert text.startswith("<SavedPolicy: agent PPO-residual; algorithm PPO; task Bidding; ")
+    assert "levers bid_feed, bid_live, bid_mall, bid_search" in text
+    assert text.endswith("on top of the rule OnlineLP>")

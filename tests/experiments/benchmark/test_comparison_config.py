@@ -72,9 +72,13 @@ def test_a_given_configuration_keeps_its_scenario_for_another_task(tmp_path):
     [
         ("", "holds fields and values"),
         ("- 1\n", "holds fields and values"),
-        ("tasks: {", "not readable as plain YAML"),
+        ("tasks: {", "not readable as plain YAML (line 1)"),
+        ("episodes: 3\nseeds: [0\ntasks: {}\n", "not readable as plain YAML (line 3)"),
         ("tasks: !!python/name:os.system ''\n", "not readable as plain YAML"),
-        ("episods: 3\ntasks: {Bidding: {}}\n", "episods"),
+        (
+            "episods: 3\ntasks: {Bidding: {}}\n",
+            "episods is 3; there is no such field, did you mean episodes?",
+        ),
         ("tasks: {Bidding: {rules: [PDI]}}\n", "allowed are DoNothing"),
         ("tasks: {Bidding: {learners: {DQN: {algorithm: DQN}}}}\n", "'PPO', 'SAC'"),
     ],
@@ -82,6 +86,13 @@ def test_a_given_configuration_keeps_its_scenario_for_another_task(tmp_path):
 def test_files_that_are_no_configuration(tmp_path, text, words):
     message = refused(write(tmp_path, text))
     assert words in message
+
+
+def test_a_misspelt_field_of_an_agent_is_said_once_where_it_was_written(tmp_path):
+    text = 'agents: {Mine: {polcy: "a:B"}}\ntasks: {Bidding: {}, Coupon: {}}\n'
+    lines = refused(write(tmp_path, text)).splitlines()
+    assert lines[0] == "agents.Mine.polcy is 'a:B'; there is no such field, did you mean policy?"
+    assert len(lines) == 1
 
 
 def test_binary_and_missing_files(tmp_path):

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chengfang.agents.guard import AgentError
+from chengfang.experiments.benchmark import command
 from chengfang.experiments.benchmark.command import Request, run_request
 from chengfang.experiments.benchmark.committed import EVIDENCE, task_runs
 from chengfang.experiments.benchmark.config import load_benchmark, validated_benchmark
 from chengfang.experiments.benchmark.config_file import ConfigError
 from chengfang.experiments.benchmark.plan import plan_runs
-from chengfang.experiments.benchmark.run import Where, benchmark
+from chengfang.experiments.benchmark.run import Finished, Where, benchmark
 from chengfang.experiments.runs import execute as execute_module
 from chengfang.experiments.runs.fingerprint import identified
 from chengfang.experiments.runs.pool import Options
+from chengfang.experiments.runs.ray_pool import RayError
 from chengfang.experiments.runs.spec import FIGURES
 from chengfang.experiments.runs.store import unpack
 from rich.console import Console
@@ -364,5 +366,30 @@ def test_exit_code_of_a_broken_agent_is_2_and_finished_runs_are_kept(tmp_path):
 
 
 def test_a_missing_module_is_said_before_anything_is_played(tmp_path):
-    with pytest.raises(AgentError, match="there is no module nowhere_at_all"):
+    words = "nowhere_at_all:Agent on Bidding: there is no module nowhere_at_all"
+    with pytest.raises(AgentError, match=words):
         run(small({"Mine": {"policy": "nowhere_at_all:Agent"}}), tmp_path / "out")
+
+
+def test_a_missing_ray_is_said_before_the_plan(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    said = io.StringIO()
+    Path("mine.yaml").write_text('{"defaults": {"rules": ["PID"]}, "tasks": {"Bidding": {}}}')
+    with pytest.raises(RayError, match="Ray is not installed"):
+        run_request(Request(Path("mine.yaml")), Console(file=said), Where(ray="auto"), Options())
+    assert said.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        (1, "1 run of the configuration is not finished; "),
+        (2, "2 runs of the configuration are not finished; "),
+    ],
+)
+def test_unfinished_runs_are_counted(monkeypatch, runs, words):
+    made = Finished([], {}, ["Bidding/PID-seed0"] * runs, 0)
+    monkeypatch.setattr(command, "benchmark", lambda *_: made)
+    said = io.StringIO()
+    run_request(Request(), Console(file=said, width=200), HERE, Options())
+    assert words in said.getvalue()

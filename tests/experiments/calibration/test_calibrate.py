@@ -295,6 +295,9 @@ def test_cli_writes_and_reports(
     assert load_scenario(out).name == "mine"
     assert "stayed a prior" in capsys.readouterr().out
     assert cli_calibrate(week, out, "default", None, False) == 2
+    assert capsys.readouterr().err == (
+        f"error: {out}: exists already; choose another name, or --force to replace it\n"
+    )
     assert load_scenario(out).name == "mine"
     assert cli_calibrate(week, out, "default", None, True) == 0
     assert load_scenario(out).name == "week one"

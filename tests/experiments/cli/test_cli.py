@@ -209,7 +209,10 @@ def test_new_into_a_folder_that_does_not_exist(tmp_path):
             ["scenarios", "show", "--section", "auktion"],
             ["'auktion' is not a section; allowed are clock, "],
         ),
-        (["scenarios", "validate", "nowhere.yaml"], ["nowhere.yaml", "Shipped: default"]),
+        (
+            ["scenarios", "validate", "nowhere.yaml"],
+            ["nowhere.yaml", "of that name; shipped are default, "],
+        ),
         (
             ["scenarios", "validate", "default", "--set", "auction.price_rule=third"],
             ["auction.price_rule is 'third'"],

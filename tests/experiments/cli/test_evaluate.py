@@ -158,6 +158,14 @@ def test_best_rule_and_best_are_the_tasks():
     assert folder["iqm"] == found["iqm"]
 
 
+def test_a_title_is_one_line_at_any_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    title = "Bidding on default, 8 episodes from seed 7"
+    assert call("evaluate", "PID", *TINY, "--seed", "7").stdout.splitlines()[0] == title
+    text = call("simulate", "PID", "--task", "bidding", "--seed", "7").stdout
+    assert text.splitlines()[0] == "PID plays Bidding on default, seed 7"
+
+
 def test_the_table_has_both_and_says_the_difference_in_words():
     text = call("evaluate", "PID", "--against", "best-rule", *TINY).stdout
     assert "PID" in text.splitlines()[1]
@@ -172,16 +180,19 @@ def result_of(agent, level):
 
 
 @pytest.mark.parametrize(
-    ("difference", "words"),
+    ("difference", "value", "share", "end"),
     [
-        ((0.012, 0.004, 0.02), "A against B: better by 0.012 (0.3 %), 95 % interval +0.004 to"),
-        ((-0.4, -0.5, -0.3), "A against B: worse by 0.400 (10.0 %), 95 % interval -0.500 to"),
-        ((0.01, -0.1, 0.1), "not to be told apart; the score differs by +0.010 (+0.2 %), 95 %"),
+        ((0.012, 0.004, 0.02), "+0.012", "+0.3 %", "+0.004 to +0.020: better"),
+        ((-0.4, -0.5, -0.3), "-0.400", "-10.0 %", "-0.500 to -0.300: worse"),
+        ((0.01, -0.1, 0.1), "+0.010", "+0.2 %", "-0.100 to +0.100: not to be told apart"),
     ],
 )
-def test_words(difference, words):
+def test_the_words_say_that_the_difference_is_of_means(difference, value, share, end):
     one = Judged(result_of("A", 4.0), result_of("B", 4.0), Interval(*difference))
-    assert words in difference_in_words(one)
+    assert difference_in_words(one) == (
+        f"A against B: {value} in the mean score, paired by merchant ({share} of B's mean), "
+        f"95 % interval {end}"
+    )
 
 
 def test_an_unknown_rival_is_refused_before_anything_is_played(monkeypatch):

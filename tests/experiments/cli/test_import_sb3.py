@@ -49,3 +49,10 @@ def test_refused_in_a_sentence(model, tmp_path, words, told):
     assert done.exit_code == 2
     assert told in done.stderr
     assert not (tmp_path / "policy").exists()
+
+
+def test_a_zip_that_is_not_there_is_said_before_pickles(tmp_path):
+    done = run("import-sb3", tmp_path / "nofile.zip", "--algorithm", "PPO", "-o", tmp_path / "p")
+    assert done.exit_code == 2
+    assert "nofile.zip: there is no such file" in done.stderr
+    assert "pickles" not in done.stderr
