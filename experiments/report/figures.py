@@ -5,6 +5,8 @@ tasks.
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..analysis.curves import PROFILE, Curves, family, frontier, playing
 from ..analysis.headroom import headroom
 from ..analysis.statistics import Interval, Profile
@@ -12,6 +14,7 @@ from ..analysis.summary import Summary, best, ranked
 from ..analysis.verdicts import VIOLATION_BAR
 from .plots import new_figure, save_figure
 
+Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
 COLOURS = {"learner": "#c2410c", "rule": "#2563a8", "reference": "#6b7280", "own": "#0f766e"}
 LEVELS = {
     "nothing": "#9ca3af",
@@ -36,6 +39,8 @@ LINES = ("#2563a8", "#15803d", "#0f172a", "#0891b2")  # of rules, with their das
 DASHES = ((0, (5, 2)), (0, (2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
 DPI = 120
 KEY = "learners orange, rules blue"  # which colour is whose
+BESIDE = 12  # pixels from a point within which a name needs no hair
+ABOVE = 15  # pixels that a name above its point, where the line may lie between, counts as farther
 SHOWN_RULES = 4  # of the best, in a profile that is not interactive
 
 
@@ -208,7 +213,9 @@ def frontier_figure(rows: list[Summary], path: Path) -> None:
         f"{_key(rows)}; nobody is above the line for less risk",
     )
     _name_points(
-        axis, [(rate, row.score.value, row.agent) for row, rate in zip(agents, rates, strict=True)]
+        axis,
+        [(rate, row.score.value, row.agent) for row, rate in zip(agents, rates, strict=True)],
+        [(100 * (row.violation_rate or 0), row.score.value) for row in line],
     )
     save_figure(figure, path)
 
@@ -263,49 +270,79 @@ def _key(rows: list[Summary]) -> str:
     return KEY + (", your own agents green" if any(row.kind == "own" for row in rows) else "")
 
 
-def _name_points(axis: Any, points: list[tuple[float, float, str]]) -> None:
-    """Write each point's name beside it where no other name is; the highest scores choose first."""
+def _name_points(
+    axis: Any, points: list[tuple[float, float, str]], line: list[tuple[float, float]]
+) -> None:
+    """Write each point's name as near to it as no name, point or step of the line is; a hair leads
+    to names that are not beside their points. The highest scores choose first.
+    """
     from matplotlib.patheffects import withStroke
 
-    axis.figure.canvas.draw()
+    axis.figure.draw_without_rendering()  # the layout moves the axes: pixels are known after it
+    axis.autoscale(False)
     taken = [axis.transData.transform((x, y)) for x, y, _ in points]
-    boxes = [(x - 4, y - 4, x + 4, y + 4) for x, y in taken]
-    edge = axis.bbox
+    boxes = [(x - 5, y - 5, x + 5, y + 5) for x, y in taken]
+    boxes += _steps(axis, line)
+    back = axis.transData.inverted().transform
+    outline = withStroke(linewidth=2.5, foreground="white")
     for (x, y), (_, _, name) in sorted(
         zip(taken, points, strict=True), key=lambda pair: -pair[0][1]
     ):
-        width = 6.6 * len(name) + 2
-        height = 12
-        for dx, dy in (
-            (8, -6),
-            (-8 - width, -6),
-            (8, 6),
-            (8, -18),
-            (-8 - width, 6),
-            (-8 - width, -18),
-            (8, 18),
-            (8, -30),
-            (-8 - width, 18),
-            (-8 - width, -30),
-        ):
-            box = (x + dx, y + dy, x + dx + width, y + dy + height)
-            inside = (
-                edge.x0 <= box[0] and box[2] <= edge.x1 and edge.y0 <= box[1] and box[3] <= edge.y1
-            )
-            if inside and all(
-                box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in boxes
-            ):
-                boxes.append(box)
-                px, py = axis.transData.inverted().transform((box[0], box[1] + 2))
-                axis.text(
-                    px,
-                    py,
-                    name,
-                    fontsize=7.5,
-                    color="#1f2937",
-                    path_effects=[withStroke(linewidth=2.5, foreground="white")],
-                )
-                break
+        text = axis.text(0, 0, name, fontsize=7.5, color="#1f2937", va="bottom")
+        size = text.get_window_extent()
+        places = _places(x, y, size.width + 4, size.height)
+        box = next((one for one in places if _is_free(one, boxes, axis.bbox)), None)
+        if box is None:
+            text.remove()
+            continue
+        boxes.append(box)
+        text.set_position(back((box[0] + 2, box[1])))
+        text.set_path_effects([outline])
+        if _distance(box, x, y) > BESIDE:
+            ends = [back((x, y)), back(_nearest(box, x, y))]
+            axis.plot(*zip(*ends, strict=True), color="#9ca3af", lw=0.6, zorder=1.5)
+
+
+def _steps(axis: Any, line: list[tuple[float, float]]) -> list[Box]:
+    """Where the frontier is drawn, in pixels."""
+    corners = [axis.transData.transform(point) for point in line]
+    ends = [*(x for x, _ in corners[1:]), axis.bbox.x1]
+    flat = [(x, y - 1, end, y + 1) for (x, y), end in zip(corners, ends, strict=True)]
+    rises = [
+        (x - 1, y, x + 1, up)
+        for x, (_, y), (_, up) in zip(ends, corners, corners[1:], strict=False)
+    ]
+    return flat + rises
+
+
+def _places(x: float, y: float, width: float, height: float) -> list[Box]:
+    """Boxes for a name around its point, the nearest first."""
+    found = []
+    for up in range(-6, 7):
+        bottom = y - height / 2 + 1.2 * up * height
+        found += [
+            (left, bottom, left + width, bottom + height)
+            for left in (x + 8, x - 8 - width, x - width / 2, x + 30, x - 30 - width)
+        ]
+    return sorted(found, key=lambda box: _distance(box, x, y) + ABOVE * (box[1] > y))
+
+
+def _distance(box: Box, x: float, y: float) -> float:
+    near = _nearest(box, x, y)
+    return float(np.hypot(near[0] - x, near[1] - y))
+
+
+def _nearest(box: Box, x: float, y: float) -> tuple[float, float]:
+    """The point of a box that is nearest to another."""
+    return min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
+
+
+def _is_free(box: Box, others: list[Box], edge: Any) -> bool:
+    """Whether a box lies within the axes and on none of the others."""
+    inside = edge.x0 <= box[0] and box[2] <= edge.x1 and edge.y0 <= box[1] and box[3] <= edge.y1
+    return inside and all(
+        box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in others
+    )
 
 
 def _figure(width: float, height: float, rows: int = 0) -> tuple[Any, Any]:

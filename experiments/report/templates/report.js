@@ -96,13 +96,13 @@ function yAxis(svg, ticks, y, left, right, show, label) {
 // Charts ---------------------------------------------------------------------------------------------------------
 
 function dots(width, items, low, high, lines, label, show) {
-  const left = Math.min(0.4 * width, 14 + 7.1 * Math.max(...items.map((item) => item.row.agent.length))), right = width - 14, top = 20;
+  const left = Math.min(0.4 * width, 14 + 7.1 * Math.max(...items.map((item) => item.row.agent.length))), right = width - (lines.length > 1 ? 44 : 14), top = 20;
   const bottom = top + 21 * items.length + 4, svg = canvas(width, bottom + 42, label), x = linear(low, high, left, right);
   xAxis(svg, steps(low, high, Math.max(3, (right - left) / 90)), x, top, bottom, show, label, left, right);
   lines.forEach(({ at, text, tone, dash }, i) => {
     svg.append(draw("line", { x1: x(at), x2: x(at), y1: top, y2: bottom, stroke: `var(${tone})`, "stroke-width": 1.6, "stroke-dasharray": dash }),
       draw("text", { x: x(at) + (i === lines.length - 1 && i ? 4 : -4), y: 13, style: `fill: var(${tone})`,
-        "text-anchor": i === lines.length - 1 && i && x(at) < right - 40 ? "start" : x(at) < left + 60 ? "start" : "end" }, text));
+        "text-anchor": i === lines.length - 1 && i || x(at) < left + 60 ? "start" : "end" }, text));
   });
   items.forEach(({ row, value, says }, i) => {
     const y = top + 21 * i + 13;

@@ -3,6 +3,7 @@ open anywhere.
 """
 
 import csv
+import itertools
 import json
 import re
 
@@ -11,6 +12,7 @@ import pytest
 from chengfang.experiments.analysis.results import AgentResult
 from chengfang.experiments.analysis.summary import gain_shares, plain_row, ranked, summarise
 from chengfang.experiments.analysis.verdicts import gain_over_rule, judge, sentence
+from chengfang.experiments.report import figures
 from chengfang.experiments.report.latex import latex_tables
 from chengfang.experiments.report.task_report import task_report
 from chengfang.experiments.report.write import write_report
@@ -200,3 +202,19 @@ def test_no_results_leave_an_empty_report(tmp_path):
     write_report(tmp_path, [], "Nothing yet")
     assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8")) == []
     assert (tmp_path / "report.html").is_file()
+
+
+def test_names_of_points_lie_apart_from_each_other_and_from_the_line():
+    figure, axis = figures._figure(7.4, 4.8)
+    axis.set_xlim(0, 10)
+    axis.set_ylim(0, 10)
+    crowd = [(2 + 0.3 * i, 9 - 0.1 * (i % 3), f"Agent-{i}") for i in range(12)]
+    line = [(0.0, 8.0), (2.0, 9.0)]
+    figures._name_points(axis, crowd, line)
+    assert {text.get_text() for text in axis.texts} == {name for _, _, name in crowd}
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axis.texts]
+    for box, other in itertools.combinations(boxes, 2):
+        assert not box.overlaps(other)
+    left, height = axis.transData.transform((2, 9))
+    assert not [box for box in boxes if box.x1 > left and box.y0 < height < box.y1]
