@@ -3,6 +3,7 @@ sentence.
 """
 
 import inspect
+import os
 import sysconfig
 import traceback
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ import numpy as np
 from ..envs import find_task, select_levers
 from .policy import Policy, State
 
-PACKAGE = str(Path(__file__).parents[1])
+ROOT = Path(__file__).parents[1]
+# A user's code may lie in the checkout, which is the package's folder too.
+OURS = tuple(str(ROOT / part) + os.sep for part in ("envs", "agents", "experiments"))
 STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 NUMBERS = "fiu"  # numpy's letters for floats and for signed and unsigned integers
 
@@ -132,7 +135,7 @@ def error_sentence(error: BaseException) -> str:
 
 def _foreign(file: str) -> bool:
     """Whether a line of code is Python's, an installed package's or ours, not the user's."""
-    return file.startswith((PACKAGE, STANDARD_LIBRARY, "<")) or "site-packages" in file
+    return file.startswith((*OURS, STANDARD_LIBRARY, "<")) or "site-packages" in file
 
 
 def _ticks(rows: int, state: GuardState | None, episode_start: "np.ndarray | None") -> np.ndarray:

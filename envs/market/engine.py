@@ -143,6 +143,7 @@ class Market:
 
     @noop.setter
     def noop(self, value: bool) -> None:
+        """Switch it, for all markets of the batch."""
         self._noop = bool(value)
         self.close()
         self._start_threads()

@@ -86,7 +86,7 @@ def _folder(tmp_path, monkeypatch):
 
 def module(level=0.0, fails_at=-1):
     """A file of agents in the working directory; its module's name is nobody else's."""
-    name = f"own_{os.getpid()}_{next(NUMBER)}"
+    name = f"benchmark_own_{os.getpid()}_{next(NUMBER)}"
     text = AGENTS.replace("LEVEL", str(level)).replace("FAILS_AT", str(fails_at))
     Path(f"{name}.py").write_text(text)
     return name
