@@ -84,7 +84,7 @@ def test_a_file_in_an_empty_folder_plays(tmp_path, how):
 def test_it_simulates(tmp_path):
     name = module_of(MY_AGENTS)
     text = call("simulate", f"{name}:Cautious", "--task", "Bidding").stdout
-    assert f"{name}:Cautious on default" in text
+    assert f"{name}:Cautious plays Bidding on default, seed " in text
     assert (tmp_path / "plan.png").is_file()
     plan = json.loads(call("simulate", f"{name}:Cautious", "--task", "Bidding", "--json").stdout)
     assert plan["spend"] > 0
