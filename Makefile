@@ -22,7 +22,7 @@ test: $(VENV)/.installed-test      ## everything the package promises, tested
 	$(BIN)/python -m pytest $(ARGS)
 
 test-fast: $(VENV)/.installed-test  ## all tests but those marked slow: about two minutes
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 # pyright does not follow the editable install: a link lets the tests' `import chengfang` resolve
 lint: $(VENV)/.installed-dev       ## ruff and pyright

@@ -323,6 +323,7 @@ def test_importing_chengfang_is_light():
     assert not modules_after("import chengfang") & set(HEAVY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

@@ -95,6 +95,7 @@ def test_no_committed_agent_exceeds_the_bound() -> None:
     assert all(share is None or share < 1 for share in shares)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["OnlineLP", "DoNothing"])
 def test_a_committed_row_is_made_again(agent: str) -> None:
     """One rule of the table, on the same merchants: the same figures to the last digit that
@@ -117,6 +118,7 @@ def test_a_committed_row_is_made_again(agent: str) -> None:
     assert plans["budget_use"].mean() == pytest.approx(committed["budget_use"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Bidding", "Coupon"])
 def test_the_saved_learners_score_as_committed(name: str) -> None:
     """The median run of the best learner, from its folder alone, scores about what all five runs

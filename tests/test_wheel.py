@@ -11,6 +11,8 @@ import chengfang
 import pytest
 from chengfang.envs import TASKS, short_name
 
+pytestmark = pytest.mark.slow  # its fixtures play whole benchmarks or markets
+
 ROOT = Path(chengfang.__file__).parent
 MOST_DATA = 2_000_000  # bytes of committed results in the wheel
 LEFT_OUT = (".git*", ".venv", ".hypothesis", ".ruff_cache", "__pycache__", "*.egg-info", "tests")
@@ -52,6 +54,7 @@ def run(unpacked, folder, *words):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_committed_results_that_commands_need_are_in_it(unpacked):
     results = unpacked / "chengfang" / "results" / "benchmark"
     for task in map(short_name, TASKS):
@@ -76,6 +79,7 @@ def test_every_module_of_the_checkout_is_in_it(unpacked):
     assert wanted <= {p.relative_to(inside) for p in inside.rglob("*.py")}
 
 
+@pytest.mark.slow
 def test_it_works_in_an_empty_folder(unpacked, tmp_path):
     code = (
         "import chengfang; print(chengfang.__file__); "
@@ -88,6 +92,7 @@ def test_it_works_in_an_empty_folder(unpacked, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_every_command_helps(unpacked, tmp_path):
     code = (
         "import typer; from typer.testing import CliRunner; "

@@ -212,6 +212,7 @@ def _read(name, pipe):
     pipe.send(load_code(name))
 
 
+@pytest.mark.slow
 def test_spawned_workers_find_it(module):
     name = module("from own_helper import LEVEL\n")
     module("LEVEL = 7\n", "own_helper")

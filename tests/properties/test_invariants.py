@@ -373,6 +373,7 @@ def test_markets_at_the_edge_keep_their_books_and_limits(edge, pattern, sampled)
     run_episode(market(EDGES[edge]), pattern, 5, sampled)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["unified", "dual_track"])
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_the_default_market_keeps_its_books_and_limits(pattern, preset):

@@ -80,6 +80,7 @@ def test_kernel_equals_the_plain_tick(seed, plain, harness):
     assert rig.states["done"][0] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(0, MARKETS, 2))
 @pytest.mark.parametrize("sampled", [True, False])
 def test_observation_shows_what_its_features_say(seed, sampled, plain, harness):
@@ -100,6 +101,7 @@ def test_observation_shows_what_its_features_say(seed, sampled, plain, harness):
             rig.step(actions[tick])
 
 
+@pytest.mark.slow
 def test_random_markets_reach_every_limit_and_branch(harness):
     seen = dict.fromkeys(
         ("budget", "day", "scene", "coupon", "boost", "protection", "creative", "refund", "rebate"),

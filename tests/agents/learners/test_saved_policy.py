@@ -132,6 +132,7 @@ def test_actions_are_the_models(kind, observations, tmp_path):
     assert load_policy(tmp_path / "policy").predict(observations)[0].tobytes() == action.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_trained_policy_survives_its_folder_bit_for_bit(name, folders, observations, tmp_path):
     first = load_policy(folders[name])
@@ -172,6 +173,7 @@ def test_actions_stay_in_the_box(folders):
         assert np.abs(action).max() <= 1
 
 
+@pytest.mark.slow
 def test_loading_needs_no_torch(folders):
     import subprocess
     import sys

@@ -251,6 +251,7 @@ def test_wrappers_in_another_order(tmp_path):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -426,6 +427,7 @@ def test_policy_class_of_ones_own(tmp_path):
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PPO, SAC, RecurrentPPO])
 def test_imported_zip(kind, observations, tmp_path):
     model = trained(kind)

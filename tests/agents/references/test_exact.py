@@ -21,6 +21,8 @@ from chengfang.envs import Market, Setting, load_scenario
 from chengfang.envs.market import layout as rows
 from scipy.stats import chi2
 
+pytestmark = pytest.mark.slow  # its fixtures play whole benchmarks or markets
+
 LEVERS = ("bid",)
 HOURS = 5
 GRID = np.round(np.linspace(-0.4, 0.4, 9), 3)
@@ -92,6 +94,7 @@ def test_nothing_happens_after_the_last_hour(scenario, plan):
     assert (play(scenario, plan.policy, 500) == play(scenario, plan.policy, 500, ticks=24)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spent", "action"), [(0, 0.0), (70, 0.2), (104, 0.4), (107, 0.1)])
 def test_one_tick_has_the_law(scenario, spent, action):
     """Pearson's test of (orders, fen charged) in the engine against the law, freely, throttled and
@@ -229,6 +232,7 @@ def test_the_value_falls_with_spend_and_rises_with_orders(plan):
     assert (plan.values[-1] == last).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", ["default", "tuned"])
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_no_rule_on_the_grid_beats_it(scenario, optimal_scores, name, values):
@@ -242,6 +246,7 @@ def test_no_rule_on_the_grid_beats_it(scenario, optimal_scores, name, values):
     assert gap.mean() <= 3 * error(gap)
 
 
+@pytest.mark.slow
 def test_a_learner_comes_close_and_does_not_beat_it(scenario, optimal_scores, tmp_path):
     settings = PPOSettings(
         num_envs=64, steps=40_000, batch_size=512, learning_rate=3e-3, hidden=[32]
@@ -265,6 +270,7 @@ def test_free_bids_gain_little_over_the_grid(scenario, plan):
         assert scores.mean() - 3 * error(scores) < fine
 
 
+@pytest.mark.slow
 def test_a_constant_bid_earns_what_the_law_says(scenario, plan):
     scores = play(scenario, Constant(0.1), 20_000)
     assert abs(scores.mean() - plan.judge(np.full_like(plan.table, 5))[0]) < 3 * error(scores)
@@ -311,6 +317,7 @@ def test_a_free_search_finds_nearly_all_of_hindsight(scenario):
     assert found.mean() >= 0.93 * hindsight(scenario, GRID, seeds).value.mean()
 
 
+@pytest.mark.slow
 def test_the_upper_bound_lies_above(scenario):
     """Above the optimum of a fine grid of bids, and not far: 15 % of it are allowances for whole
     fen in a budget of 114.

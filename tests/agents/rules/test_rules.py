@@ -219,6 +219,7 @@ def test_rule_says_what_it_is(name):
 # ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lever", LEVER_NAMES)
 @given(action=st.floats(-1, 1, width=32))
 @settings(max_examples=40, derandomize=True, deadline=None, database=None)

@@ -267,6 +267,7 @@ def test_large_seeds_are_taken():
 # ------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_env_zero_does_not_depend_on_the_size_of_the_batch():
     hashes = set()
     for count in (1, 64, 4096):

@@ -239,6 +239,7 @@ def market():
     return made
 
 
+@pytest.mark.slow
 def test_observing_again_shows_the_same(market):
     assert np.array_equal(watch(market), market.observations)
 

@@ -140,6 +140,7 @@ def test_poisson_moments(mean):
     assert_moments(poisson_counts(mean, stream(DRAWS, LANES)), stats.poisson(float(F(mean))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", INVERTED)
 def test_poisson_inversion_follows_the_exact_law(mean):
     assert (

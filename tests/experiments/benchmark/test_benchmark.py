@@ -38,6 +38,8 @@ from chengfang.experiments.runs.spec import FIGURES
 from chengfang.experiments.runs.store import read_run, unpack
 from rich.console import Console
 
+pytestmark = pytest.mark.slow  # its fixtures play whole benchmarks or markets
+
 PPO = {
     "algorithm": "PPO",
     "num_envs": 16,
@@ -100,6 +102,7 @@ def test_everything_is_written(finished):
     assert len(figures(folder)) == 8
 
 
+@pytest.mark.slow
 def test_rows_are_one_per_task_and_agent(finished):
     _, folder, made = finished
     rows = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -174,6 +177,7 @@ def test_manifest_says_what_made_it(finished):
     assert {"numpy", "torch", "numba"} <= data["versions"].keys()
 
 
+@pytest.mark.slow
 def test_the_configuration_beside_results_runs_again(finished, tmp_path):
     config, folder, _ = finished
     assert load_benchmark(folder) == load_benchmark(folder / "config.yaml")
@@ -244,6 +248,7 @@ def test_what_decides_the_figures_decides_what_is_run(tmp_path):
     assert run(validated_benchmark(rules | {"tasks": other}), tmp_path)[0].ran == 2
 
 
+@pytest.mark.slow
 def test_runs_of_other_code_are_kept_and_told_of(finished, monkeypatch):
     config, folder, _ = finished
     monkeypatch.setattr(

@@ -29,6 +29,8 @@ from chengfang.experiments.runs.evaluate import evaluate
 from chengfang.experiments.runs.pool import Options
 from rich.console import Console
 
+pytestmark = pytest.mark.slow  # its fixtures play whole benchmarks or markets
+
 PPO = {
     "algorithm": "PPO",
     "num_envs": 16,
@@ -100,6 +102,7 @@ def test_everything_is_written(finished):
     assert not list(folder.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_tables_agree_with_the_rows(finished):
     folder, rows, text = finished
     read = {row["agent"]: row for row in csv.DictReader(io.StringIO(figures(folder)))}

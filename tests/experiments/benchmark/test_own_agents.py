@@ -171,6 +171,7 @@ def test_the_row_is_that_of_a_benchmark_that_plays_everything(evidence, tmp_path
         assert reports[0][name] == reports[1][name], name
 
 
+@pytest.mark.slow
 def test_a_committed_benchmark_as_it_is_plays_nothing(evidence, tmp_path):
     made, _ = run(validated_benchmark(COMMITTED), tmp_path / "out", evidence=evidence)
     assert made.ran == 0

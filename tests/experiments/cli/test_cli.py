@@ -360,6 +360,7 @@ def test_compare_rules_only(tmp_path):
     assert "Best" in text
 
 
+@pytest.mark.slow
 def test_train_then_evaluate_and_simulate(tmp_path):
     text = call(
         "train", "ppo", "--task", "Bidding", "--steps", "13000", "--track", "off", "--out", "policy"

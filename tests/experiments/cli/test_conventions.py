@@ -62,6 +62,7 @@ def test_bugs_are_not_hidden():
         raise ZeroDivisionError
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_stdout_is_said():
     with open("/dev/full", "w") as full:
         done = subprocess.run(

@@ -81,6 +81,7 @@ def test_a_file_in_an_empty_folder_plays(tmp_path, how):
     assert found["against"]["difference"] < 0
 
 
+@pytest.mark.slow
 def test_it_simulates(tmp_path):
     name = module_of(MY_AGENTS)
     text = call("simulate", f"{name}:Cautious", "--task", "Bidding").stdout

@@ -17,6 +17,8 @@ from chengfang.experiments.report.latex import latex_tables
 from chengfang.experiments.report.task_report import task_report
 from chengfang.experiments.report.write import write_report
 
+pytestmark = pytest.mark.slow  # its fixtures play whole benchmarks or markets
+
 KEYS = [
     "task",
     "agent",
@@ -106,6 +108,7 @@ def test_shares_are_taken_where_the_reference_is_known(results):
     assert gain_shares(results[-1], None).shape == (1, 0)
 
 
+@pytest.mark.slow
 def test_every_file_is_there_and_says_no_nan(folder):
     for name in ("results.md", "results.csv", "results.tex", "report.html"):
         assert not re.search(
@@ -130,6 +133,7 @@ def test_the_page_needs_no_network_and_cannot_be_broken_out_of(folder):
     assert "A &lt;title&gt; &amp; more" in page
 
 
+@pytest.mark.slow
 def test_latex_escapes_what_it_must(results):
     text = latex_tables(ranked([summarise(one) for one in results]), "50 % & more_")
     assert r"Rule\_A\&B\%" in text
@@ -159,6 +163,7 @@ def test_the_verdict_says_who_wins_and_by_how_much(results):
     assert "loses to the best rule" in sentence(worse._replace(gain=None))
 
 
+@pytest.mark.slow
 def test_a_row_has_no_number_that_json_lacks(results):
     json.dumps([plain_row(summarise(one)) for one in results], allow_nan=False)
 

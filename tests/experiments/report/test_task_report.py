@@ -16,6 +16,8 @@ from rich.console import Console
 
 from ..benchmark.test_benchmark import HERE, SMALL
 
+pytestmark = pytest.mark.slow  # its fixtures play whole benchmarks or markets
+
 TEXTS = ("summary.json", "results.md", "results.csv", "results.tex", "report.html")
 CONFIG = validated_benchmark(SMALL)
 
@@ -54,6 +56,7 @@ def test_a_task_run_anew_leaves_the_others_as_they_were(whole, tmp_path):
     ).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_report_of_other_runs_is_not_taken(whole, tmp_path):
     other = validated_benchmark(SMALL | {"episodes": 9})
     mine = [identified(spec) for spec in plan_runs(other) if spec.task == "Bidding"]
@@ -76,6 +79,7 @@ def test_a_broken_report_is_none(whole, tmp_path, text):
     )
 
 
+@pytest.mark.slow
 def test_a_task_half_done_has_no_report(tmp_path):
     run(tmp_path / "half", agents=["PID"])
     assert not report_path(tmp_path / "half", "Bidding").exists()
@@ -96,6 +100,7 @@ def test_figures_in_a_report_are_whole(whole):
     assert set(data["cells"]) == {cell.name for cell in plan_runs(CONFIG) if cell.task == "Bidding"}
 
 
+@pytest.mark.slow
 def test_nothing_is_resampled_that_was_resampled_before(whole, tmp_path, monkeypatch):
     folder = tmp_path / "again"
     shutil.copytree(whole, folder)

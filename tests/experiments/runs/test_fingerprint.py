@@ -30,6 +30,7 @@ def test_every_committed_run_is_recognised(planned):
     assert planned.keys() == manifest["cells"].keys()
 
 
+@pytest.mark.slow
 def test_the_shipped_configuration_plans_the_committed_runs(planned):
     shipped = {spec.name: identified(spec).fingerprint for spec in plan_runs(load_benchmark())}
     assert shipped == {name: spec.fingerprint for name, spec in planned.items()}

@@ -46,6 +46,7 @@ def steps(folder):
     return json.loads((folder / "policy.json").read_text())["steps"]
 
 
+@pytest.mark.slow
 @both
 def test_same_seed_same_policy(settings, tmp_path):
     for name in ("one", "two"):
@@ -298,6 +299,7 @@ def test_saved_actor_takes_inputs_as_they_are():
     assert np.abs(expected).max() > 0.05
 
 
+@pytest.mark.slow
 def test_scaled_training_goes_on_after_an_interruption(tmp_path, monkeypatch):
     """Scales are measured again on the same episodes: the actor goes on seeing what it saw."""
     (mean, factor), (same_mean, same_factor) = (scales(wrapped()[0]) for _ in range(2))

@@ -134,6 +134,7 @@ def test_no_course_of_refreshes_sees_less_exposure_than_the_kernel(effort):
             assert (at >= wear @ added + start * float(w["start_exposure"]) - 1e-9).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.0, 1.0, 1.3])
 def test_no_course_of_mixes_exceeds_best_mix(weight):
     w = constants("whole_shop", 28)

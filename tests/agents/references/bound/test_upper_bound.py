@@ -151,6 +151,7 @@ def test_what_it_does_not_cover_is_refused():
         upper_bound(Setting(load_scenario("default"), select_levers("bidding"), 1), SEEDS, batch=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [0.3, 1.454, 2.5])
 @pytest.mark.parametrize("first", [True, False])
 def test_the_yield_of_an_auction_is_never_too_small_and_hardly_too_large(sigma, first):
