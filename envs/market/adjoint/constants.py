@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from ...interface.levers import LEVER_NAMES
-from ..engine import Market
 from .. import layout as rows
+from ..engine import Market
 
 Tensor = torch.Tensor
 

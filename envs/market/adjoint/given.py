@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..constants.world import World
 from .. import layout as rows
+from ..constants.world import World
 
 Tensor = torch.Tensor
 

@@ -324,7 +324,7 @@ def of_groups(x: Tensor) -> Tensor:
 def arrive(
     w: SimpleNamespace, s: Carried, x: Given, line: Tensor, waiting: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Of a line of orders placed now, (n, 1), and on their way, (n, 2): what arrives, what waits."""
+    """Of orders placed now, (n, 1), and on their way, (n, 2): what arrives and what waits."""
     release = torch.tensor([w.fast_release, w.slow_release], dtype=line.dtype, device=line.device)
     release = torch.maximum(release, x.last)
     later = (1 - w.at_once) * line
