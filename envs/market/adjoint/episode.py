@@ -3,7 +3,7 @@ docs/decisions.md).
 """
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,14 @@ from .carried import Tensor
 from .constants import Merchants, constants_of, merchants_of
 from .outcome import measured
 from .tick import tick
+
+
+class Notes(NamedTuple):
+    """What is kept of every tick played, on the CPU."""
+
+    states: list[Tensor]  # (n, N_CARRIED), and one more after the last tick
+    actions: list[Tensor]  # (n, levers)
+    given: list[Tensor]  # see `Given`
 
 
 class Episode:
@@ -56,14 +64,12 @@ class Episode:
         """Begin again where the market stands now, usually after a reset."""
         self.constants.noop = self.market.noop
         self.merchants: Merchants = merchants_of(self.market, self.dtype, self.device)
-        self._states = [carried.read(self.market.states, self.dtype)]
-        self._given: list[Tensor] = []
-        self._actions: list[Tensor] = []
+        self.notes = Notes([carried.read(self.market.states, self.dtype)], [], [])
         self._playing: list[np.ndarray] = []
 
     def __len__(self) -> int:
         """Ticks played so far."""
-        return len(self._actions)
+        return len(self.notes.actions)
 
     def step(self, actions: np.ndarray) -> np.ndarray:
         """Play one tick, as `Market.step`, and note it; returns the observations."""
@@ -71,15 +77,15 @@ class Episode:
         before = given.note(states)
         playing = states["done"] == 0
         observations = self.market.step(actions)
-        self._actions.append(torch.as_tensor(np.array(actions), dtype=self.dtype))
-        self._given.append(given.read(before, states, self.market.world).to(self.dtype))
-        self._states.append(carried.read(states, self.dtype))
+        self.notes.actions.append(torch.as_tensor(np.array(actions), dtype=self.dtype))
+        self.notes.given.append(given.read(before, states, self.market.world).to(self.dtype))
+        self.notes.states.append(carried.read(states, self.dtype))
         self._playing.append(playing)
         return observations
 
     def returns(self) -> Tensor:
         """Each market's return so far, the sum of its rewards up to rounding, (n,)."""
-        first, last = self._states[0].to(self.device), self._states[-1].to(self.device)
+        first, last = self.notes.states[0].to(self.device), self.notes.states[-1].to(self.device)
         nowhere = torch.zeros(len(first), 1, dtype=torch.bool, device=self.device)
         return (self._measured(last, self._ended()) - self._measured(first, nowhere)) / self.scale
 
@@ -94,15 +100,13 @@ class Episode:
         Args:
             weights: (n,), what a market's return counts; 1 by default.
         """
-        last = self._states[-1].to(self.device).requires_grad_()
+        last = self.notes.states[-1].to(self.device).requires_grad_()
         returns = self._measured(last, self._ended()) / self.scale
         weights = torch.ones_like(returns) if weights is None else weights.to(returns)
         (costate,) = torch.autograd.grad(returns, last, weights)
         gradients = []
         for t in reversed(range(len(self))):
-            state, action, outside = (
-                x[t].to(self.device) for x in (self._states, self._actions, self._given)
-            )
+            state, action, outside = (x[t].to(self.device) for x in self.notes)
             earlier, gradient = self._pull(state, action, outside, costate, self.merchants)
             if not self._playing[t].all():  # a market that has ended stands still
                 playing = torch.as_tensor(self._playing[t], device=self.device)[:, None]
