@@ -13,6 +13,9 @@ from chengfang.envs.market.adjoint import Episode, episode_gradient
 SMALL_STEP = {"bid": 0.004, "share": 0.004, "coupon": 0.004, "commission": 0.004}
 STEP = 0.02
 TOLERANCE = 0.05
+# The boost's gate closes at an edge, and its derivative is that of a ramp.
+GATED = {"boost": 0.12}
+ROUNDING = 8.0  # fen a tick's books may be off by, independently from tick to tick
 # A creative is ordered in one piece when enough work has been done: a difference jumps, or misses
 # it; the derivative speaks of the mean over where the work stands. Compared at a large step.
 IN_PIECES = ("creative",)
@@ -28,8 +31,8 @@ def played(market: Market, seeds: np.ndarray, actions: np.ndarray) -> np.ndarray
 
 
 def compare(market: Market, seeds: np.ndarray, width: float = 0.4) -> dict[str, float]:
-    """By lever: mean deviation of the derivative of a shift over the whole episode from central
-    differences, as a share of the mean difference.
+    """Levers whose derivative is off by more than is allowed: the mean deviation of the derivative
+    of a shift over the whole episode from central differences, as a share of the mean difference.
     """
     rng = np.random.default_rng(0)
     held = rng.uniform(-width, width, (market.num_envs, len(market.levers))).astype(np.float32)
@@ -45,8 +48,11 @@ def compare(market: Market, seeds: np.ndarray, width: float = 0.4) -> dict[str, 
         rise = played(market, seeds, actions + shift) - played(market, seeds, actions - shift)
         slope = rise / (2 * shift[0, 0, j])
         size = np.abs(slope).mean()
-        off[name] = np.abs(slope - ours[:, j]).mean() / size if size > 1e-6 else 0.0
-    return off
+        fen = ROUNDING * np.sqrt(market.ticks) / (2 * shift[0, 0, j])
+        rounding = (fen / (market.merchants["budget"] * market.merchants["roi_target"])).mean()
+        beyond = max(np.abs(slope - ours[:, j]).mean() - rounding, 0.0)
+        off[name] = float(beyond / max(size, 1e-6))
+    return {name: x for name, x in off.items() if x > GATED.get(name, TOLERANCE)}
 
 
 TASKS = {"Bidding": 256, "Allocation": 256, "Coupon": 256, "SuperPlan": 96, "WholeShop": 24}
@@ -64,8 +70,7 @@ def test_episode_gradient_equals_central_differences(task):
         reward="score",
         sampled=False,
     )
-    off = compare(market, np.arange(TASKS[task]))
-    assert max(off.values()) <= TOLERANCE, off
+    assert compare(market, np.arange(TASKS[task])) == {}
 
 
 @pytest.mark.slow
@@ -73,8 +78,7 @@ def test_episode_gradient_equals_central_differences(task):
 @pytest.mark.parametrize("preset", ["default", "dual_track"])
 def test_every_reward_and_regime(reward, preset):
     market = Market(load_scenario(preset), 128, days=1, levers="all", reward=reward, sampled=False)
-    off = compare(market, np.arange(128))
-    assert max(off.values()) <= TOLERANCE, off
+    assert compare(market, np.arange(128)) == {}
 
 
 @pytest.mark.slow
