@@ -26,10 +26,10 @@ def one_step_errors(market: Market, actions: np.ndarray) -> dict[str, float]:
     for action in actions:
         episode.step(action)
     worst = np.zeros(carried.N_CARRIED)
-    for t in range(len(episode)):
-        before, action, outside = (x[t] for x in episode.notes)
+    course = episode.courses[0]
+    for t, action in enumerate(episode.actions):
+        before, outside, real = course.states[t], course.given[t], course.states[t + 1]
         after = tick(episode.constants, episode.merchants, before, action, outside)
-        real = episode.notes.states[t + 1]
         fen = FEN_ALLOWED * MONEY
         off = ((after - real).abs() - fen).clamp_min(0).mean(0)
         size = real.abs().mean(0).clamp_min(1e-9)
