@@ -1,9 +1,9 @@
 """What a tick hands to the next one, as rows of one tensor, and where the engine keeps it.
 
-Markets lie along the last axis. Only what reaches an episode's result is carried. Orders count when they are placed, at their
-expected refunds, as the engine accrues them (world 2.9), so that their delays, the refund
-compartments and the dashboard need no column; the exceptions are the delayed orders that the
-refund rate of world 2.8 listens to.
+Markets lie along the last axis. Only what reaches an episode's result is carried. Orders count
+when they are placed, at their expected refunds, as the engine accrues them (world 2.9), so that
+their delays, the refund compartments and the dashboard need no row; the exceptions are the delayed
+orders that the refund rate of world 2.8 listens to.
 """
 
 from collections.abc import Callable

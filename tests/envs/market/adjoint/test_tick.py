@@ -14,7 +14,7 @@ ONE_STEP = 1e-3  # of a column's mean over markets
 # under way changes from tick to tick, so does their expectation. Profit and the platform's take are
 # small differences of large lines, so their deviation is measured against GMV.
 OF_MIXED_ORDERS = 2e-3
-BOUNDS = dict.fromkeys(("settled", "cost"), OF_MIXED_ORDERS)
+BOUNDS: dict[str, float] = dict.fromkeys(("settled", "cost"), OF_MIXED_ORDERS)
 OF_GMV = ("profit", "platform")
 
 
