@@ -133,6 +133,7 @@ def record(judged: Judged, request: Request) -> dict[str, Any]:
     row = full_row(summarise(judged.result))
     data = {name: row[name] for name in FIGURES} | {
         "seed": request.seed,
+        "split": request.setting.split,
         "scenario": request.setting.scenario.name,
         "scenario_hash": request.setting.scenario.hash,
     }

@@ -160,7 +160,7 @@ def test_best_rule_and_best_are_the_tasks():
 
 def test_a_title_is_one_line_at_any_width(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    title = "Bidding on default, 8 episodes from seed 7"
+    title = "Bidding on default, 8 episodes from seed 7 of test"
     assert call("evaluate", "PID", *TINY, "--seed", "7").stdout.splitlines()[0] == title
     text = call("simulate", "PID", "--task", "bidding", "--seed", "7").stdout
     assert text.splitlines()[0] == "PID plays Bidding on default, seed 7"
