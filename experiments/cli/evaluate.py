@@ -68,8 +68,8 @@ def evaluate(
         if as_json:
             sys.stdout.write(json.dumps(record(judged, request)) + "\n")
             return
-        title = f"{name} on {setting.scenario.name}, {episodes} episodes from seed {seed} of {split}"
-        show_title(title)
+        merchants = f"{episodes} episodes from seed {seed} of {split}"
+        show_title(f"{name} on {setting.scenario.name}, {merchants}")
         console.print(comparison_table(judged))
         words = difference_in_words(judged)
         if words:
