@@ -17,6 +17,7 @@ from ...envs import find_task, load_scenario, short_name
 from ..analysis.summary import Summary, best, ranked
 from ..analysis.verdicts import headline, percent
 from ..report.learning_curves import learning_figure, make_curve
+from ..report.markdown import gained, millions, money
 from ..report.pacing import pacing_figure, watch
 from ..report.task_report import TaskReport
 from ..runs.pool import Options
@@ -251,7 +252,17 @@ def rich_table(rows: list[Summary], title: str) -> Table:
         show_edge=False,
         padding=(0, 1, 0, 0),
     )
-    heads = ("agent", "score", "95 % CI", "violated", "short", "budget", "profit")
+    heads = (
+        "agent",
+        "score",
+        "95 % CI",
+        "violated",
+        "budget",
+        "Δ profit",
+        "losing",
+        "ticks",
+        "CPU s",
+    )
     for i, head in enumerate(heads):
         table.add_column(head, justify="right" if i else "left", no_wrap=True)
     for row in ranked(rows):
@@ -260,9 +271,11 @@ def rich_table(rows: list[Summary], title: str) -> Table:
             f"{row.score.value:.3f}",
             f"{row.score.low:.2f}-{row.score.high:.2f}",
             percent(row.violation_rate),
-            percent(row.mean_shortfall, 2),
             percent(row.budget_use, 0),
-            "–" if row.profit is None else f"{row.profit:,.0f}",
+            gained(row.profit_gain),
+            percent(row.losing_share, 0),
+            millions(row.ticks).replace(" ", ""),
+            money(row.cpu_seconds),
             style="bold" if row.kind in ("learner", "own") else "",
         )
     return table

@@ -42,8 +42,8 @@ class Reference(BaseModel):
 
 
 class Final(BaseModel):
-    """Agents that lie closer than `episodes` can tell apart, and how many held-out episodes they
-    play instead.
+    """Agents that play more held-out episodes than the others. Only the committed benchmark has
+    finals: whether two agents differ is decided on episodes fixed beforehand (docs/decisions.md).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -168,7 +168,7 @@ class BenchmarkConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     episodes: int = Field(
-        default=256, ge=2, le=1_000_000, description="held-out, per agent and seed"
+        default=8192, ge=2, le=1_000_000, description="held-out, per agent and seed"
     )
     test_seed: int = Field(default=TEST_SEED, ge=0)
     seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1, max_length=1000)

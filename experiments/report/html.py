@@ -119,6 +119,10 @@ def _row(row: Summary) -> dict[str, Any]:
         "budget": _number(row.budget_use),
         "gmv": _number(full["incremental_gmv"]),
         "profit": _number(full["profit"]),
+        "profitGain": _number(row.profit_gain),
+        "losing": _number(row.losing_share),
+        "ticks": row.ticks,
+        "cpu": _number(row.cpu_seconds),
         "runs": [
             [_number(score), _number(violated)]
             for score, violated in zip(row.run_scores, row.run_violations, strict=True)

@@ -73,7 +73,8 @@ def task_report(
     fresh = [result for result in mine if result.agent not in known]
     counts = [row.common_episodes for row in old]
     counts += [known_episodes(fresh, task)] if fresh else []
-    rows = ranked([*old, *(summarise(result, min(counts)) for result in fresh)])
+    made = [_with_facts(summarise(result, min(counts)), facts) for result in fresh]
+    rows = ranked([*old, *made])
     curves = task_curves(task, rows, mine)
     gain = gain_over_rule(task, rows, mine)
     if taken:
@@ -81,6 +82,27 @@ def task_report(
     verdict = judge(task, rows, gain, compare_own(task, rows, mine))
     runs = (taken.runs if taken else {}) | facts
     return TaskReport(task, rows, verdict, curves, runs, report_digest())
+
+
+def _with_facts(row: Summary, facts: dict[str, dict[str, Any]]) -> Summary:
+    """The row with what its runs noted: the score on validation merchants, and CPU seconds; of one
+    training, of a whole search.
+    """
+    mine = [fact for name, fact in facts.items() if agent_of(name) == row.agent]
+    found = [fact["validation"] for fact in mine if "validation" in fact]
+    key = "cpu_seconds" if row.kind == "reference" else "training_cpu_seconds"
+    seconds = [fact[key] for fact in mine if key in fact]
+    whole = bool(mine) and len(seconds) == len(mine)
+    spent = sum(seconds) / (1 if row.kind == "reference" else len(mine)) if whole else None
+    return row._replace(
+        validation=sum(found) / len(found) if found and len(found) == len(mine) else None,
+        cpu_seconds=spent,
+    )
+
+
+def agent_of(run: str) -> str:
+    """The agent of `task/agent-seed0`."""
+    return run.partition("/")[2].rpartition("-")[0]
 
 
 def _with_taken(

@@ -1,12 +1,17 @@
 """One training as a job: it has its own folder, is logged, and says how far it is."""
 
+import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...agents.learners.settings import PPOSettings, SACSettings
 from ...envs import Setting
+from .manifest import write_json
 from .tracking import Mode, Tracker
+
+COST = "cost.json"  # CPU seconds of a training, over all calls that it took
 
 
 class Job(NamedTuple):
@@ -53,7 +58,28 @@ def train_job(job: Job, on_progress: Callable[[Note], None]) -> None:
         )
         on_progress(Note(job.name, progress.steps, progress.figures))
 
+    begun = json.loads(json.dumps(config))  # as it is read back
+    before = cpu_seconds(job.folder, begun) or 0.0
+    begin = time.process_time()
     try:
         train(job.settings, job.setting, job.seed, job.folder, log, job.origin)
     finally:
+        spent = round(before + time.process_time() - begin, 3)
+        write_json(job.folder / COST, {"cpu_seconds": spent, "training": begun})
         tracker.finish()
+
+
+def cpu_seconds(folder: Path, training: dict[str, Any] | None = None) -> float | None:
+    """CPU seconds that the training in a folder has taken, the calls it went on from included; None
+    if they were not noted.
+
+    Args:
+        folder: of the training.
+        training: only of this training, as its configuration says; None for whichever it is.
+    """
+    try:
+        noted = json.loads((folder / COST).read_text(encoding="utf-8"))
+        same = training is None or noted["training"] == training
+        return float(noted["cpu_seconds"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
