@@ -25,7 +25,7 @@ class Carried(NamedTuple):
     scene_spend: Tensor
     boost_spend: Tensor
     coupon_committed: Tensor
-    settled: Tensor  # these five as accrued, see `layout.A_SETTLED` and the lines after it
+    settled: Tensor  # these five as accrued (`layout.A_SETTLED` and so on), without protection
     gmv: Tensor
     cost: Tensor
     profit: Tensor
@@ -58,6 +58,11 @@ def _accrued(line: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda states: states["accrued"][:, line]
 
 
+def _unprotected(line: int, sign: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The same without the cost protection, which is paid when the episode is over."""
+    return lambda states: states["accrued"][:, line] - sign * states["ledger"][:, rows.L_PROTECTION]
+
+
 def _field(name: str) -> Callable[[np.ndarray], np.ndarray]:
     return lambda states: states[name]
 
@@ -73,8 +78,8 @@ SOURCES: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     "settled": (1, _accrued(rows.A_SETTLED)),
     "gmv": (1, _accrued(rows.A_GMV)),
     "cost": (1, _accrued(rows.A_COST)),
-    "profit": (1, _accrued(rows.A_PROFIT)),
-    "platform": (1, _accrued(rows.A_PLATFORM)),
+    "profit": (1, _unprotected(rows.A_PROFIT, 1)),
+    "platform": (1, _unprotected(rows.A_PLATFORM, -1)),
     "placed": (1, _field("placed")),
     "price_shock": (rows.N_SCENES, _field("price_shock")),
     "voice": (rows.N_SCENES, _field("voice")),

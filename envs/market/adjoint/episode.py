@@ -9,12 +9,37 @@ import numpy as np
 import torch
 
 from ...interface import feedback
+from ..constants.world import World
 from ..engine import Market
 from . import carried, given
 from .carried import Tensor
 from .constants import Merchants, constants_of, merchants_of
 from .outcome import measured
 from .tick import tick
+
+
+class Course:
+    """What is kept of one course of events, on the CPU: the plan's, or that of the copies that do
+    nothing beside it (reward `incremental`).
+    """
+
+    def __init__(self, records: np.ndarray, noop: bool, sign: float, dtype: torch.dtype):
+        self.records = records  # the engine's states, overwritten by each tick
+        self.noop = noop
+        self.sign = sign  # with which it counts in the return
+        self.dtype = dtype
+        self.states = [carried.read(records, dtype)]  # (n, N_CARRIED), one more than ticks
+        self.given: list[Tensor] = []  # see `Given`
+        self.begin()
+
+    def begin(self) -> None:
+        """Note what the tick that comes is about to overwrite."""
+        self._before = given.note(self.records)
+
+    def note(self, world: World) -> None:
+        """Note the tick that the engine has just played."""
+        self.given.append(given.read(self._before, self.records, world).to(self.dtype))
+        self.states.append(carried.read(self.records, self.dtype))
 
 
 class Episode:
@@ -54,34 +79,39 @@ class Episode:
 
     def restart(self) -> None:
         """Begin again where the market stands now, usually after a reset."""
-        self.constants.noop = self.market.noop
-        self.merchants: Merchants = merchants_of(self.market, self.dtype, self.device)
-        self._states = [carried.read(self.market.states, self.dtype)]
-        self._given: list[Tensor] = []
-        self._actions: list[Tensor] = []
+        market = self.market
+        self.merchants: Merchants = merchants_of(market, self.dtype, self.device)
+        self.courses = [Course(market.states, market.noop, 1.0, self.dtype)]
+        if market.counterfactual is not None:
+            self.courses.append(Course(market.counterfactual, True, -1.0, self.dtype))
+        self.actions: list[Tensor] = []  # (n, levers) each
         self._playing: list[np.ndarray] = []
 
     def __len__(self) -> int:
         """Ticks played so far."""
-        return len(self._actions)
+        return len(self.actions)
 
     def step(self, actions: np.ndarray) -> np.ndarray:
         """Play one tick, as `Market.step`, and note it; returns the observations."""
-        states = self.market.states
-        before = given.note(states)
-        playing = states["done"] == 0
+        for course in self.courses:
+            course.begin()
+        playing = self.market.states["done"] == 0
         observations = self.market.step(actions)
-        self._actions.append(torch.as_tensor(np.array(actions), dtype=self.dtype))
-        self._given.append(given.read(before, states, self.market.world).to(self.dtype))
-        self._states.append(carried.read(states, self.dtype))
+        self.actions.append(torch.as_tensor(np.array(actions), dtype=self.dtype))
         self._playing.append(playing)
+        for course in self.courses:
+            course.note(self.market.world)
         return observations
 
     def returns(self) -> Tensor:
         """Each market's return so far, the sum of its rewards up to rounding, (n,)."""
-        first, last = self._states[0].to(self.device), self._states[-1].to(self.device)
-        nowhere = torch.zeros(len(first), 1, dtype=torch.bool, device=self.device)
-        return (self._measured(last, self._ended()) - self._measured(first, nowhere)) / self.scale
+        total = torch.zeros(self.market.num_envs, dtype=self.dtype, device=self.device)
+        for course in self.courses:
+            first, last = (course.states[i].to(self.device) for i in (0, -1))
+            nowhere = torch.zeros_like(self._ended())
+            grown = self._measured(last, self._ended()) - self._measured(first, nowhere)
+            total = total + course.sign * grown / self.scale
+        return total
 
     @property
     def scale(self) -> Tensor:
@@ -94,14 +124,22 @@ class Episode:
         Args:
             weights: (n,), what a market's return counts; 1 by default.
         """
-        last = self._states[-1].to(self.device).requires_grad_()
+        if weights is None:
+            weights = torch.ones(self.market.num_envs)
+        weights = weights.to(self.scale)
+        first, *others = (self._of_course(course, course.sign * weights) for course in self.courses)
+        return sum(others, first)
+
+    def _of_course(self, course: Course, weights: Tensor) -> Tensor:
+        """Derivative of a course's weighted results, costates running backwards."""
+        self.constants.noop = course.noop
+        last = course.states[-1].to(self.device).requires_grad_()
         returns = self._measured(last, self._ended()) / self.scale
-        weights = torch.ones_like(returns) if weights is None else weights.to(returns)
         (costate,) = torch.autograd.grad(returns, last, weights)
         gradients = []
         for t in reversed(range(len(self))):
             state, action, outside = (
-                x[t].to(self.device) for x in (self._states, self._actions, self._given)
+                x[t].to(self.device) for x in (course.states, self.actions, course.given)
             )
             earlier, gradient = self._pull(state, action, outside, costate, self.merchants)
             if not self._playing[t].all():  # a market that has ended stands still

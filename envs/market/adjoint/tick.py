@@ -15,7 +15,7 @@ Pieces whose own derivative is nothing or none, and what stands for it (*straigh
 * rejection of a creative: the expected share of the mix;
 * shocks of prices: the realised value, with the derivative of the market's answer to own voice.
 
-Whole-fen floors of budgets, charges and books have no counterpart here.
+The books' own rounding to whole fen has no counterpart here.
 """
 
 from types import SimpleNamespace
@@ -119,7 +119,7 @@ def lever(control: Tensor, first: int, count: int = 1) -> Tensor:
 
 def boost_in_force(w: SimpleNamespace, m: Merchants, s: Carried, control: Tensor) -> Tensor:
     """The boost while its money lasts, (n, 1); soft towards the end in the backward pass."""
-    money = w.boost_share * m.budget
+    money = torch.floor(w.boost_share * m.budget)
     left = money - s.boost_spend
     ramp = (left / (RAMP * money).clamp_min(1)).clamp(0, 1)
     return lever(control, rows.LEVER_BOOST) * like((left >= 1).to(left.dtype), ramp)
@@ -205,9 +205,9 @@ def limits(
 ) -> tuple[Tensor, Tensor]:
     """Fen each scene may still spend, (n, s), and the plan, (n, 1) (world 2.10)."""
     left = m.budget - s.spend
-    today = w.daily_cap * m.budget - s.day_spend * x.same_day
-    share = lever(control, rows.LEVER_SHARE, rows.N_SCENES)
-    caps = (share * m.budget - s.scene_spend).clamp_min(0)
+    today = torch.floor(w.daily_cap * m.budget) - s.day_spend * x.same_day
+    share = lever(control, rows.LEVER_SHARE, rows.N_SCENES) * m.budget
+    caps = (like(torch.floor(share), share) - s.scene_spend).clamp_min(0)
     return caps, torch.minimum(left, today).clamp_min(0)
 
 
@@ -263,7 +263,9 @@ def sell(
     redeemed = sold * terms.use
     wanted = (redeemed * terms.coupon).sum((1, 2, 3))[:, None] * w.merchant_share
     left = (m.coupon_budget - s.coupon_committed).clamp_min(0)
-    served = cell((left / wanted.clamp_min(LEAST_COST)).clamp_max(1))
+    fits = wanted <= left
+    served = torch.where(fits, 1, left / torch.where(fits, 1, wanted))
+    served = cell(served)
     sold = torch.lerp(clicks * terms.plain_cvr, sold, served)
     coupons = (served * redeemed * terms.coupon).sum(2)
     orders = Orders(
@@ -442,7 +444,7 @@ def tick(
 
     spent = seen.charged.sum(1, keepdim=True)
     extra = w.boost_reach * boost
-    boost_money = (w.boost_share * m.budget - s.boost_spend).clamp_min(0)
+    boost_money = (torch.floor(w.boost_share * m.budget) - s.boost_spend).clamp_min(0)
     ads = seen.impressions[:, AD]
     by_pool = seen.impressions.sum((2, 3))  # (n, p)
     clicks = sales.clicks[:, rows.NATURAL].sum((1, 2))[:, None]
