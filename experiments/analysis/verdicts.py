@@ -54,6 +54,8 @@ class Verdict(NamedTuple):
     gain: Interval | None  # on the same episodes: IQM of the learner / IQM of the rule - 1
     bars: list[Bar]
     own: Sequence[OwnComparison] = ()  # agents of the user's own
+    # the best learner against the best shift of a rule: what is more than retuning
+    adaptivity: OwnComparison | None = None
 
 
 def judge(
@@ -61,6 +63,7 @@ def judge(
     rows: list[Summary],
     gain: Interval | None,
     own: Sequence[OwnComparison] = (),
+    adaptivity: OwnComparison | None = None,
 ) -> Verdict:
     """Compare the best learner of a task with its best rule and with the bars.
 
@@ -69,6 +72,7 @@ def judge(
         rows: summaries, of this and other tasks.
         gain: of the one over the other (`gain_over_rule`).
         own: comparisons of the user's own agents (`compare_own`).
+        adaptivity: of the best learner over the best shift of a rule (`adaptivity_of`).
     """
     learner, rule = rivals(task, rows)
     apart = ""
@@ -76,7 +80,7 @@ def judge(
         one, two = compared(learner, rule)
         apart = "above" if one.low > two.high else "below" if one.high < two.low else "overlap"
     held_to = [better_bar(gain), *bars(learner)] if learner else []
-    return Verdict(task, learner, rule, apart, gain, held_to, tuple(own))
+    return Verdict(task, learner, rule, apart, gain, held_to, tuple(own), adaptivity)
 
 
 def rivals(task: str, rows: list[Summary]) -> tuple[Summary | None, Summary | None]:
@@ -153,6 +157,34 @@ def word(gain: Interval) -> str:
     if gain.high < -SMALLEST:
         return WORSE
     return EQUAL if gain.low >= -SMALLEST and gain.high <= SMALLEST else UNDECIDED
+
+
+def adaptivity_of(
+    task: str, rows: list[Summary], results: list[AgentResult]
+) -> OwnComparison | None:
+    """The best learner of a task against its best shift of a rule (+ constant, + schedule, + start
+    facts), on the same episodes; None without either.
+    """
+    mine = [row for row in rows if row.task == task]
+    learner, shift = best(mine, "learner"), best(mine, "shift")
+    known = {result.agent: result for result in results if result.task == task}
+    if not learner or not shift or not {learner.agent, shift.agent} <= known.keys():
+        return None
+    one, two = (relative_score(known[row.agent]) for row in (learner, shift))
+    count = min(one.shape[1], two.shape[1])
+    one, two = one[:, :count], two[:, :count]
+    return OwnComparison(
+        learner.agent, shift.agent, paired_gain(one, two), paired_difference(one, two)
+    )
+
+
+def adaptivity_sentence(verdict: Verdict) -> str:
+    """What the best learner gains over the best shift of a rule; empty where there is none."""
+    found = verdict.adaptivity
+    if found is None:
+        return ""
+    said = _said(found.agent, f"the best shift of a rule, {found.rule}")[word(found.gain)]
+    return f"Adaptivity, paired on the same episodes: {said}: {change(found.gain)}."
 
 
 def better_bar(gain: Interval | None) -> Bar:

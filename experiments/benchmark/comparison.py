@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ...agents import Policy, make_rule, plan_spec
-from ...agents.learners import load_policy
+from ...agents.learners.artefact import load_artefact
 from ...envs import find_task, load_scenario, short_name
 from ..analysis.summary import Summary, best, ranked
-from ..analysis.verdicts import headline, percent
+from ..analysis.verdicts import adaptivity_sentence, headline, percent
 from ..report.learning_curves import learning_figure, make_curve
 from ..report.markdown import gained, millions, money
 from ..report.pacing import pacing_figure, watch
@@ -147,7 +147,8 @@ def compare(
 
 def _told(config: BenchmarkConfig, report: TaskReport) -> str:
     rules = "tuned values" if config.tuned else "their default values"
-    return f"{headline(report.verdict)} Rules play with {rules}."
+    told = [headline(report.verdict), adaptivity_sentence(report.verdict)]
+    return f"{' '.join(text for text in told if text)} Rules play with {rules}."
 
 
 # The folder
@@ -225,8 +226,8 @@ def _figures(config: BenchmarkConfig, folder: Path, report: TaskReport) -> None:
 
 
 def _policy(spec: RunSpec, folder: Path) -> Policy:
-    if spec.kind == "learner":
-        return load_policy(training_folder(folder, spec))
+    if spec.is_learned:
+        return load_artefact(training_folder(folder, spec))
     return make_rule(spec.options["rule"], plan_spec(spec.setting()), **spec.options["parameters"])
 
 

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...agents import RULES
-from ...agents.learners.settings import LearnerSettings
+from ...agents.learners.settings import LearnerSettings, ShiftSettings
 from ...envs import Scenario, find_task, load_scenario, short_name
 from ...envs.files import whole_file
 from ...envs.scenario.validation import merged
@@ -215,10 +215,15 @@ class BenchmarkConfig(BaseModel):
         plan = self.tasks[task]
         return (
             dict.fromkeys(plan.rules, "rule")
-            | dict.fromkeys(plan.learners, "learner")
+            | {n: "shift" if _is_shift(s) else "learner" for n, s in plan.learners.items()}
             | {name: "reference" for name in plan.references if name != NOTHING}
             | dict.fromkeys(plan.agents, "own")
         )
+
+
+def _is_shift(settings: LearnerSettings) -> bool:
+    """Whether a learner is no more than the shift of a rule."""
+    return isinstance(settings, ShiftSettings)
 
 
 def load_benchmark(

@@ -10,7 +10,13 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from ...agents.learners.settings import LearnerSettings, PPOSettings, TrainingEnv, rule_values
+from ...agents.learners.settings import (
+    LearnerSettings,
+    PPOSettings,
+    ShiftSettings,
+    TrainingEnv,
+    rule_values,
+)
 from ...agents.rules.tuned import load_tuned
 from ...envs import find_task, load_scenario
 from ..report.markdown import millions
@@ -45,7 +51,7 @@ def ticks_of(specs: list[RunSpec]) -> Ticks | None:
     """
     spec = specs[0]
     episode = spec.days * int(spec.scenario["clock"]["ticks_per_day"])
-    if spec.kind == "learner":
+    if spec.is_learned:
         settings = TypeAdapter(LearnerSettings).validate_python(spec.options)
         return training_ticks(settings, episode)
     if spec.kind == "rule":
@@ -62,6 +68,8 @@ def training_ticks(settings: LearnerSettings, episode: int) -> Ticks:
         settings: of the learner.
         episode: ticks of an episode.
     """
+    if isinstance(settings, ShiftSettings):
+        return _fitting_ticks(settings, episode)
     env = settings.training_env
     networks = settings.ensemble if isinstance(settings, PPOSettings) else 1
     alone = max(1, settings.steps // networks)  # steps of a network
@@ -80,6 +88,15 @@ def training_ticks(settings: LearnerSettings, episode: int) -> Ticks:
         tuning = tuning_ticks(env.rule, rule_values(env))
     shown = settings.demonstrations and settings.demonstrations * _demonstration_ticks(episode)
     return Ticks(networks * own, networks * copies, networks * shown, tuning)
+
+
+def _fitting_ticks(settings: ShiftSettings, episode: int) -> Ticks:
+    """Of the fit of a rule's shift: its markets, and doing nothing on the same merchants."""
+    batch = settings.num_envs * episode
+    own = max(1, -(-settings.steps // batch)) * batch
+    env = settings.training_env
+    tuning = tuning_ticks(env.rule, rule_values(env)) if env.rule else 0
+    return Ticks(own, own, tuning=tuning)
 
 
 def tuning_ticks(rule: str, parameters: Mapping[str, float]) -> int:

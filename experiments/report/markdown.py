@@ -9,6 +9,7 @@ from ..analysis.headroom import NAMES, bound_gap, headroom
 from ..analysis.summary import LEAST_GAIN, Summary, ranked
 from ..analysis.verdicts import (
     Verdict,
+    adaptivity_sentence,
     bars_sentence,
     interval,
     own_sentences,
@@ -92,7 +93,7 @@ def markdown(rows: list[Summary], verdicts: list[Verdict], title: str) -> str:
         parts += [
             text for text in (bars_sentence(verdict), risk_sentence(mine), left_out(mine)) if text
         ]
-        parts += own_sentences(verdict)
+        parts += [*own_sentences(verdict), *filter(None, [adaptivity_sentence(verdict)])]
         parts.append(task_table(mine))
     return "\n\n".join(parts) + "\n"
 

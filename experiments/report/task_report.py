@@ -16,7 +16,15 @@ from ..analysis.curves import PROFILE, Curves, task_curves
 from ..analysis.results import AgentResult
 from ..analysis.statistics import Interval, Profile
 from ..analysis.summary import Summary, best, known_episodes, ranked, summarise
-from ..analysis.verdicts import OwnComparison, Verdict, compare_own, gain_over_rule, judge, rivals
+from ..analysis.verdicts import (
+    OwnComparison,
+    Verdict,
+    adaptivity_of,
+    compare_own,
+    gain_over_rule,
+    judge,
+    rivals,
+)
 from ..runs.code_digest import report_digest
 from ..runs.manifest import write_json
 from ..runs.spec import RunSpec
@@ -27,6 +35,7 @@ ROWS = TypeAdapter(list[Summary])
 CHANCES = TypeAdapter(list[tuple[str, Interval]])
 GAIN = TypeAdapter(Interval | None)
 OWN = TypeAdapter(list[OwnComparison])
+ADAPTIVITY = TypeAdapter(OwnComparison | None)
 
 
 class TaskReport(NamedTuple):
@@ -79,7 +88,8 @@ def task_report(
     gain = gain_over_rule(task, rows, mine)
     if taken:
         gain, curves = _with_taken(task, rows, taken, gain, curves)
-    verdict = judge(task, rows, gain, compare_own(task, rows, mine))
+    adaptivity = adaptivity_of(task, rows, mine)
+    verdict = judge(task, rows, gain, compare_own(task, rows, mine), adaptivity)
     runs = (taken.runs if taken else {}) | facts
     return TaskReport(task, rows, verdict, curves, runs, report_digest())
 
@@ -156,6 +166,8 @@ def save_report(folder: Path, report: TaskReport) -> None:
     }
     if report.verdict.own:
         data["own"] = [_named(one) for one in report.verdict.own]
+    if report.verdict.adaptivity:
+        data["adaptivity"] = _named(report.verdict.adaptivity)
     write_json(path, data, indent=None)
 
 
@@ -174,7 +186,9 @@ def load_report(folder: Path, task: str) -> TaskReport | None:
         }
         curves = Curves(profiles, CHANCES.validate_python(data["improvements"]))
         own = OWN.validate_python(data.get("own", []))
-        verdict = judge(data["task"], rows, GAIN.validate_python(data["gain"]), own)
+        adaptivity = ADAPTIVITY.validate_python(data.get("adaptivity"))
+        gain = GAIN.validate_python(data["gain"])
+        verdict = judge(data["task"], rows, gain, own, adaptivity)
         return TaskReport(
             data["task"], rows, verdict, curves, dict(data[RUNS]), data.get("code", "")
         )

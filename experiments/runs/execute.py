@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from ...agents import Policy, make_rule, plan_spec
-from ...agents.learners import load_policy
+from ...agents.learners.artefact import load_artefact
 from ...agents.learners.settings import LearnerSettings
 from ..analysis.statistics import iqm
 from .code_digest import code_digest
@@ -91,7 +91,7 @@ def execute(
         "steps": spec.steps,
         **notes,
     }
-    if spec.kind == "learner":
+    if spec.is_learned:
         facts |= {"training": spec.training, **_training_facts(folder)}
     return pack(figures, facts)
 
@@ -143,7 +143,7 @@ def _learner(spec: RunSpec, call: _Call) -> Figures:
     if finished_training(call.folder) != spec.training:
         _train(spec, call)
         write_json(call.folder / FINISHED, {"training": spec.training})
-    policy = load_policy(call.folder)
+    policy = load_artefact(call.folder)
     call.notes["validation"] = chosen_by(policy, spec)
     return judged(policy, spec)
 
@@ -257,6 +257,7 @@ def reference_options(agent: str) -> tuple[str, ...]:
 _KINDS: dict[str, Callable[[RunSpec, _Call], Figures]] = {
     "rule": _rule,
     "learner": _learner,
+    "shift": _learner,
     "reference": _reference,
     "own": _own,
 }

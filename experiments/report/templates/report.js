@@ -315,7 +315,7 @@ function resultTable(task) {
   };
   const find = el("input", { type: "search", placeholder: "find an agent", "aria-label": "show agents whose name contains", value: state.find,
     oninput: () => { state.find = find.value; refresh(); } });
-  const kinds = ["learner", "own", "rule", "reference"].filter((kind) => task.rows.some((row) => row.kind === kind)).map((kind) => {
+  const kinds = ["learner", "own", "shift", "rule", "reference"].filter((kind) => task.rows.some((row) => row.kind === kind)).map((kind) => {
     const key = el("button", { type: "button", class: kind, "aria-pressed": String(!state.hidden.has(kind)), onclick: () => {
       if (!state.hidden.delete(kind)) state.hidden.add(kind);
       key.setAttribute("aria-pressed", String(!state.hidden.has(kind)));
@@ -381,7 +381,7 @@ function begin() {
   for (const task of DATA.tasks) {
     state.sort[task.name] = [2, true];
     state.risk[task.name] = task.bar;
-    const counts = { learner: 0, own: 0, rule: 0, reference: 0 };
+    const counts = { learner: 0, own: 0, shift: 0, rule: 0, reference: 0 };
     for (const one of task.profile.agents) {
       const i = counts[one.kind]++, tones = one.kind === "learner" ? WARM : one.kind === "own" ? OWN : COOL;
       one.tone = tones[i % tones.length];
