@@ -23,6 +23,7 @@ DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "defaults.yaml").read_text(encoding="utf-8")
 )
 SHARED, PPO, SAC = DEFAULTS["shared"], DEFAULTS["PPO"], DEFAULTS["SAC"]
+SHIFT = DEFAULTS["Shift"]
 WRAPPED = DEFAULTS["training_env"]
 FIRST_NAMES = {
     "training_env": "practice",
@@ -269,7 +270,39 @@ class SACSettings(Settings):
     )
 
 
-LearnerSettings = Annotated[PPOSettings | SACSettings, Field(discriminator="algorithm")]
+class ShiftSettings(RenamedFields):
+    """A rule plus a shift that is fitted by the market's derivative (`agents.learners.shifts`)."""
+
+    algorithm: Literal["Shift"] = "Shift"
+    form: Literal["constant", "schedule", "start_facts"] = Field(
+        default="constant",
+        description="one shift for all; one by day and hour; one linear in the facts known at the "
+        "start",
+    )
+    num_envs: int = Field(
+        default=SHIFT["num_envs"], ge=1, le=65_536, description="merchants of an update"
+    )
+    steps: int = Field(
+        default=SHIFT["steps"], ge=1, description="market ticks to fit on, doing nothing aside"
+    )
+    learning_rate: float = Field(
+        default=SHIFT["learning_rate"],
+        gt=0,
+        le=1,
+        description="of Adam, at the start; falls by a cosine",
+    )
+    training_env: TrainingEnv = Field(description="which rule is shifted, and its values")
+
+    @model_validator(mode="after")
+    def _needs_a_rule(self) -> "ShiftSettings":
+        if self.training_env.rule is None:
+            raise ValueError("training_env.rule is None; a shift needs the rule that it shifts")
+        return self
+
+
+LearnerSettings = Annotated[
+    PPOSettings | SACSettings | ShiftSettings, Field(discriminator="algorithm")
+]
 
 
 def rule_values(training_env: TrainingEnv) -> dict[str, float]:

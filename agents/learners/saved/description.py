@@ -108,7 +108,7 @@ def check_description(folder: Path, description: Any) -> None:
     _check_network(folder, description)
     _check_inputs(folder, description)
     if "residual" in description:
-        _check_residual(folder, description["residual"])
+        check_residual(folder, description["residual"])
         try:
             residual_rule(description)
         except (ValueError, TypeError) as error:
@@ -153,7 +153,8 @@ def _check_inputs(folder: Path, description: dict[str, Any]) -> None:
         )
 
 
-def _check_residual(folder: Path, residual: Any) -> None:
+def check_residual(folder: Path, residual: Any) -> None:
+    """Raise ArtefactError unless it describes a rule underneath, with its plan."""
     _require(
         folder,
         isinstance(residual, dict) and set(residual) == {"rule", "parameters", "scale", "plan"},
