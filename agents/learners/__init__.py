@@ -1,4 +1,5 @@
-"""Learners: PPO and SAC from stable-baselines3, and saved policies that load without running code.
+"""Learners: APG by the market's derivative, PPO and SAC from stable-baselines3, and saved policies
+that load without running code.
 
 What needs torch is imported when it is asked for, so that rules, saved policies and the
 environments stay light: `save_policy`, `import_sb3`, `PlanCallback`, `training`, and the wrappers
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .best import load_best
 from .saved_policy import ArtefactError, SavedPolicy, load_policy
-from .settings import PPOSettings, SACSettings
+from .settings import APGSettings, PPOSettings, SACSettings
 
 if TYPE_CHECKING:
     from .plan_callback import PlanCallback
@@ -23,6 +24,7 @@ _LATE = {
 }
 
 __all__ = [
+    "APGSettings",
     "ArtefactError",
     "PPOSettings",
     "PlanCallback",

@@ -36,9 +36,10 @@ from .saved.network import (
     Cell,
     Dense,
     Whitening,
-    in_blocks,
+    row_by_row,
     run_cells,
     run_hidden,
+    together,
 )
 
 REPR_FACTS = ("agent", "algorithm", "task", "scenario", "steps", "seed")  # where it comes from
@@ -67,8 +68,8 @@ class SavedPolicy:
             optionally `hold` (ticks for which an output is held), `safety_margin` (a further
             input: the margin on the ROI target), `mean_limit` (the last layer is clipped to it
             before its output), `bypass` (the layers after the cells read what the cells read, too),
-            `block` (rows evaluated together, so that an action does not depend on the batch) and
-            `residual` (rule, parameters, scale, plan).
+            `by_row` (each row is evaluated by itself, so that an action has the same bits in every
+            batch) and `residual` (rule, parameters, scale, plan).
         safety_margin: act with this margin instead of the description's; only for policies that
             were trained to take one.
         cells: recurrent layers, input first.
@@ -89,6 +90,7 @@ class SavedPolicy:
         self.layers = layers
         self.whitening = whitening
         self.cells = tuple(cells)
+        self.product = row_by_row if description.get("by_row") else together
         self.encoder = int(description.get("encoder", 0))
         named = present_names(description)
         self.description = {key: value for key, value in named.items() if key not in NETWORK_KEYS}
@@ -197,13 +199,9 @@ class SavedPolicy:
         """
         if self.whitening is not None:
             x = self.whitening(x)
-        block = self.description.get("block")
-        return in_blocks(self._evaluate, x, cells, block) if block else self._evaluate(x, cells)
-
-    def _evaluate(self, x: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same of inputs that are scaled, all rows at once."""
         if self.cells:
-            encoded = run_hidden(self.layers[: self.encoder], x, self.description["activation"])
+            encoding = self.layers[: self.encoder]
+            encoded = run_hidden(encoding, x, self.description["activation"], self.product)
             x, cells = run_cells(self.cells, encoded, cells)
             if self.description.get("bypass"):
                 x = np.concatenate([encoded, x], 1)
@@ -215,7 +213,8 @@ class SavedPolicy:
         """
         hidden = self.layers[self.encoder : -1]
         weight, bias = self.layers[-1]
-        x = run_hidden(hidden, x, self.description["activation"]) @ weight.T + bias
+        x = run_hidden(hidden, x, self.description["activation"], self.product)
+        x = self.product(x, weight) + bias
         limit = self.description.get("mean_limit")
         if limit is not None:
             x = np.clip(x, -limit, limit)

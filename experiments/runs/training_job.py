@@ -73,6 +73,11 @@ Log = Callable[[int, dict[str, float]], None]
 def _trained(job: Job, log: Log) -> None:
     """Train whatever the settings are of."""
     where = (job.setting, job.seed, job.folder)
+
+    def report(progress: Any) -> None:
+        own = {"steps_per_second": progress.steps_per_second, "seconds": progress.seconds}
+        log(progress.steps, progress.figures | own)
+
     if isinstance(job.settings, ShiftSettings):
         from ...agents.learners.shifts.fit import fit_shift
 
@@ -86,15 +91,9 @@ def _trained(job: Job, log: Log) -> None:
     if isinstance(job.settings, APGSettings):
         from ...agents.learners.gradient import train_apg
 
-        train_apg(
-            job.settings, *where, lambda learned: log(learned.steps, learned.figures), job.origin
-        )
+        train_apg(job.settings, *where, report, job.origin)
         return
     from ...agents.learners.training import train
-
-    def report(progress: Any) -> None:
-        own = {"steps_per_second": progress.steps_per_second, "seconds": progress.seconds}
-        log(progress.steps, progress.figures | own)
 
     train(job.settings, *where, report, job.origin)
 

@@ -12,7 +12,6 @@ from ..saved_policy import SavedPolicy
 LIMIT = 5.0  # standard deviations that an input may lie from its mean
 LEAST_STD = 0.02
 FIRST_REACH = 0.1  # of the output layer's first weights: the first actions are near the default
-BLOCK = 32  # rows evaluated together by the saved policy
 
 
 class Network(nn.Module):
@@ -66,7 +65,7 @@ class Network(nn.Module):
         def dense(name: str) -> tuple[np.ndarray, np.ndarray]:
             return array[f"{name}.weight"], array[f"{name}.bias"]
 
-        network: dict[str, Any] = {"activation": "silu", "output": "tanh", "block": BLOCK}
+        network: dict[str, Any] = {"activation": "silu", "output": "tanh", "by_row": True}
         cells = []
         layers = [dense("encoder"), dense("head")]
         if isinstance(self.middle, nn.GRUCell):

@@ -9,6 +9,7 @@ come from (seed, k) alone, so a training that was interrupted goes on to the sam
 import math
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ class Learned(NamedTuple):
     steps: int  # market ticks of the policy's own markets
     total: int
     seconds: float
+    steps_per_second: float
     figures: dict[str, float]
 
 
@@ -71,27 +73,37 @@ def train_apg(
         origin: what to note in the artefact about where it came from.
 
     Raises:
-        KeyboardInterrupt: after a checkpoint.
+        KeyboardInterrupt: after writing a checkpoint and the policy as far as it has come.
     """
     torch.set_num_threads(1)
     training = _Training(settings, setting.of("train"), seed, origin or {})
     training.restore(folder)
     begin = saved = time.monotonic()
+    opened = training.update
+    whole = training.state()
     try:
         while training.update < training.total:
             figures = training.learn()
+            whole = training.state()
             now = time.monotonic()
             if now - saved > CHECKPOINT_SECONDS:
                 training.save(folder)
                 saved = now
             if on_progress is not None:
-                per_update = settings.num_envs * training.market.ticks
-                steps, total = (x * per_update for x in (training.update, training.total))
-                on_progress(Learned(steps, total, now - begin, figures))
+                batch = settings.num_envs * training.market.ticks
+                rate = (training.update - opened) * batch / max(now - begin, 1e-9)
+                on_progress(
+                    Learned(
+                        training.update * batch, training.total * batch, now - begin, rate, figures
+                    )
+                )
+        return training.save(folder)
+    except KeyboardInterrupt:
+        training.load(whole)  # an update that was cut short is done again
+        training.save(folder)
+        raise
     finally:
-        policy = training.save(folder)
         training.close()
-    return policy
 
 
 class Boxed(torch.autograd.Function):
@@ -155,7 +167,7 @@ class _Training:
         torch.autograd.backward(actions, list(-gradient))
         self._step(seen)
         returns = self.episode.returns().detach()
-        return self._figures(float((returns * weights).sum()))
+        return self._figures(returns, float((returns * weights).sum()))
 
     def _idle_returns(self, seeds: np.ndarray) -> np.ndarray:
         """Returns of doing nothing on the same merchants and noise, (n,)."""
@@ -209,10 +221,12 @@ class _Training:
             before = self.mean or now
             self.mean = {k: before[k] + (v - before[k]) / self.averaged for k, v in now.items()}
 
-    def _figures(self, score: float) -> dict[str, float]:
+    def _figures(self, returns: Tensor, relative: float) -> dict[str, float]:
+        """Means over the batch, under the names that the other learners report."""
         shown = self.market.dashboard()
         return {
-            "score_over_nothing": score,
+            "score": float(returns.mean()),
+            "score_over_nothing": relative,
             "violation": float(shown["violated"].mean()),
             "budget_use": float(shown["budget_use"].mean()),
         }
@@ -245,19 +259,31 @@ class _Training:
         where = (self.setting.scenario.hash, self.setting.levers, self.setting.days, self.seed)
         return repr((self.settings.model_dump(), *where))
 
+    def state(self) -> dict[str, Any]:
+        """All that training changes, as a copy; tensors, numbers and text alone."""
+        return deepcopy(
+            {
+                "run": self.identity(),
+                "update": self.update,
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "mean": self.mean,
+                "averaged": self.averaged,
+            }
+        )
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.mean, self.averaged = state["mean"], state["averaged"]
+        self.update = state["update"]
+
     def save(self, folder: Path) -> SavedPolicy:
         """Write checkpoint and policy, each whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            "run": self.identity(),
-            "update": self.update,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "mean": self.mean,
-            "averaged": self.averaged,
-        }
         with whole_file(folder / FILE) as draft:
-            torch.save(state, draft)
+            torch.save(self.state(), draft)
         policy = self.policy()
         policy.save(folder)
         return policy
@@ -268,12 +294,8 @@ class _Training:
         if not path.is_file():
             return
         state = torch.load(path, weights_only=True)
-        if state.get("run") != self.identity():
-            return
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.mean, self.averaged = state["mean"], state["averaged"]
-        self.update = state["update"]
+        if state.get("run") == self.identity():
+            self.load(state)
 
     def close(self) -> None:
         """Release the markets."""

@@ -23,7 +23,6 @@ FORMATS = (FORMAT, FIRST_FORMAT)
 FIRST_NAMES = {"caution": "safety_margin"}  # of the first format
 MOST_LAYERS = 64
 MOST_HOLD = 10_000  # ticks
-MOST_BLOCK = 1024  # rows
 WHITENING = ("input_mean", "input_std")  # tensors
 WIDEST_MARGIN = 0.5
 NETWORK_KEYS = (
@@ -148,13 +147,13 @@ def _check_network(folder: Path, description: dict[str, Any]) -> None:
     )
     _require(
         folder,
-        "block" not in description or _whole(description["block"], 1, MOST_BLOCK),
-        f"its block is not 1 to {MOST_BLOCK:,} rows",
+        isinstance(description.get("by_row", False), bool),
+        "its by_row is not true or false",
     )
-    inputs = description.get("input_limit")
+    inputs = description.get("input_limit", 1)
     _require(
         folder,
-        inputs is None or (_number(inputs, 0, 1e6) and inputs > 0),
+        _number(inputs, 0, 1e6) and inputs > 0,
         "its input_limit is not a number above 0",
     )
     limit = description.get("mean_limit")

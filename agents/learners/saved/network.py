@@ -50,6 +50,23 @@ OUTPUTS: dict[str, Activation] = {
 }
 
 
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def together(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """x W' of all rows in one matrix product, (n, in) and (out, in) -> (n, out). The last bits of a
+    row depend on the number of rows and on its place among them.
+    """
+    return x @ weight.T
+
+
+def row_by_row(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The same, each row by a product of its own: slower, and a row has the same bits in every
+    batch.
+    """
+    return np.matmul(weight, x[:, :, None])[..., 0]
+
+
 class Cell(NamedTuple):
     """The weights of one recurrent layer."""
 
@@ -104,7 +121,7 @@ def lstm(cell: Cell, x: np.ndarray, state: np.ndarray) -> np.ndarray:
 
 
 def gru(cell: Cell, x: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """One tick of a GRU (Cho et al. 2014), gates in PyTorch's order.
+    """One tick of a GRU (Cho et al. 2014), gates in PyTorch's order, row by row.
 
     r, z = sigmoid of W x + U h + b;  g = tanh(W x + b + r (U h + c));  h' = (1 - z) g + z h.
 
@@ -116,8 +133,8 @@ def gru(cell: Cell, x: np.ndarray, state: np.ndarray) -> np.ndarray:
     Returns:
         The next state, (n, size).
     """
-    entered = np.split(x @ cell.input_weight.T + cell.input_bias, 3, axis=1)
-    kept = np.split(state @ cell.hidden_weight.T + cell.hidden_bias, 3, axis=1)
+    entered = np.split(row_by_row(x, cell.input_weight) + cell.input_bias, 3, axis=1)
+    kept = np.split(row_by_row(state, cell.hidden_weight) + cell.hidden_bias, 3, axis=1)
     reset, update = expit(entered[0] + kept[0]), expit(entered[1] + kept[1])
     new = np.tanh(entered[2] + reset * kept[2])
     return (1 - update) * new + update * state
@@ -152,10 +169,12 @@ def run_cells(
     return x, np.concatenate(moved, 1).astype(np.float32)
 
 
-def run_hidden(layers: Sequence[Dense], x: np.ndarray, activation: str) -> np.ndarray:
+def run_hidden(
+    layers: Sequence[Dense], x: np.ndarray, activation: str, product: Product = together
+) -> np.ndarray:
     """Dense layers, each followed by the activation: (n, inputs) -> (n, width of the last)."""
     for weight, bias in layers:
-        x = ACTIVATIONS[activation](x @ weight.T + bias)
+        x = ACTIVATIONS[activation](product(x, weight) + bias)
     return x
 
 
@@ -169,27 +188,3 @@ class Whitening(NamedTuple):
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """(x - mean) / std within +-limit, (n, inputs)."""
         return np.clip((x - self.mean) / self.std, -self.limit, self.limit)
-
-
-def in_blocks(
-    evaluate: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
-    x: np.ndarray,
-    states: np.ndarray,
-    block: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate a fixed number of rows at a time, the last ones padded: matrix products of one shape
-    give a row the same bits whatever the number of rows beside it.
-
-    Args:
-        evaluate: (block, inputs), (block, width) -> outputs and next states.
-        x: (n, inputs).
-        states: (n, width).
-        block: rows evaluated together.
-    """
-    n = len(x)
-    pad = -n % block
-    padded = np.concatenate([x, np.zeros((pad, x.shape[1]), x.dtype)])
-    before = np.concatenate([states, np.zeros((pad, states.shape[1]), states.dtype)])
-    parts = [evaluate(padded[i : i + block], before[i : i + block]) for i in range(0, n, block)]
-    outputs, moved = zip(*parts, strict=True)
-    return np.concatenate(outputs)[:n], np.concatenate(moved)[:n]

@@ -6,7 +6,10 @@ import torch
 from chengfang.agents.learners import SavedPolicy, load_policy
 from chengfang.agents.learners.saved.network import (
     ACTIVATIONS,
+    CELL_KINDS,
     Cell,
+    Whitening,
+    row_by_row,
     run_cells,
     run_hidden,
 )
@@ -114,3 +117,30 @@ def test_hidden_layers_are_dense_then_activation():
         run_hidden([(weight, bias)], x, "relu"), np.maximum(x @ weight.T + bias, 0)
     )
     np.testing.assert_array_equal(run_hidden([], x, "relu"), x)
+
+
+def test_a_gru_is_pytorchs():
+    torch.manual_seed(0)
+    theirs = nn.GRUCell(5, 3)
+    cell = Cell("gru", *(p.detach().numpy() for p in theirs.parameters()))
+    x, h = torch.randn(4, 5), torch.randn(4, 3)
+    ours = CELL_KINDS["gru"].step(cell, x.numpy(), h.numpy())
+    np.testing.assert_allclose(ours, theirs(x, h).detach().numpy(), atol=1e-6)
+    assert cell.width == 3
+
+
+@pytest.mark.parametrize("shape", [(128, 82), (384, 128), (11, 256)])
+def test_row_by_row_a_row_has_the_same_bits_wherever_it_stands(shape):
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=shape).astype(np.float32)
+    x = rng.normal(size=(33, shape[1])).astype(np.float32)
+    whole = row_by_row(x, weight)
+    np.testing.assert_allclose(whole, x @ weight.T, rtol=1e-3, atol=1e-4)
+    for i in range(33):
+        np.testing.assert_array_equal(row_by_row(x[i : i + 1], weight)[0], whole[i])
+    np.testing.assert_array_equal(row_by_row(x[::-1], weight)[::-1], whole)
+
+
+def test_whitening_cuts_what_lies_far():
+    whiten = Whitening(np.float32([1, 0]), np.float32([2, 1]), np.float32(5))
+    assert whiten(np.float32([[3, 9], [1, -9]])).tolist() == [[1, 5], [0, -5]]
