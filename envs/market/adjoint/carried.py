@@ -1,9 +1,9 @@
-"""What a tick hands to the next one, as columns of one tensor, and where the engine keeps it.
+"""What a tick hands to the next one, as rows of one tensor, and where the engine keeps it.
 
-Only what reaches an episode's result is carried. Orders count when they are placed, at their
-expected refunds, as the engine accrues them (world 2.9), so that their delays, the refund
-compartments and the dashboard need no column; the exceptions are the delayed orders that the
-refund rate of world 2.8 listens to.
+Markets lie along the last axis. Only what reaches an episode's result is carried. Orders count
+when they are placed, at their expected refunds, as the engine accrues them (world 2.9), so that
+their delays, the refund compartments and the dashboard need no row; the exceptions are the delayed
+orders that the refund rate of world 2.8 listens to.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Tensor = torch.Tensor
 
 
 class Carried(NamedTuple):
-    """The carried quantities of n markets, each (n, width); money in fen."""
+    """The carried quantities of n markets, each (width, n); money in fen."""
 
     spend: Tensor
     day_spend: Tensor
@@ -99,25 +99,25 @@ SOURCES: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
 }
 WIDTHS = tuple(SOURCES[name][0] for name in Carried._fields)
 N_CARRIED = sum(WIDTHS)
-# Columns of each quantity.
-COLUMNS = {
+# Rows of each quantity.
+ROWS = {
     name: slice(sum(WIDTHS[:i]), sum(WIDTHS[: i + 1])) for i, name in enumerate(Carried._fields)
 }
 
 
 def read(states: np.ndarray, dtype: torch.dtype) -> Tensor:
-    """The carried columns of the engine's state records, (n, N_CARRIED)."""
-    columns = np.empty((len(states), N_CARRIED), np.float64 if dtype.itemsize > 4 else np.float32)
+    """The carried rows of the engine's state records, (N_CARRIED, n)."""
+    table = np.empty((N_CARRIED, len(states)), np.float64 if dtype.itemsize > 4 else np.float32)
     for name, (width, source) in SOURCES.items():
-        columns[:, COLUMNS[name]] = source(states).reshape(-1, width)
-    return torch.from_numpy(columns)
+        table[ROWS[name]] = source(states).reshape(-1, width).T
+    return torch.from_numpy(table)
 
 
-def unpack(columns: Tensor) -> Carried:
-    """Columns (n, N_CARRIED) under names."""
-    return Carried(*columns.split(WIDTHS, 1))
+def unpack(table: Tensor) -> Carried:
+    """Rows (N_CARRIED, n) under names."""
+    return Carried(*table.split(WIDTHS))
 
 
 def pack(carried: Carried) -> Tensor:
-    """Named quantities as columns (n, N_CARRIED)."""
-    return torch.cat(carried, 1)
+    """Named quantities as rows (N_CARRIED, n)."""
+    return torch.cat(carried)

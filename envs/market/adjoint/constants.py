@@ -14,16 +14,16 @@ Tensor = torch.Tensor
 
 
 class Merchants(NamedTuple):
-    """What is particular to n merchants. Cells are (n, pools, segments, scenes); a constant along
-    an axis has length 1 there. Money in fen.
+    """What is particular to n merchants, along the last axis. Cells are (pools, segments, scenes,
+    n); a constant along an axis has length 1 there. Money in fen.
     """
 
-    budget: Tensor  # (n, 1), as the others without a shape
+    budget: Tensor  # (1, n), as the others without a shape
     coupon_budget: Tensor
     roi_target: Tensor
     margin: Tensor
-    audience_scene: Tensor  # (n, scenes)
-    audience_segment: Tensor  # (n, segments)
+    audience_scene: Tensor  # (scenes, n)
+    audience_segment: Tensor  # (segments, n)
     gpm_reference: Tensor
     ctr_reference: Tensor
     risk_reference: Tensor
@@ -36,7 +36,7 @@ class Merchants(NamedTuple):
     redemption: Tensor
     refund: Tensor
     value: Tensor
-    price_mu: Tensor  # ad pool: (n, segments, scenes)
+    price_mu: Tensor  # ad pool: (segments, scenes, n)
     price_sigma: Tensor
     prediction: Tensor
 
@@ -68,7 +68,8 @@ def merchants_of(market: Market, dtype: torch.dtype, device: Any) -> Merchants:
             values = _narrow(market.cells[:, row].reshape(shape)[:, pools])
         else:
             values = market.merchants[name].reshape(market.num_envs, -1)
-        tensors[name] = torch.as_tensor(np.ascontiguousarray(values), dtype=dtype, device=device)
+        last = np.ascontiguousarray(np.moveaxis(values, 0, -1))
+        tensors[name] = torch.as_tensor(last, dtype=dtype, device=device)
     return Merchants(**tensors)
 
 
@@ -81,7 +82,7 @@ def _narrow(cells: np.ndarray) -> np.ndarray:
 
 
 def constants_of(market: Market, dtype: torch.dtype, device: Any) -> SimpleNamespace:
-    """The scenario's constants: numbers as Python's own, arrays as tensors, fields as in WORLD."""
+    """The scenario's constants: numbers as Python's own, arrays as tensors (length, 1)."""
     record = market.world.constants[0]
     assert record.dtype.names is not None
     index = [LEVER_NAMES.index(name) for name in market.levers]
@@ -94,12 +95,17 @@ def constants_of(market: Market, dtype: torch.dtype, device: Any) -> SimpleNames
     for name, value in values.items():
         if isinstance(value, Tensor) and value.is_floating_point():
             values[name] = value.to(dtype)
+        if isinstance(value, Tensor):
+            values[name] = values[name][:, None]  # against markets
     per_lever = [name for name in values if name.startswith("lever_") and name != "lever_default"]
     for name in per_lever:  # of the levers that are controlled; the defaults of all are needed
         values[name] = values[name][index]
     return SimpleNamespace(
         **values,
         noop=market.noop,
+        release=torch.tensor(
+            [[values["fast_release"]], [values["slow_release"]]], dtype=dtype, device=device
+        ),
         levers=torch.tensor(index, device=device),
         is_log=values["lever_kind"] == rows.LOGARITHMIC,
     )

@@ -28,7 +28,7 @@ class Course:
         self.noop = noop
         self.sign = sign  # with which it counts in the return
         self.dtype = dtype
-        self.states = [carried.read(records, dtype)]  # (n, N_CARRIED), one more than ticks
+        self.states = [carried.read(records, dtype)]  # (N_CARRIED, n), one more than ticks
         self.given: list[Tensor] = []  # see `Given`
         self.begin()
 
@@ -84,7 +84,7 @@ class Episode:
         self.courses = [Course(market.states, market.noop, 1.0, self.dtype)]
         if market.counterfactual is not None:
             self.courses.append(Course(market.counterfactual, True, -1.0, self.dtype))
-        self.actions: list[Tensor] = []  # (n, levers) each
+        self.actions: list[Tensor] = []  # (levers, n) each
         self._playing: list[np.ndarray] = []
 
     def __len__(self) -> int:
@@ -97,7 +97,7 @@ class Episode:
             course.begin()
         playing = self.market.states["done"] == 0
         observations = self.market.step(actions)
-        self.actions.append(torch.as_tensor(np.array(actions), dtype=self.dtype))
+        self.actions.append(torch.as_tensor(np.array(actions).T.copy(), dtype=self.dtype))
         self._playing.append(playing)
         for course in self.courses:
             course.note(self.market.world)
@@ -116,7 +116,7 @@ class Episode:
     @property
     def scale(self) -> Tensor:
         """budget * roi_target of each market, fen, (n,): what rewards are divided by."""
-        return (self.merchants.budget * self.merchants.roi_target)[:, 0]
+        return (self.merchants.budget * self.merchants.roi_target)[0]
 
     def gradient(self, weights: "Tensor | None" = None) -> Tensor:
         """Derivative of each market's return in its actions, (ticks, n, levers).
@@ -143,19 +143,19 @@ class Episode:
             )
             earlier, gradient = self._pull(state, action, outside, costate, self.merchants)
             if not self._playing[t].all():  # a market that has ended stands still
-                playing = torch.as_tensor(self._playing[t], device=self.device)[:, None]
+                playing = torch.as_tensor(self._playing[t], device=self.device)
                 earlier = torch.where(playing, earlier, costate)
                 gradient = torch.where(playing, gradient, 0)
             costate = earlier
             gradients.append(gradient)
-        return torch.stack(gradients[::-1])
+        return torch.stack(gradients[::-1]).transpose(1, 2).contiguous()
 
-    def _measured(self, columns: Tensor, ended: Tensor) -> Tensor:
+    def _measured(self, table: Tensor, ended: Tensor) -> Tensor:
         reward = feedback.REWARDS.index(self.market.reward)
-        return measured(self.constants, self.merchants, columns, ended, reward)
+        return measured(self.constants, self.merchants, table, ended, reward)
 
     def _ended(self) -> Tensor:
-        return torch.as_tensor(self.market.states["done"] != 0, device=self.device)[:, None]
+        return torch.as_tensor(self.market.states["done"] != 0, device=self.device)[None]
 
     def _eager_pull(
         self, state: Tensor, action: Tensor, outside: Tensor, costate: Tensor, merchants: Merchants

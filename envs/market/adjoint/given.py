@@ -12,7 +12,7 @@ Tensor = torch.Tensor
 
 
 class Given(NamedTuple):
-    """Inputs of one tick that no action moves, of n markets, each (n, width)."""
+    """Inputs of one tick that no action moves, of n markets, each (width, n)."""
 
     traffic: Tensor  # opportunity factor by scene: hour * weekday * event * e^shock (world 2.1)
     price_shift: Tensor  # of the event, log price
@@ -40,26 +40,26 @@ def note(states: np.ndarray) -> Before:
 
 
 def read(before: Before, states: np.ndarray, world: World) -> Tensor:
-    """Inputs of the tick that led from `before` to the engine's `states`, (n, sum of widths)."""
+    """Inputs of the tick that led from `before` to the engine's `states`, (sum of widths, n)."""
     constants = world.constants[0]
     day, tick_of_day = np.divmod(before.tick, constants["ticks_per_day"])
     today = states["calendar"] + day
     weekday = constants["weekday"][(states["weekday"] + day) % rows.N_WEEKDAYS]
     common = weekday * world.calendar[rows.CALENDAR_TRAFFIC, today]
-    shock = np.exp(states["demand_shock"] - constants["demand_correction"])
-    columns = (
-        common[:, None] * world.hours[:, tick_of_day].T * shock,
-        world.calendar[rows.CALENDAR_PRICE, today, None],
-        world.calendar[rows.CALENDAR_ORDER, today, None],
-        (tick_of_day != 0)[:, None],
-        (before.tick + 1 >= constants["ticks"])[:, None],
-        before.creative_wait[:, None],
-        states["price_shock"],
-        states["tick_auctions"],
+    shock = np.exp(states["demand_shock"].T - constants["demand_correction"])
+    table = (
+        common * world.hours[:, tick_of_day] * shock,
+        world.calendar[rows.CALENDAR_PRICE, today][None],
+        world.calendar[rows.CALENDAR_ORDER, today][None],
+        (tick_of_day != 0)[None],
+        (before.tick + 1 >= constants["ticks"])[None],
+        before.creative_wait[None],
+        states["price_shock"].T,
+        states["tick_auctions"].T,
     )
-    return torch.from_numpy(np.concatenate(columns, 1, dtype=np.float32))
+    return torch.from_numpy(np.concatenate(table, dtype=np.float32))
 
 
-def unpack(columns: Tensor) -> Given:
-    """Columns under names."""
-    return Given(*columns.split(WIDTHS, 1))
+def unpack(table: Tensor) -> Given:
+    """Rows under names."""
+    return Given(*table.split(WIDTHS))

@@ -1,4 +1,4 @@
-"""What an episode has brought, by reward, from the carried columns (world 2.9, 3.3, 6.1)."""
+"""What an episode has brought, by reward, from what is carried (world 2.9, 3.3, 6.1)."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from .constants import Merchants
 
 
 def protection(w: SimpleNamespace, m: Merchants, s: Carried) -> Tensor:
-    """What the platform repays at the episode's end, (n, 1) fen; the gate itself has no derivative
+    """What the platform repays at the episode's end, (1, n) fen; the gate itself has no derivative
     (world 2.9).
     """
     if not w.protection:
@@ -24,7 +24,7 @@ def protection(w: SimpleNamespace, m: Merchants, s: Carried) -> Tensor:
 
 
 def target_met(w: SimpleNamespace, m: Merchants, s: Carried) -> Tensor:
-    """min(1, ROI / target), (n, 1); 1 without any cost (world 6.1)."""
+    """min(1, ROI / target), (1, n); 1 without any cost (world 6.1)."""
     value, cost = roi_parts(w.roi_kind, s.settled, s.gmv, s.cost, s.spend)
     wanted = m.roi_target * cost
     met = (value / wanted.clamp_min(LEAST)).clamp_max(1)
@@ -32,24 +32,24 @@ def target_met(w: SimpleNamespace, m: Merchants, s: Carried) -> Tensor:
 
 
 def measured(
-    w: SimpleNamespace, m: Merchants, columns: Tensor, ended: Tensor, reward: int
+    w: SimpleNamespace, m: Merchants, carried: Tensor, ended: Tensor, reward: int
 ) -> Tensor:
     """The quantity whose growth is the reward, (n,) fen.
 
     Args:
         w: constants.
         m: merchants.
-        columns: (n, N_CARRIED).
-        ended: (n, 1) bool, whether the episode is over and its protection paid.
+        carried: (N_CARRIED, n).
+        ended: (1, n) bool, whether the episode is over and its protection paid.
         reward: code of `feedback.REWARDS`.
     """
-    s = unpack(columns)
+    s = unpack(carried)
     repaid = torch.where(ended, protection(w, m, s), torch.zeros_like(s.spend))
     if reward == feedback.PROFIT:
-        return (s.profit + repaid)[:, 0]
+        return (s.profit + repaid)[0]
     if reward == feedback.PLATFORM:
-        return (s.platform - repaid)[:, 0]
+        return (s.platform - repaid)[0]
     if reward == feedback.SCORE:
         met = target_met(w, m, s)
-        return (s.settled * (met * met))[:, 0]
-    return s.settled[:, 0]
+        return (s.settled * (met * met))[0]
+    return s.settled[0]

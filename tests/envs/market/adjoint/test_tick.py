@@ -14,7 +14,7 @@ ONE_STEP = 1e-3  # of a column's mean over markets
 # under way changes from tick to tick, so does their expectation. Profit and the platform's take are
 # small differences of large lines, so their deviation is measured against GMV.
 OF_MIXED_ORDERS = 2e-3
-BOUNDS = dict.fromkeys(("settled", "cost"), OF_MIXED_ORDERS)
+BOUNDS: dict[str, float] = dict.fromkeys(("settled", "cost"), OF_MIXED_ORDERS)
 OF_GMV = ("profit", "platform")
 
 
@@ -31,12 +31,12 @@ def one_step_errors(market: Market, actions: np.ndarray) -> dict[str, float]:
         before, outside, real = course.states[t], course.given[t], course.states[t + 1]
         after = tick(episode.constants, episode.merchants, before, action, outside)
         fen = FEN_ALLOWED * MONEY
-        off = ((after - real).abs() - fen).clamp_min(0).mean(0)
-        size = real.abs().mean(0).clamp_min(1e-9)
+        off = ((after - real).abs() - fen).clamp_min(0).mean(1)
+        size = real.abs().mean(1).clamp_min(1e-9)
         for name in OF_GMV:
-            size[carried.COLUMNS[name]] = size[carried.COLUMNS["gmv"]]
+            size[carried.ROWS[name]] = size[carried.ROWS["gmv"]]
         worst = np.maximum(worst, (off / size).numpy())
-    return {name: float(worst[columns].max()) for name, columns in carried.COLUMNS.items()}
+    return {name: float(worst[columns].max()) for name, columns in carried.ROWS.items()}
 
 
 def beyond(errors: dict[str, float]) -> dict[str, float]:
@@ -59,9 +59,9 @@ MONEY_NAMES = (
     "platform",
     "transaction_gpm",
 )
-MONEY = torch.zeros(carried.N_CARRIED, dtype=torch.float64)
+MONEY = torch.zeros(carried.N_CARRIED, 1, dtype=torch.float64)
 for _name in MONEY_NAMES:
-    MONEY[carried.COLUMNS[_name]] = 1.0
+    MONEY[carried.ROWS[_name]] = 1.0
 
 
 def random_actions(market: Market, rng: np.random.Generator, width: float) -> np.ndarray:
@@ -97,7 +97,7 @@ def test_controls_are_the_engines(levers):
     episode.step(actions)
     from chengfang.envs.market.adjoint.tick import controls
 
-    ours = controls(episode.constants, torch.from_numpy(actions)).numpy()
+    ours = controls(episode.constants, torch.from_numpy(actions.T)).numpy().T
     np.testing.assert_allclose(ours, market.states["control"], rtol=2e-6, atol=1e-7)
 
 
