@@ -140,3 +140,12 @@ def test_ticks_in_words():
     assert str(Ticks(12_000_000, 24_000_000)) == "36.0 M ticks (training 12.0 M, copies 24.0 M)"
     assert str(Ticks(1200)) == "1,200 ticks"
     assert Ticks(*np.ones(5, int).tolist()).total == 5
+
+
+def test_a_committed_row_that_lacks_a_later_column_is_the_same():
+    from chengfang.experiments.benchmark.reproduce import differences
+
+    old = {"iqm": 3.0, "profit_gain": None}
+    assert differences(old, {"iqm": 3.0, "profit_gain": -0.2, "ticks": 7}) == ""
+    assert differences(old | {"ticks": 6}, {"iqm": 3.0, "ticks": 7}) == "ticks 6 -> 7"
+    assert differences(old, {"iqm": 3.1}) == "iqm 3.0 -> 3.1"
