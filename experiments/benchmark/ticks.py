@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from ...agents.learners.settings import (
+    APGSettings,
     LearnerSettings,
     PPOSettings,
     ShiftSettings,
@@ -68,7 +69,7 @@ def training_ticks(settings: LearnerSettings, episode: int) -> Ticks:
         settings: of the learner.
         episode: ticks of an episode.
     """
-    if isinstance(settings, ShiftSettings):
+    if isinstance(settings, (ShiftSettings, APGSettings)):
         return _fitting_ticks(settings, episode)
     env = settings.training_env
     networks = settings.ensemble if isinstance(settings, PPOSettings) else 1
@@ -90,12 +91,14 @@ def training_ticks(settings: LearnerSettings, episode: int) -> Ticks:
     return Ticks(networks * own, networks * copies, networks * shown, tuning)
 
 
-def _fitting_ticks(settings: ShiftSettings, episode: int) -> Ticks:
-    """Of the fit of a rule's shift: its markets, and doing nothing on the same merchants."""
+def _fitting_ticks(settings: ShiftSettings | APGSettings, episode: int) -> Ticks:
+    """Of what is learned by the market's derivative: its markets, and doing nothing on the same
+    merchants.
+    """
     batch = settings.num_envs * episode
     own = max(1, -(-settings.steps // batch)) * batch
     env = settings.training_env
-    tuning = tuning_ticks(env.rule, rule_values(env)) if env.rule else 0
+    tuning = tuning_ticks(env.rule, rule_values(env)) if env and env.rule else 0
     return Ticks(own, own, tuning=tuning)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...agents.learners.settings import LearnerSettings, ShiftSettings
+from ...agents.learners.settings import APGSettings, LearnerSettings, ShiftSettings
 from ...envs import Setting
 from .manifest import write_json
 from .tracking import Mode, Tracker
@@ -81,6 +81,13 @@ def _trained(job: Job, log: Log) -> None:
             *where,
             lambda fitted: log(fitted.steps, {"score_over_nothing": fitted.score}),
             job.origin,
+        )
+        return
+    if isinstance(job.settings, APGSettings):
+        from ...agents.learners.gradient import train_apg
+
+        train_apg(
+            job.settings, *where, lambda learned: log(learned.steps, learned.figures), job.origin
         )
         return
     from ...agents.learners.training import train

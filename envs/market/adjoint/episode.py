@@ -118,23 +118,30 @@ class Episode:
         """budget * roi_target of each market, fen, (n,): what rewards are divided by."""
         return (self.merchants.budget * self.merchants.roi_target)[0]
 
-    def gradient(self, weights: "Tensor | None" = None) -> Tensor:
+    def gradient(self, weights: "Tensor | None" = None, margins: "Tensor | None" = None) -> Tensor:
         """Derivative of each market's return in its actions, (ticks, n, levers).
 
         Args:
             weights: (n,), what a market's return counts; 1 by default.
+            margins: (n,), with reward `score`: the target counts as roi_target * (1 + margin), as
+                for `ObjectiveReward`; 0 by default.
         """
         if weights is None:
             weights = torch.ones(self.market.num_envs)
         weights = weights.to(self.scale)
-        first, *others = (self._of_course(course, course.sign * weights) for course in self.courses)
+        judged = self.merchants
+        if margins is not None:
+            judged = judged._replace(roi_target=judged.roi_target * (1 + margins.to(self.scale)))
+        first, *others = (
+            self._of_course(course, course.sign * weights, judged) for course in self.courses
+        )
         return sum(others, first)
 
-    def _of_course(self, course: Course, weights: Tensor) -> Tensor:
+    def _of_course(self, course: Course, weights: Tensor, judged: Merchants) -> Tensor:
         """Derivative of a course's weighted results, costates running backwards."""
         self.constants.noop = course.noop
         last = course.states[-1].to(self.device).requires_grad_()
-        returns = self._measured(last, self._ended()) / self.scale
+        returns = self._measured(last, self._ended(), judged) / self.scale
         (costate,) = torch.autograd.grad(returns, last, weights)
         gradients = []
         for t in reversed(range(len(self))):
@@ -150,9 +157,9 @@ class Episode:
             gradients.append(gradient)
         return torch.stack(gradients[::-1]).transpose(1, 2).contiguous()
 
-    def _measured(self, table: Tensor, ended: Tensor) -> Tensor:
+    def _measured(self, table: Tensor, ended: Tensor, judged: "Merchants | None" = None) -> Tensor:
         reward = feedback.REWARDS.index(self.market.reward)
-        return measured(self.constants, self.merchants, table, ended, reward)
+        return measured(self.constants, judged or self.merchants, table, ended, reward)
 
     def _ended(self) -> Tensor:
         return torch.as_tensor(self.market.states["done"] != 0, device=self.device)[None]
