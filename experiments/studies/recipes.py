@@ -45,7 +45,7 @@ class RecipeScore(NamedTuple):
     score: float
     rule_score: float  # of the best tuned rule, on the same merchants
     share: float  # gain above doing nothing over the rule's
-    share_error: float  # its standard error over merchants, paired
+    share_error: float  # standard error of the paired difference, over the rule's gain
     violations: float
     budget_use: float
     ticks: int  # of training, with those of counterfactual copies
@@ -105,12 +105,12 @@ def judge(task: str, rule_name: str, policy: Any, episodes: int) -> dict[str, fl
     ruled = evaluate(rule, setting, episodes, JUDGE_SEED, nothing).relative_score
     gain = ruled.mean() - 1
     share = (own.mean() - 1) / gain
-    spread = float(np.std(own - 1 - share * (ruled - 1), ddof=1))
+    error = float(np.std(own - ruled)) / episodes**0.5
     return {
         "score": float(own.mean()),
         "rule_score": float(ruled.mean()),
         "share": float(share),
-        "share_error": spread / episodes**0.5 / float(gain),
+        "share_error": error / float(gain),
         "violations": float(played.plans["violated"].mean()),
         "budget_use": float(played.plans["budget_use"].mean()),
     }
