@@ -7,23 +7,25 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import yaml
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from ...agents import make_rule, plan_spec
-from ...agents.learners.settings import LearnerSettings, PPOSettings, SACSettings
+from ...agents.learners.settings import PPOSettings, SACSettings
 from ...agents.rules.tuned import tuned_parameters
 from ...envs import Setting, task_setting
 from ...envs.files import whole_file
 from ...envs.scenario.validation import merged
+from ..benchmark.ticks import training_ticks
 from ..runs.evaluate import evaluate, play_noop
 from .outputs import Size
 
 FILE = Path(__file__).parent.parent / "configs" / "recipes.yaml"
 MERCHANTS = 32  # merchants to judge on, for each of a study's usual episodes
+SCALE_MARKETS = 1024  # that inputs are measured over (`agents.learners.training.input_scaling`)
 JUDGE_SEED = 5_000_000_000  # streams of the train split that neither training nor tuning plays
 
 
@@ -57,7 +59,9 @@ def load_recipes(path: Path = FILE) -> tuple[dict[str, str], list[Recipe]]:
     settings but for what it names itself.
     """
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    adapter: TypeAdapter[PPOSettings | SACSettings] = TypeAdapter(LearnerSettings)
+    adapter: TypeAdapter[PPOSettings | SACSettings] = TypeAdapter(
+        Annotated[PPOSettings | SACSettings, Field(discriminator="algorithm")]
+    )
     written: dict[str, dict[str, Any]] = {}
     found = []
     for name, entry in data["recipes"].items():
@@ -70,29 +74,20 @@ def load_recipes(path: Path = FILE) -> tuple[dict[str, str], list[Recipe]]:
     return data["rules"], found
 
 
-def simulated_ticks(settings: PPOSettings | SACSettings, days_ticks: int) -> int:
+def simulated_ticks(settings: PPOSettings | SACSettings, episode: int) -> int:
     """Ticks that a training simulates: the learner's own, those of its counterfactual copies, and
     the episodes over which inputs are measured.
 
     Args:
         settings: of the learner.
-        days_ticks: ticks of an episode.
+        episode: ticks of an episode.
     """
-    training_env = settings.training_env
-    copies = 0
-    hold = 1
-    if training_env is not None:
-        hold = training_env.hold
-        copies = int(training_env.counterfactual == "rule")
-        copies += int(training_env.relative or training_env.counterfactual == "noop")
-    per_update = settings.num_envs
-    if isinstance(settings, PPOSettings):
-        per_update *= settings.n_steps
-    decisions = -(-settings.steps // hold)
-    ticks = -(-decisions // per_update) * per_update * hold
+    ticks = training_ticks(settings, episode).total
     if isinstance(settings, PPOSettings) and settings.input_spread is not None:
-        ticks += 1024 * days_ticks
-    return ticks * (1 + copies)
+        one = settings.model_copy(update={"num_envs": SCALE_MARKETS, "n_steps": 1, "steps": 1})
+        copies = training_ticks(one, episode).copies > 0
+        ticks += SCALE_MARKETS * episode * (1 + copies)
+    return ticks
 
 
 def judge(task: str, rule_name: str, policy: Any, episodes: int) -> dict[str, float]:
@@ -162,6 +157,10 @@ def recipe_table(recipes: Sequence[Recipe], scores: list[RecipeScore]) -> str:
     """The scores as a Markdown table, a line per training."""
     changes = {recipe.name: recipe.change for recipe in recipes}
     lines = [
+        "# PPO and SAC from scratch, recipe by recipe\n",
+        "Shares are of the best tuned rule's gain above doing nothing, on the same merchants, ± one "
+        "standard error of the paired difference. Ticks include counterfactual copies; CPU seconds "
+        "are of training.\n",
         "| task | recipe | what it is | seed | score | rule | share of the rule's gain "
         "| violations | budget used | ticks, million | CPU s |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
