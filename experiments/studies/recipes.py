@@ -158,9 +158,10 @@ def recipe_table(recipes: Sequence[Recipe], scores: list[RecipeScore]) -> str:
     changes = {recipe.name: recipe.change for recipe in recipes}
     lines = [
         "# PPO and SAC from scratch, recipe by recipe\n",
-        "Shares are of the best tuned rule's gain above doing nothing, on the same merchants, ± one "
-        "standard error of the paired difference. Ticks include counterfactual copies; CPU seconds "
-        "are of training.\n",
+        "Shares are of the best tuned rule's gain above doing nothing, on the same merchants, "
+        "± one "
+        "standard error of the paired difference. Ticks include counterfactual copies; CPU "
+        "seconds are of training.\n",
         "| task | recipe | what it is | seed | score | rule | share of the rule's gain "
         "| violations | budget used | ticks, million | CPU s |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
