@@ -213,6 +213,13 @@ class PPOSettings(Settings):
     clip_range: float = Field(default=PPO["clip_range"], gt=0, le=1)
     entropy: float = Field(default=PPO["entropy"], ge=0)
     log_std_start: float = Field(default=PPO["log_std_start"], ge=-5, le=2)
+    log_std_end: float | None = Field(
+        default=None,
+        ge=-5,
+        le=2,
+        description="logarithm of the exploration's standard deviation when training ends, on a "
+        "straight line from log_std_start; None: it is learned",
+    )
     critic_hidden: Layers | None = Field(
         default=None, max_length=6, description="None: as the actor's"
     )
@@ -242,6 +249,8 @@ class PPOSettings(Settings):
         still the same run.
         """
         data = dump(self)
+        if self.log_std_end is None:
+            data.pop("log_std_end", None)
         if self.input_spread is None:
             data.pop("input_spread", None)
         if not self.average_last:

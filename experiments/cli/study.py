@@ -14,8 +14,9 @@ def study(
         str,
         typer.Argument(
             help="unified (against dual-track scheduling), plans (one super plan against four per-"
-            "scene plans), money (fee and platform-funded coupons) or value-of-information "
-            "(what the best rule would gain by knowing the merchant)."
+            "scene plans), money (fee and platform-funded coupons), value-of-information "
+            "(what the best rule would gain by knowing the merchant) or recipes (what keeps PPO "
+            "and SAC below the rules)."
         ),
     ],
     out: Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from ...agents.catalog import is_own
 from ...envs import Setting, find_task, short_name
+from ..recipes import learner_settings
 from .conventions import (
     ScenarioOption,
     SetOption,
@@ -25,10 +26,7 @@ from .conventions import (
 def train(
     algorithm: Annotated[
         str,
-        typer.Argument(
-            help="PPO or SAC, with the settings of the shipped comparison; or module:train, a "
-            "function of your own."
-        ),
+        typer.Argument(help="PPO, SAC or APG; or module:train, a function of your own."),
     ],
     task: TaskOption = "SuperPlan",
     scenario: ScenarioOption = None,
@@ -38,6 +36,10 @@ def train(
         typer.Option("--out", "-o", help="Folder of the policy; default runs/<task>-<name>."),
     ] = None,
     steps: Annotated[float | None, typer.Option(help="Environment steps.", min=1)] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="YAML of hyper-parameters that change the learner's own."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Training seed.", min=0)] = 0,
     track: Annotated[
         Track, typer.Option(help="W&B: offline writes files only; online uploads.")
@@ -54,11 +56,16 @@ def train(
         count = None if steps is None else int(steps)
         cost = ""
         if is_own(algorithm):
+            if settings_file is not None:
+                raise ValueError(
+                    f"settings is {settings_file}, but {algorithm} is a function of your own; "
+                    "allowed with PPO, SAC and APG"
+                )
             name = algorithm.replace(":", "-")
             folder = folder_for_results(out or Path("runs") / f"{short}-{name}-seed{seed}")
             saved = _train_own(algorithm, short, setting, seed, folder, count)
         else:
-            name, settings = _learner(algorithm, count)
+            name, settings = learner_settings(algorithm, short, settings_file, count)
             folder = folder_for_results(out or Path("runs") / f"{short}-{name}-seed{seed}")
             _train_learner(name, settings, short, setting, seed, folder, track)
             cost = f" ({_cost(settings, setting, folder)})"
@@ -79,21 +86,6 @@ def _cost(settings: Any, setting: Setting, folder: Path) -> str:
     seconds = cpu_seconds(folder)
     cpu = "" if seconds is None else f", {seconds:,.0f} CPU seconds"
     return f"{training_ticks(settings, setting.ticks)}{cpu}"
-
-
-def _learner(algorithm: str, steps: int | None) -> tuple[str, Any]:
-    """Name and settings of a learner of the shipped comparison."""
-    from ..benchmark.comparison import load_comparison
-
-    [shipped] = load_comparison().tasks.values()
-    known = shipped.learners
-    name = next((n for n in known if n.lower() == algorithm.lower()), None)
-    if name is None:
-        raise ValueError(
-            f"algorithm is {algorithm!r}; allowed are {', '.join(known)}, and module:train of "
-            "your own code"
-        )
-    return name, known[name] if steps is None else known[name].model_copy(update={"steps": steps})
 
 
 def _train_learner(

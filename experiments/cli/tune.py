@@ -131,6 +131,8 @@ def _fit_shift(given: TuneOptions) -> None:
         raise ValueError(f"rule is {given.rule!r}; allowed are {', '.join(RULES)}, {BEST_RULE}")
     rule = names[given.rule.lower()]
     steps = parse_steps(given.steps, [""]).get("")
+    if steps is not None and steps < 1:
+        raise ValueError(f"--steps is {steps}; it must be at least 1")
     settings = ShiftSettings.model_validate(
         {"form": given.shift, "training_env": {"rule": rule, "rule_task": task}}
         | ({} if steps is None else {"steps": steps})

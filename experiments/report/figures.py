@@ -273,7 +273,9 @@ def headroom_figure(rows: list[Summary], path: Path) -> None:
 
 
 def _key(rows: list[Summary]) -> str:
-    return KEY + (", your own agents green" if any(row.kind == "own" for row in rows) else "")
+    kinds = {row.kind for row in rows}
+    shifts = ", shifts of a rule violet" if "shift" in kinds else ""
+    return KEY + shifts + (", your own agents green" if "own" in kinds else "")
 
 
 def _name_points(

@@ -15,6 +15,7 @@ from .averaging import WeightAverage
 from .checkpoint import Learned, restore, save
 from .demonstrations import clone_demonstrations
 from .ensemble import train_ensemble
+from .exploration import FallingNoise
 from .input_scaling import scale_inputs
 from .multiplier import PIDMultiplier
 from .networks import build_model
@@ -94,6 +95,9 @@ def _callbacks(
     if learned.multiplier is not None:  # first: the reports show its value
         callbacks.append(LearnedMultiplier(learned.multiplier, reports))
     callbacks.append(reports)
+    settings = run.settings
+    if isinstance(settings, PPOSettings) and settings.log_std_end is not None:
+        callbacks.append(FallingNoise(settings.log_std_start, settings.log_std_end, run.decisions))
     if learned.average is not None:
         callbacks.append(learned.average)
     return callbacks

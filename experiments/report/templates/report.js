@@ -350,7 +350,7 @@ function taskPage(task, width) {
     `${bar.met === null ? "?" : bar.met ? "✓" : "✗"} ${bar.name}: ${bar.text}`));
   const parts = [card(null, null, "wide", el("p", { class: "lead" }, task.verdict), el("ul", { class: "chips", "aria-label": "bars of the best learner" }, ...chips),
     task.leftOut ? el("p", { class: "note" }, task.leftOut) : null),
-  card("Scores", "Inter-quartile mean with its 95 % interval; learners orange, rules blue, references as lines.", "", scoreChart(task, width))];
+  card("Scores", "Inter-quartile mean with its 95 % interval; learners orange, rules blue, shifts of a rule violet, references as lines.", "", scoreChart(task, width))];
   if (task.rows.some((row) => row.kind !== "reference" && row.violation !== null)) parts.push(riskCard(task, width));
   if (task.profile.agents.length) parts.push(profileCard(task, width));
   if (task.chances.length) parts.push(card("Probability of improvement", "The best learner against each rule on the same merchant and random numbers.", "", chanceChart(task, width)));

@@ -74,6 +74,13 @@ def figures(folder):
     return (folder / "results.csv").read_text(encoding="utf-8")
 
 
+def timeless(text):
+    """Rows of a table without CPU seconds, which are never the same."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert all("cpu_seconds" in row for row in rows)
+    return [{name: value for name, value in row.items() if name != "cpu_seconds"} for row in rows]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished comparison: its folder, rows and what it printed."""
@@ -112,7 +119,7 @@ def test_tables_agree_with_the_rows(finished):
     markdown = (folder / "results.md").read_text(encoding="utf-8")
     assert "# Bidding on default\n" in markdown
     assert "not finished" not in markdown
-    assert " the best rule, PID, " in text
+    assert " the best rule, PID" in text
     assert "Rules play with their default values." in text
 
 
@@ -241,7 +248,7 @@ def test_runs_again_from_its_own_configuration(finished, tmp_path):
     folder, rows, _ = finished
     again, _ = run(load_comparison(folder / "config.yaml"), tmp_path / "again")
     assert again.rows == rows
-    assert figures(tmp_path / "again") == figures(folder)
+    assert timeless(figures(tmp_path / "again")) == timeless(figures(folder))
     weights = "runs/Bidding/PPO-seed0/policy.safetensors"
     assert (tmp_path / "again" / weights).read_bytes() == (folder / weights).read_bytes()
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chengfang.agents.learners.settings import PPOSettings, SACSettings
+from chengfang.agents.learners.settings import APGSettings, PPOSettings, SACSettings
 from chengfang.agents.rules.tuned import tuned_parameters, tuned_study
 from chengfang.envs import Market, task_setting
 from chengfang.experiments.benchmark.config import load_benchmark
@@ -70,6 +70,19 @@ def test_a_training_simulates_what_its_settings_say(name, counter, tmp_path):
     setting = task_setting("Bidding", split="train")
     train(RECIPES[name], setting, 0, tmp_path)
     assert training_ticks(RECIPES[name], setting.ticks).total == counter.ticks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("training_env", [None, {"rule": "PID"}])
+def test_the_gradient_learner_simulates_what_its_settings_say(training_env, counter, tmp_path):
+    from chengfang.agents.learners.gradient import train_apg
+
+    setting = task_setting("Bidding", split="train")
+    settings = APGSettings.model_validate(
+        {"num_envs": 4, "steps": 250, "width": 8, "training_env": training_env}
+    )
+    train_apg(settings, setting, 0, tmp_path)
+    assert training_ticks(settings, setting.ticks).total == counter.ticks
 
 
 @pytest.mark.slow
@@ -140,3 +153,12 @@ def test_ticks_in_words():
     assert str(Ticks(12_000_000, 24_000_000)) == "36.0 M ticks (training 12.0 M, copies 24.0 M)"
     assert str(Ticks(1200)) == "1,200 ticks"
     assert Ticks(*np.ones(5, int).tolist()).total == 5
+
+
+def test_a_committed_row_that_lacks_a_later_column_is_the_same():
+    from chengfang.experiments.benchmark.reproduce import differences
+
+    old = {"iqm": 3.0, "profit_gain": None}
+    assert differences(old, {"iqm": 3.0, "profit_gain": -0.2, "ticks": 7}) == ""
+    assert differences(old | {"ticks": 6}, {"iqm": 3.0, "ticks": 7}) == "ticks 6 -> 7"
+    assert differences(old, {"iqm": 3.1}) == "iqm 3.0 -> 3.1"

@@ -3,6 +3,7 @@ and no file.
 """
 
 import json
+import re
 import subprocess
 import sys
 
@@ -235,6 +236,9 @@ def test_new_into_a_folder_that_does_not_exist(tmp_path):
         (["simulate", "PID", "--task", "Bidding", "--picture", "nowhere/plan.png"], ["nowhere"]),
         (["train", "DQN"], ["algorithm is 'DQN'; allowed are PPO, SAC"]),
         (["train", "PPO", "--task", "Auction"], ["task is 'Auction'"]),
+        (["tune", "PDI", "--shift", "constant"], ["rule is 'PDI'; allowed are", "best-rule"]),
+        (["tune", "PID", "--shift", "constant", "--task", "Auction"], ["task is 'Auction'"]),
+        (["tune", "PID", "--shift", "constant", "--steps", "0"], ["steps is 0"]),
         (["compare", "--config", "nowhere.yaml"], ["nowhere.yaml: no such configuration"]),
         (["compare", "--task", "Auction"], ["task is 'Auction'"]),
         (["compare", "--steps", "many"], ["--steps is 'many'", "for example 1e6"]),
@@ -366,12 +370,25 @@ def test_train_then_evaluate_and_simulate(tmp_path):
         "train", "ppo", "--task", "Bidding", "--steps", "13000", "--track", "off", "--out", "policy"
     ).stdout
     assert "chengfang evaluate policy --task Bidding" in text
+    # whole rollouts of 512 markets; the ticks and the CPU seconds that they took
+    assert re.search(r"saved policy \(24,576 ticks, \d+ CPU seconds\)", text)
     data = json.loads(call("evaluate", "policy", *TINY, "--json").stdout)
     assert (data["agent"], data["kind"]) == ("policy", "learner")
     call("simulate", "policy", "--task", "Bidding")
     assert (tmp_path / "plan.png").is_file()
     other = call("evaluate", "policy", "--task", "Coupon", "--episodes", "8", code=2)
     assert "acts on the levers bid_feed" in other.stderr
+
+
+@pytest.mark.slow
+def test_tune_fits_a_shift_that_is_judged_like_any_policy(tmp_path):
+    words = ["tune", "best-rule", "--task", "Bidding", "--shift", "start_facts", "--out", "shift"]
+    text = " ".join(call(*words, "--steps", "20000").stdout.split())
+    assert re.search(r"saved shift \(.* ticks \(training .*copies .*tuning .*CPU seconds\)", text)
+    assert "chengfang evaluate shift --task Bidding --against MCKPCoupon" in text
+    data = json.loads(call("evaluate", "shift", *TINY, "--json", "--against", "best-rule").stdout)
+    assert data["against"]["agent"] == "MCKPCoupon"
+    assert data["profit_gain"] is not None
 
 
 def test_bench_prints_json_and_a_table(monkeypatch):
