@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..runs.spec import FRESH
 from .results import AgentResult
 from .statistics import Interval, bootstrap_iqm, iqm
 
@@ -32,6 +33,7 @@ FINAL = (
     "final_ci_low",
     "final_ci_high",
 )  # and these, of the agents in a task's final
+REPLAYED = ("fresh_iqm", "fresh_ci_low", "fresh_ci_high")  # and these, of plans in hindsight
 
 
 class Share(NamedTuple):
@@ -76,6 +78,9 @@ class Summary(NamedTuple):
         None  # as `score`, on all episodes of the task's final; None for who is not in it
     )
     final_episodes: int = 0
+    # of plans found in hindsight: as `score`, replayed on noise that they were not fitted to; None
+    # for others, and where no replay was made
+    fresh: Interval | None = None
 
 
 def relative_score(result: AgentResult) -> np.ndarray:
@@ -137,7 +142,16 @@ def summarise(result: AgentResult, common: int | None = None) -> Summary:
         count,
         None if result.final is None else bootstrap_iqm(result.final, common=True),
         0 if result.final is None else result.final.shape[1],
+        _fresh(result),
     )
+
+
+def _fresh(result: AgentResult) -> Interval | None:
+    """IQM of the mean score on fresh noise over the score of doing nothing."""
+    score = result.figures.get(FRESH)
+    if score is None:
+        return None
+    return bootstrap_iqm(score / np.maximum(result.nothing["score"], 1e-9), common=True)
 
 
 def summarise_all(results: list[AgentResult]) -> list[Summary]:
@@ -190,7 +204,8 @@ def summary_rows(results: list[AgentResult]) -> list[dict[str, Any]]:
 def plain_row(row: Summary) -> dict[str, Any]:
     """A row of `summary.json`."""
     full = full_row(row)
-    return {name: full[name] for name in (*SUMMARY, *(FINAL if row.final else ()))}
+    more = (*(FINAL if row.final else ()), *(REPLAYED if row.fresh else ()))
+    return {name: full[name] for name in (*SUMMARY, *more)}
 
 
 def full_row(row: Summary) -> dict[str, Any]:
@@ -228,6 +243,7 @@ def full_row(row: Summary) -> dict[str, Any]:
         **dict(
             zip(FINAL, (row.final_episodes, *row.final) if row.final else (None,) * 4, strict=True)
         ),
+        **dict(zip(REPLAYED, row.fresh or (None,) * 3, strict=True)),
     }
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
