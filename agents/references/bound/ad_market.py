@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ....envs.market import layout as rows
-from .creators import commissions, supply_goals
 from .free_quality import SURPRISE
 from .price_of_winning import bend_table, yield_table
 from .relaxation import Relaxation, spill_over
@@ -62,16 +61,7 @@ class FreeLanes(NamedTuple):
 
     people: np.ndarray  # (n, T, 2, 16) opportunities per member of the scene's audience
     fewest: np.ndarray  # (n, T, 2, 16) least share of them that is shown
-    most: np.ndarray  # (n, 2, 2, T, 2, 16) largest, by ends of creators' supply and extra quality
-
-
-class Creators(NamedTuple):
-    """The supply of creators that a commission on natural orders feeds."""
-
-    supply: np.ndarray  # (T, 2) lowest and highest
-    speed: float  # share of the way to its goal that a tick goes
-    goals: np.ndarray  # (C,) supply that each commission leads to
-    slack: float  # of the grid of commissions
+    most: np.ndarray  # (n, 2, T, 2, 16) largest, by ends of extra quality
 
 
 class Quality(NamedTuple):
@@ -89,7 +79,6 @@ class AdMarket(NamedTuple):
     wear: Wear
     pressure: Pressure
     free: FreeLanes
-    creators: Creators
     quality: Quality
 
 
@@ -110,24 +99,18 @@ def ad_market(relaxed: Relaxation) -> AdMarket:
         FreeLanes(
             people / np.tile(audience, SEGMENTS)[:, None, None],
             relaxed.fewest.reshape(shape),
-            relaxed.reach.reshape(len(entered), 2, 2, *shape[1:]),
-        ),
-        Creators(
-            relaxed.supply,
-            float(w["influencer_speed"]),
-            *supply_goals(w, commissions(w, relaxed.free_levers)),
+            relaxed.reach.reshape(len(entered), 2, *shape[1:]),
         ),
         Quality(relaxed.room, spill_over(relaxed), 1 - float(w["quality_speed"])),
     )
 
 
 def boost_choices(relaxed: Relaxation) -> np.ndarray:
-    """(B, 2) factors on auctions and shifts of ln Z that the policy can choose from."""
+    """(B, 2) factors on auctions and shifts of ln Z: with the usual boost, and once its budget is
+    used up.
+    """
     w = relaxed.constants
-    if "boost" in relaxed.free_levers:
-        levels = np.linspace(0, 1, 5)
-    else:
-        levels = np.unique([0.0, float(w["lever_default"][rows.LEVER_BOOST])])
+    levels = np.unique([0.0, float(w["lever_default"][rows.LEVER_BOOST])])
     return np.stack([1 + float(w["boost_reach"]) * levels, float(w["boost_premium"]) * levels], 1)
 
 
@@ -160,7 +143,7 @@ def _auctions(relaxed: Relaxation, entered: np.ndarray, boosts: np.ndarray) -> A
 
 
 def _wear(relaxed: Relaxation, most_bought: np.ndarray, audience: np.ndarray) -> Wear:
-    more_shown = relaxed.reach[:, 1, 1] - relaxed.fewest
+    more_shown = relaxed.reach[:, 1] - relaxed.fewest
     free = relaxed.traffic[..., : rows.AD] * more_shown
     free = free.reshape(*free.shape[:2], -1, SCENES).sum(2)
     added = (most_bought.sum(2) + SURPRISE * free) / audience[:, None]

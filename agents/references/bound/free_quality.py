@@ -6,13 +6,28 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ....envs.market import layout as rows
-from .creators import commissions, supply_at
+from ....envs.market.demand import LEAST_COMMISSION
 from .given import Given
-from .order_terms import Prices, free_tiers, logistic, most_worth, order_values, shift_ratio
+from .order_terms import (
+    Prices,
+    logistic,
+    most_worth,
+    order_values,
+    shift_ratio,
+    usual,
+    usual_mix,
+)
 
 MOST_CONCAVE = 1 / (6 * np.sqrt(3))  # of a logistic, the largest -f''
 NOISE = 1.5  # how far free impressions of a tick, or of a few, may be from their mean
 SURPRISE = 1.3  # how far noise may carry what ads add up to beyond every auction won
+
+
+def usual_supply(w: np.void, ticks: int) -> np.ndarray:
+    """(T,) influencer supply in each tick at the usual commission on natural orders."""
+    commission = max(usual(w, rows.LEVER_COMMISSION_NATURAL), LEAST_COMMISSION)
+    goal = np.log(commission / float(w["commission_reference"]))
+    return goal * (1 - (1 - float(w["influencer_speed"])) ** np.arange(ticks))
 
 
 def shown_share(
@@ -54,43 +69,28 @@ def _refund_risk(given: Given) -> tuple[np.ndarray, np.ndarray]:
     beside the free traffic.
     """
     w = given.constants
-    least, most, deep = _refund_shifts(w, given.levers)
+    shift, deep = _refund_shifts(w, given.levers)
     orders = _usual_orders(given)
     if deep > 0:
         response = given.cells[:, rows.RESPONSE, rows.AD :]
-        orders[:, rows.AD :] *= np.exp(response * -np.expm1(-deep * float(w["coupon_rate"])))
-    risk = given.cells[:, rows.REFUND]
-    lowest = _mixed_risk(orders, logistic(risk + least), 1.0)
-    return lowest, _mixed_risk(orders, logistic(risk + most + deep), -1.0)
+        # a deeper coupon than there is leaves the bound weaker, never wrong
+        deeper = deep * max(float(w["refund_depth"]), 1.0)
+        orders[:, rows.AD :] *= np.exp(response * -np.expm1(-deeper * float(w["coupon_rate"])))
+    risk = given.cells[:, rows.REFUND] + shift
+    lowest = _mixed_risk(orders, logistic(risk), 1.0)
+    return lowest, _mixed_risk(orders, logistic(risk + deep * float(w["refund_depth"])), -1.0)
 
 
-def _refund_shifts(w: np.void, levers: tuple[str, ...]) -> tuple[float, float, float]:
-    """Refund logit at its least and its most over services and tiers, and what deep coupons add."""
-    least = 0.0
-    most = 0.0
-    for name, row, rate in (
-        ("insurance", rows.LEVER_INSURANCE, float(w["refund_insurance"])),
-        ("service", rows.LEVER_SERVICE, -float(w["refund_service"])),
-    ):
-        if name in levers:
-            ends = [w["lever_low"][row], w["lever_high"][row]]
-        else:
-            ends = [w["lever_default"][row]] * 2
-        effect = rate * np.array(ends, float)
-        least = least + effect.min()
-        most = most + effect.max()
-    tier = w["tier_refund"].astype(float)
-    mix = np.exp(w["log_mix"].astype(float))
-    mean = float((tier * mix).sum() / mix.sum())
-    free = free_tiers(levers)
+def _refund_shifts(w: np.void, levers: tuple[str, ...]) -> tuple[float, float]:
+    """Refund logit of the usual services and tiers, and the deepest coupon there can be."""
+    shift = (
+        float(w["refund_insurance"]) * usual(w, rows.LEVER_INSURANCE)
+        - float(w["refund_service"]) * usual(w, rows.LEVER_SERVICE)
+        + usual_mix(w)[2]
+    )
     if any(x.startswith(("coupon", "tilt")) for x in levers):
-        depth = float(w["depth_max"])
-    else:
-        depth = float(w["lever_default"][rows.LEVER_COUPON])
-    deep = float(w["refund_depth"]) * depth
-    least = least + (tier.min() if free else mean)
-    most = most + (tier.max() if free else mean)
-    return least, most, deep
+        return shift, float(w["depth_max"])
+    return shift, usual(w, rows.LEVER_COUPON)
 
 
 def _usual_orders(given: Given) -> np.ndarray:
@@ -101,7 +101,7 @@ def _usual_orders(given: Given) -> np.ndarray:
     orders = given.traffic.mean(1) * logistic(cells[:, rows.CLICK]) * logistic(cells[:, rows.ORDER])
     lift = float(w["quality_lift"].max())
     fall = lift * float(w["quality_limit"]) * min(1.0, ticks * float(w["quality_speed"]))
-    lowest = min(float(supply_at(commissions(w, given.levers)[0], w, ticks).min()), 0.0)
+    lowest = min(float(usual_supply(w, ticks).min()), 0.0)
     poorest = np.repeat(w["influencer_lift"].astype(float) * lowest - fall, rows.BLOCK)
     orders[:, : rows.AD] *= logistic(cells[:, rows.EXPOSURE, : rows.AD] + poorest)
     return orders
@@ -217,15 +217,11 @@ def quality_room(
     return np.minimum(room, np.maximum(float(w["quality_limit"]) - high, 0.0))
 
 
-def above_chord(w: np.void, reach: np.ndarray, room: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """(n, 1, 1, T, 32) how far the exposure probability can lie above its chords over supply and
-    quality: nothing where it is convex, up to logit 0; beyond, at most width^2 / 8 times the
-    largest concavity of a logistic for each.
+def above_chord(w: np.void, reach: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """(n, 1, T, 32) how far the exposure probability can lie above its chord over quality: nothing
+    where it is convex, up to logit 0; beyond, at most width^2 / 8 times the largest concavity of a
+    logistic.
     """
-    wide = (w["influencer_lift"].astype(float) * width[:, None]) ** 2 + (
-        w["quality_lift"].astype(float) * room
-    ) ** 2
-    concave = reach.max((1, 2), keepdims=True) > 0.5
-    return np.where(
-        concave, np.repeat(wide, rows.BLOCK, axis=-1)[:, None, None] / 8 * MOST_CONCAVE, 0.0
-    )
+    wide = (w["quality_lift"].astype(float) * room) ** 2
+    concave = reach.max(1, keepdims=True) > 0.5
+    return np.where(concave, np.repeat(wide, rows.BLOCK, axis=-1)[:, None] / 8 * MOST_CONCAVE, 0.0)
