@@ -7,6 +7,7 @@ import numpy as np
 from ....envs.market import layout as rows
 from ....envs.market.demand import LEAST_COMMISSION
 from .given import SCENE_OF_LANE, Given
+from .noise import deviation
 from .order_terms import logistic
 
 
@@ -77,16 +78,39 @@ def least_exposure(
     wear: np.ndarray,
     start_wear: np.ndarray,
 ) -> np.ndarray:
-    """(n, T, 4) exposure of the creative mix by the fewest free impressions alone."""
-    traffic = given.traffic
-    shape = (*traffic.shape[:2], 2 * rows.N_SEGMENTS, rows.N_SCENES)
-    seen = (traffic[..., : rows.AD] * fewest).reshape(shape).sum(2) / given.merchants[
-        "audience_scene"
-    ].astype(float)[:, None]
+    """(n, T, 4) exposure of the creative mix that the fewest free impressions alone lead to, with
+    bad luck: less is UNLIKELY (lemma 2).
+    """
+    w = given.constants
+    shape = (*given.traffic.shape[:2], 2, rows.N_SEGMENTS, rows.N_SCENES)
+    shown = (given.traffic[..., : rows.AD] * fewest).reshape(shape).sum(3)  # (n, T, 2, 4)
+    audience = given.merchants["audience_scene"].astype(float)
     return (
-        np.einsum("tu,nus->nts", wear, seen)
-        + float(given.constants["start_exposure"]) * start_wear[:, None]
+        exposure_added(shown, wear, audience, float(w["dispersion"]), -1)
+        + float(w["start_exposure"]) * start_wear[:, None]
     )
+
+
+def exposure_added(
+    shown: np.ndarray, wear: np.ndarray, audience: np.ndarray, variation: float, sign: int
+) -> np.ndarray:
+    """(n, T, 4) exposure that impressions add before each tick: more (sign 1) or less (sign -1) is
+    UNLIKELY.
+
+    Args:
+        shown: (n, T, pools, 4) most or least impressions, their means.
+        wear: (T, T) share of what tick u (column) adds that tick t (row) still sees.
+        audience: (n, 4).
+        variation: squared coefficient of variation of a gamma factor.
+        sign: which tail.
+    """
+    n, ticks, pools, scenes = shown.shape
+    found = np.zeros((n, ticks, scenes))
+    for t in range(1, ticks):
+        means = shown[:, :t].transpose(0, 3, 1, 2).reshape(n, scenes, t * pools)
+        weights = np.repeat(wear[t, :t], pools) / audience[..., None]
+        found[:, t] = deviation(means, weights, variation, sign)
+    return found
 
 
 def freshest_click(given: Given, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-UNLIKELY = 1e-9  # chance of each of the events that are left out
+UNLIKELY = 1e-10  # chance of each of the events that are left out
 NODES = np.linspace(-5.5, 5.5, 1101)  # of the normal draw behind a gamma factor; 23 bits reach 5.3
 SLOPES = np.concatenate([-np.geomspace(60, 1e-4, 400), [0.0], np.geomspace(1e-4, 60, 400)])
 TILTS = np.geomspace(0.02, 30, 40)  # tried, in units of one over the deviation; any gives a bound
@@ -89,14 +89,14 @@ def smoothed_ratios(
     """(n, T, pools) at least the mean of a smoothed ratio after each tick, whoever moves its
     weights.
 
-    R' = w R + (1 - w) c / s, where the mean of c / s given s is at most `rate` and w, which a policy
-    may choose by what it has seen, lies between two limits. A policy that cuts supply after lucky
-    ticks keeps w high while R is high; it gains at most the width of the limits times E(R - m)^+,
-    which is at most the square root of E((R - m)^+)^2, carried along (docs, lemma 4).
+    R' = w R + (1 - w) c / s, where the mean of c / s given s is at most `rate` and w lies between
+    two limits; a policy may choose it by what it has seen. One that cuts supply after lucky ticks
+    keeps w high while R is high; it gains at most the width of the limits times E(R - m)^+, which
+    is at most the square root of E((R - m)^+)^2, carried along (docs/upper_bound.md, lemma 4).
 
     Args:
         rate: (n, T, pools).
-        noise: (n, T, pools) most variance of c / s given s.
+        noise: (n, T, pools) most of (1 - w)^2 times the variance of c / s given s.
         shares: least and most w, (n, T, pools) each.
         start: (n, pools) the ratio before the first tick.
     """
@@ -108,6 +108,34 @@ def smoothed_ratios(
         low, high = least[:, t], most[:, t]
         above = np.maximum(mean - rate[:, t], 0.0)
         mean = rate[:, t] + high * above + (high - low) * np.sqrt(square)
-        square = high**2 * square + (1 - low) ** 2 * noise[:, t]
+        square = high**2 * square + noise[:, t]
         found[:, t] = mean
+    return found
+
+
+def loudest(entered: np.ndarray, keep: float, variation: float) -> np.ndarray:
+    """(n, T) most that sum_u keep^(t - 1 - u) voice_u is in any scene before each tick.
+
+    Given the auctions A of a tick the impressions won are Poisson with mean A at most, and voice is
+    their number over max(A, 1). So ln E e^(theta voice) is at most A (e^(theta / A) - 1), which
+    falls in A; A is at least 1 and at least its mean times the smallest gamma factor.
+
+    Args:
+        entered: (n, T, scenes) auctions, their mean.
+        keep: share of what was added that a tick keeps.
+        variation: squared coefficient of variation of a gamma factor.
+    """
+    n, ticks, _ = entered.shape
+    auctions = np.maximum(entered * gamma_factor(NODES[:1], variation), 1.0)
+    found = np.zeros((n, ticks))
+    for t in range(1, ticks):
+        weights = keep ** np.arange(t - 1, -1, -1.0)[:, None]
+        a = auctions[:, :t]
+        spread = np.sqrt((weights**2 / a).sum(1, keepdims=True))
+        best = np.full(found[:, t].shape, np.inf)
+        for tilt in TILTS:
+            theta = tilt / spread
+            total = (a * np.expm1(np.minimum(theta * weights / a, 500.0))).sum(1, keepdims=True)
+            best = np.minimum(best, ((total - np.log(UNLIKELY)) / theta).max((1, 2)))
+        found[:, t] = best
     return found

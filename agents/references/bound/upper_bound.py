@@ -1,8 +1,8 @@
 """A value that no policy should exceed in expectation: a Lagrangian relaxation in which the market
 stands at its most favourable (world 5).
 
-It is an upper bound of which four steps are argued and not proved; docs/upper_bound.md gives the
-proof and lists the four.
+It covers tasks of one day. Some steps of its proof are missing; docs/upper_bound.md gives the proof
+and lists them.
 
 The score S min(1, r^2), r = S / (target C), is at most max(L1, L2) with L1 = S + mu (S - target C),
 L2 = r0^2 S and r0^2 + r0 = mu. Budget and coupon budget are hard, so lambda (B - spend) and nu (K -
@@ -22,12 +22,15 @@ from ....envs.interface.units import FEN_PER_CNY, FEN_PER_CPM
 from ....envs.market import layout as rows
 from .ad_market import AdMarket, ad_market
 from .ad_program import LaneWorth, programs
+from .noise import NODES, UNLIKELY, gamma_factor
 from .order_terms import Prices, order_values, shift_ratio
 from .price_of_winning import auction_yield
 from .relaxation import Relaxation, relax, spill_over
 
 COVERED = ("bid", "share_", "coupon_", "tilt_")  # how the names of covered levers begin
 GOLDEN = (np.sqrt(5) - 1) / 2
+EVENTS = 120  # events of each tick that are left out as unlikely, at most
+LEAST_QUANTILE = 20.0  # orders by which the largest count may exceed mean + NODES[-1] * root of it
 CUTS = 2  # a fixed cap binds once in each scene, and the plan's budget once
 FIRST_STEPS = 9
 LATER_STEPS = 5
@@ -100,6 +103,7 @@ def _bound(relaxed: Relaxation, ads: AdMarket) -> Bound:
         [(none, one * LAMBDA_MOST), (none, problem.nu_most)],
     )
     spread = _variance(relaxed)
+    left_out = _left_out(relaxed)
 
     def score(lam: np.ndarray, nu: np.ndarray, mu: np.ndarray) -> np.ndarray:
         """Scarf's inequality on max(L1, L2)."""
@@ -123,7 +127,9 @@ def _bound(relaxed: Relaxation, ads: AdMarket) -> Bound:
     turned[0] = np.maximum(turned[0] - turned[2] * target, 0.0)
     lam, nu, mu = (np.where(again < value, new, old) for new, old in zip(turned, at, strict=True))
     lagrangian = problem.value(1 + mu, mu * target, lam, nu)
-    return Bound(np.minimum(value, again) / FEN_PER_CNY, lagrangian / FEN_PER_CNY, lam, mu)
+    return Bound(
+        (np.minimum(value, again) + left_out) / FEN_PER_CNY, lagrangian / FEN_PER_CNY, lam, mu
+    )
 
 
 def _minimum(
@@ -337,3 +343,17 @@ def _variance(relaxed: Relaxation) -> np.ndarray:
     shape = (*bought.shape[:2], rows.N_POOLS, rows.N_SEGMENTS, rows.N_SCENES)
     by_group = (bought * price[:, None]).reshape(shape).sum(3)
     return by_order + float(w["dispersion"]) * (by_group**2).sum((1, 2, 3)) * 2
+
+
+def _left_out(relaxed: Relaxation) -> np.ndarray:
+    """(n,) fen: the most an episode can sell times the chance of all events that are left out.
+
+    No count exceeds the quantile of the largest uniform that 23 bits hold, at the largest gamma
+    factor there is.
+    """
+    w = relaxed.constants
+    shown = relaxed.traffic * relaxed.click * gamma_factor(NODES[-1:], float(w["dispersion"]))
+    shown[..., rows.AD :] *= 1 + float(w["boost_reach"])
+    orders = shown + NODES[-1] * np.sqrt(shown) + LEAST_QUANTILE  # every click buys
+    price = np.maximum(relaxed.cells[:, None, rows.VALUE] * 1.1, 1.0)
+    return EVENTS * relaxed.traffic.shape[1] * UNLIKELY * (orders * price).sum((1, 2))

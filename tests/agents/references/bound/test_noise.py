@@ -23,7 +23,7 @@ def surely_at_most(hits: int, draws: int, chance: float) -> bool:
     """Whether a chance of at most `chance` is not refuted: the exact (Clopper-Pearson) lower limit
     of 99.9 % confidence.
     """
-    return hits == 0 or beta.ppf(0.001, hits, draws - hits + 1) <= chance
+    return hits == 0 or bool(beta.ppf(0.001, hits, draws - hits + 1) <= chance)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -106,7 +106,7 @@ def test_no_supply_cut_after_luck_lifts_the_mean_ratio_above_the_bound(shown):
     shape = (1, ticks, 1)
     found = smoothed_ratios(
         np.full(shape, rate),
-        np.full(shape, rate / few),
+        (1 - np.reshape(least, shape)) ** 2 * rate / few,
         (np.reshape(least, shape), np.reshape(most, shape)),
         np.full((1, 1), rate),
     )[0, :, 0]
