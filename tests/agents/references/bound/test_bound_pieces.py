@@ -5,6 +5,7 @@ below what they reach.
 import numpy as np
 import pytest
 from chengfang.agents.references import upper_bound
+from chengfang.agents.references.bound.ad_market import ad_market
 from chengfang.agents.references.bound.creatives import wear_kernel
 from chengfang.agents.references.bound.free_traffic import FreePrices, FreeTick, best_free
 from chengfang.agents.references.bound.relaxation import relax
@@ -112,11 +113,36 @@ def test_no_random_plan_leaves_the_intervals(levers):
         )
         assert (shown <= o.reach[:, 1, t] + 1e-5).all()
         assert (shown >= o.fewest[:, t] - 1e-5).all()
-        assert (market.states["exposure"] >= o.exposure[:, t] - 0.02).all()  # noise of a tick
+        assert (market.states["exposure"] >= o.exposure[:, t] - 1e-5).all()
         market.step(
             np.clip(centre + 0.4 * RNG.standard_normal(centre.shape), -1, 1).astype(np.float32)
         )
         assert (market.states["price_shock"] >= o.price[:, t] - 1e-5).all()
+    market.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bid", [-1.0, 0.3, 1.0])
+def test_what_lasts_stays_in_its_interval(bid):
+    """Exposure, pressure and the competitors' answer of plans that buy nothing, much, or all."""
+    names = select_levers("allocation")
+    seeds = np.arange(1_000_000, 1_000_024)
+    setting = Setting(load_scenario("default"), names, 1)
+    o = relax(setting, seeds)
+    ads = ad_market(o)
+    market = Market.of(setting, len(seeds))
+    market.reset(seeds=seeds)
+    action = np.full((len(seeds), len(names)), 1.0, np.float32)
+    for t in range(market.ticks):
+        extra = market.states["exposure"] - o.exposure[:, t]
+        assert (extra >= -1e-5).all()
+        assert (extra <= ads.wear.most[:, t] + 1e-5).all()
+        assert (market.states["pressure"] <= ads.pressure.most[:, t] + 1e-5).all()
+        action[:, :4] = np.where(RNG.random((len(seeds), 4)) < 0.8, bid, -bid)
+        market.step(action)
+        answer = market.states["price_shock"] - o.price[:, t]
+        assert (answer >= -1e-5).all()
+        assert (answer <= ads.auctions.dearest[:, t][:, None] + 1e-5).all()
     market.close()
 
 
