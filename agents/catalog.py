@@ -18,7 +18,9 @@ from typing import Any, Literal, NamedTuple
 
 from ..envs import Setting, find_task, short_name
 from .guard import AgentError, GuardedPolicy, error_sentence
-from .learners import ArtefactError, SavedPolicy, load_best, load_policy
+from .learners import ArtefactError, SavedPolicy, load_best
+from .learners.artefact import load_artefact
+from .learners.shifts import ShiftedRule
 from .own_code import code_name, load_code, own_digest, own_function, registered
 from .policy import PlanSpec, Policy, plan_spec
 from .rules import RULES, make_rule
@@ -75,7 +77,7 @@ def find_policy(
     if kind == "own":
         return _own_policy(name, setting, short or "this task")
     if kind == "folder":
-        return _fitting(load_policy(name, safety_margin), name, setting)
+        return _fitting(load_artefact(name, safety_margin), name, setting)
     if kind == BEST:
         return _fitting(load_best(_needed(short, name), safety_margin), name, setting)
     rule = _rule_name(name, short)
@@ -175,7 +177,9 @@ def _needed(task: str | None, name: str) -> str:
 # --------------------------------------------------------------------------------------------------
 
 
-def _fitting(policy: SavedPolicy, name: str, setting: Setting) -> SavedPolicy:
+def _fitting(
+    policy: SavedPolicy | ShiftedRule, name: str, setting: Setting
+) -> SavedPolicy | ShiftedRule:
     if policy.levers != setting.levers:
         raise ArtefactError(
             f"{name} acts on the levers {', '.join(policy.levers)}; "

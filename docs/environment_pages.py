@@ -186,7 +186,11 @@ def arguments(task: Task) -> str:
             ),
             ("`days`", "length of the campaign; `None` for the scenario's own"),
             ("`reward`", "one of the five rewards above"),
-            ("`split`", "whose merchants are met: `train` or `test`, which are disjoint"),
+            (
+                "`split`",
+                "whose merchants are met: `train` (to learn and tune on), `validation` (to choose "
+                "on) or `test` (to report on); they are disjoint",
+            ),
             ("`render_mode`", "`rgb_array` draws the plan's dashboard with `env.render()`"),
             ("`reward_parts`", 'put the tick\'s ledger lines, CNY, into `info["reward_parts"]`'),
             ("`sampled`", "`False` plays expectations in place of sampled counts"),

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,6 +101,13 @@ def measurements(envs: int, repeats: int, learner: bool, quick: bool) -> list[Me
         ),
         Measurement("2 threads over 1", "x", 1.6, 1.85, lambda: thread_ratio(THREADED, repeats)),
         Measurement(
+            f"gradient of {envs:,} episodes, there and back",
+            "env-steps/CPU s",
+            60e3,
+            None,
+            lambda: gradient_rate(envs, repeats, compiled=False),
+        ),
+        Measurement(
             "reset, drawing a merchant", "us/env", None, None, lambda: reset_rate(envs, repeats)
         ),
         Measurement("memory per env", "bytes", None, None, memory_per_env),
@@ -107,6 +115,16 @@ def measurements(envs: int, repeats: int, learner: bool, quick: bool) -> list[Me
             "import to first step, cached", "s", 1.2, 0.7, lambda: start_time(repeats), at_most=True
         ),
     ]
+    if not quick:  # it takes a minute to compile
+        found.append(
+            Measurement(
+                f"gradient of {envs:,} episodes, compiled",
+                "env-steps/CPU s",
+                None,
+                150e3,
+                lambda: gradient_rate(envs, repeats, compiled=True),
+            )
+        )
     if learner:
         found.append(
             Measurement(
@@ -147,6 +165,32 @@ def batch_rate(envs: int, sampled: bool, repeats: int) -> float:
                 market.dones[:] = False
         return envs * ticks / (time.process_time() - begin)
 
+    return _median(once, repeats)
+
+
+def gradient_rate(envs: int, repeats: int, compiled: bool) -> float:
+    """Env-steps per CPU second of playing a day of SuperPlan and differentiating it."""
+    import torch
+
+    from ..envs.market.adjoint import Episode
+
+    torch.set_num_threads(1)
+    setting = replace(task_setting("SuperPlan", split="train"), days=1)
+    market = Market.of(setting, envs, reward="score")
+    market.reset(seeds=np.arange(envs))
+    episode = Episode(market, compiled=compiled)
+    actions = np.zeros((envs, len(market.levers)), np.float32)
+
+    def once() -> float:
+        market.reset()
+        episode.restart()
+        begin = time.process_time()
+        for _ in range(market.ticks):
+            episode.step(actions)
+        episode.gradient()
+        return envs * market.ticks / (time.process_time() - begin)
+
+    once()
     return _median(once, repeats)
 
 

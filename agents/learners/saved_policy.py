@@ -21,14 +21,25 @@ from ...envs.files import whole_file
 from .saved.description import (
     FORMAT,
     NETWORK_KEYS,
+    WHITENING,
     ArtefactError,
     check_description,
     plan_facts,
     present_names,
     read_network,
+    read_whitening,
     residual_rule,
 )
-from .saved.network import OUTPUTS, TENSORS, Cell, Dense, run_cells, run_hidden
+from .saved.network import (
+    OUTPUTS,
+    TENSORS,
+    Cell,
+    Dense,
+    Whitening,
+    in_blocks,
+    run_cells,
+    run_hidden,
+)
 
 REPR_FACTS = ("agent", "algorithm", "task", "scenario", "steps", "seed")  # where it comes from
 __all__ = ["ArtefactError", "Memory", "SavedPolicy", "load_policy", "plan_facts"]
@@ -55,10 +66,13 @@ class SavedPolicy:
         description: what `policy.json` holds: levers, features, activation, output, origin, and
             optionally `hold` (ticks for which an output is held), `safety_margin` (a further
             input: the margin on the ROI target), `mean_limit` (the last layer is clipped to it
-            before its output) and `residual` (rule, parameters, scale, plan).
+            before its output), `bypass` (the layers after the cells read what the cells read, too),
+            `block` (rows evaluated together, so that an action does not depend on the batch) and
+            `residual` (rule, parameters, scale, plan).
         safety_margin: act with this margin instead of the description's; only for policies that
             were trained to take one.
         cells: recurrent layers, input first.
+        whitening: how inputs are scaled; None takes them as they are.
 
     Raises:
         ArtefactError: if a safety margin is given to a policy that takes none.
@@ -70,8 +84,10 @@ class SavedPolicy:
         description: dict[str, Any],
         safety_margin: float | None = None,
         cells: Sequence[Cell] = (),
+        whitening: Whitening | None = None,
     ):
         self.layers = layers
+        self.whitening = whitening
         self.cells = tuple(cells)
         self.encoder = int(description.get("encoder", 0))
         named = present_names(description)
@@ -118,7 +134,7 @@ class SavedPolicy:
             action, state = self.predict(x[None], state, episode_start, deterministic)
             return action[0], state
         if self._forgets:
-            return self.output(x), state
+            return self.network(x, self.opening_cells(len(x)))[0], state
         fresh = _starts(episode_start, len(x))
         if state is None:
             state = self._opening(len(x))
@@ -179,9 +195,18 @@ class SavedPolicy:
         Returns:
             Outputs (n, levers) float32 in [-1, 1], and the next states.
         """
+        if self.whitening is not None:
+            x = self.whitening(x)
+        block = self.description.get("block")
+        return in_blocks(self._evaluate, x, cells, block) if block else self._evaluate(x, cells)
+
+    def _evaluate(self, x: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same of inputs that are scaled, all rows at once."""
         if self.cells:
             encoded = run_hidden(self.layers[: self.encoder], x, self.description["activation"])
             x, cells = run_cells(self.cells, encoded, cells)
+            if self.description.get("bypass"):
+                x = np.concatenate([encoded, x], 1)
         return self.output(x), cells
 
     def output(self, x: np.ndarray) -> np.ndarray:
@@ -210,6 +235,9 @@ class SavedPolicy:
             for kind in TENSORS
         }
         network: dict[str, Any] = {"format": FORMAT, "layers": len(self.layers)}
+        if self.whitening is not None:
+            network["input_limit"] = float(self.whitening.limit)
+            tensors |= dict(zip(WHITENING, self.whitening[:2], strict=True))
         if self.cells:
             network |= {"encoder": self.encoder, "cells": [cell.kind for cell in self.cells]}
         with whole_file(folder / "policy.safetensors") as draft:
@@ -253,7 +281,8 @@ def load_policy(folder: "str | Path", safety_margin: float | None = None) -> Sav
             raise ArtefactError(f"{folder} cannot be used: {error}") from None
     check_description(folder, description)
     layers, cells = read_network(folder, description, tensors)
-    return SavedPolicy(layers, description, safety_margin, cells)
+    whitening = read_whitening(folder, description, tensors)
+    return SavedPolicy(layers, description, safety_margin, cells, whitening)
 
 
 def _starts(episode_start: np.ndarray | None, n: int) -> np.ndarray:

@@ -23,6 +23,8 @@ DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "defaults.yaml").read_text(encoding="utf-8")
 )
 SHARED, PPO, SAC = DEFAULTS["shared"], DEFAULTS["PPO"], DEFAULTS["SAC"]
+SHIFT = DEFAULTS["Shift"]
+APG = DEFAULTS["APG"]
 WRAPPED = DEFAULTS["training_env"]
 FIRST_NAMES = {
     "training_env": "practice",
@@ -33,6 +35,14 @@ FIRST_NAMES = {
     "margin_range": "caution_range",
 }  # of fields, as in configurations and policies written before they were renamed
 Counterfactual = Literal["none", "noop", "rule"]
+APG_USES = {  # of a training env
+    "rule",
+    "rule_task",
+    "rule_parameters",
+    "residual_scale",
+    "margin_range",
+    "safety_margin",
+}
 Share = Annotated[float, Field(ge=0, le=1)]
 Layers = list[Annotated[int, Field(ge=1, le=4096)]]
 
@@ -269,7 +279,88 @@ class SACSettings(Settings):
     )
 
 
-LearnerSettings = Annotated[PPOSettings | SACSettings, Field(discriminator="algorithm")]
+class ShiftSettings(RenamedFields):
+    """A rule plus a shift that is fitted by the market's derivative (`agents.learners.shifts`)."""
+
+    algorithm: Literal["Shift"] = "Shift"
+    form: Literal["constant", "schedule", "start_facts"] = Field(
+        default="constant",
+        description="one shift for all; one by day and hour; one linear in the facts known at the "
+        "start",
+    )
+    num_envs: int = Field(
+        default=SHIFT["num_envs"], ge=1, le=65_536, description="merchants of an update"
+    )
+    steps: int = Field(
+        default=SHIFT["steps"], ge=1, description="market ticks to fit on, doing nothing aside"
+    )
+    learning_rate: float = Field(
+        default=SHIFT["learning_rate"],
+        gt=0,
+        le=1,
+        description="of Adam, at the start; falls by a cosine",
+    )
+    training_env: TrainingEnv = Field(description="which rule is shifted, and its values")
+
+    @model_validator(mode="after")
+    def _needs_a_rule(self) -> "ShiftSettings":
+        if self.training_env.rule is None:
+            raise ValueError("training_env.rule is None; a shift needs the rule that it shifts")
+        return self
+
+
+class APGSettings(RenamedFields):
+    """Analytic policy gradient (the name is Brax's): a network trained by the market's derivative
+    (`agents.learners.gradient`).
+    """
+
+    algorithm: Literal["APG"] = "APG"
+    policy: Literal["gru", "mlp"] = Field(
+        default="gru", description="with a memory of the episode so far, or without"
+    )
+    width: int = Field(default=APG["width"], ge=1, le=4096, description="of every layer")
+    num_envs: int = Field(
+        default=APG["num_envs"], ge=1, le=65_536, description="merchants of an update"
+    )
+    steps: int = Field(
+        default=APG["steps"], ge=1, description="market ticks to learn on, doing nothing aside"
+    )
+    learning_rate: float = Field(
+        default=APG["learning_rate"],
+        gt=0,
+        le=1,
+        description="of Adam, at the start; falls by a cosine",
+    )
+    gradient_limit: float = Field(
+        default=APG["gradient_limit"], gt=0, description="of an update, its norm over all weights"
+    )
+    average_last: Share = Field(
+        default=APG["average_last"],
+        description="the saved actor has the mean of the weights over this last share of updates",
+    )
+    compiled: bool = Field(
+        default=False, description="fuse the derivative with torch.compile; needs a C++ compiler"
+    )
+    training_env: TrainingEnv | None = Field(
+        default=None, description="a rule underneath, and margins; None: from scratch"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "APGSettings":
+        plain = TrainingEnv()
+        for name in TrainingEnv.model_fields:
+            given = getattr(self.training_env or plain, name)
+            if name not in APG_USES and given != getattr(plain, name):
+                raise ValueError(
+                    f"training_env.{name} is {given!r}, which APG does not use; allowed are "
+                    f"{', '.join(sorted(APG_USES))}"
+                )
+        return self
+
+
+LearnerSettings = Annotated[
+    PPOSettings | SACSettings | ShiftSettings | APGSettings, Field(discriminator="algorithm")
+]
 
 
 def rule_values(training_env: TrainingEnv) -> dict[str, float]:

@@ -94,7 +94,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     ## Starting State
     `reset(seed=s)` starts episode 0 of stream s: a merchant (category, size, order value, margin,
     appeal, prices, budget, ROI target), a weekday and the market's shocks. `reset()` goes on to the
-    stream's next episode. `split="train"` and `split="test"` draw from disjoint streams.
+    stream's next episode. The splits `train`, `validation` and `test` draw from disjoint streams.
 
     ## Episode End
     After days * ticks_per_day ticks the campaign is over and the episode *terminates*; it is never

@@ -17,7 +17,7 @@ class Setting:
         scenario: the world.
         levers: what is controlled: a lever set's name or lever names; kept as a tuple of names.
         days: length of an episode.
-        split: whose merchants are met, train or test.
+        split: whose merchants are met: train, validation or test.
     """
 
     scenario: Scenario
@@ -63,7 +63,7 @@ def task_setting(
         task: id or short name, see `find_task`.
         scenario: what `load_scenario` takes; None for the task's own.
         changes: overrides of scenario fields by dotted path.
-        split: train or test.
+        split: train, validation or test.
 
     Raises:
         ValueError: an unknown task.

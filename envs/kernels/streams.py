@@ -26,6 +26,7 @@ UNIT = F(1 / 8388608)  # 23 bits: with 24, float32 would round (2^24 - 1/2) / 2^
 
 # Splits of the merchant population: disjoint streams by construction.
 TRAIN = U(0x7261696E)
+VALIDATION = U(0x76616C69)
 TEST = U(0x74657374)
 MERCHANT_TICK = U(0xFFFFFFFF)  # the "tick" whose slots draw the merchant
 

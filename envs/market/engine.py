@@ -14,7 +14,7 @@ from ..interface.feedback import N_COSTS, REWARDS
 from ..interface.levers import LEVER_NAMES, select_levers
 from ..interface.setting import Setting
 from ..kernels.frame import Frame
-from ..kernels.streams import TEST, TRAIN
+from ..kernels.streams import TEST, TRAIN, VALIDATION
 from ..scenario import Scenario
 from . import layout as rows
 from .batch import FRAME, reset_batch, step_batch
@@ -22,7 +22,8 @@ from .constants import build_world
 from .dashboard import dashboard
 from .generator import DRAWS
 
-SPLITS = {"train": TRAIN, "test": TEST}
+# whose merchants are met: to learn and tune on, to choose on, to report on
+SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 SERIAL_BELOW = 64  # threads only pay beyond this batch size
 # Arrays whose addresses compiled code knows.
 PINNED = frozenset(
@@ -70,7 +71,8 @@ class Market:
         levers: a lever set's name or lever names, see `select_levers`.
         reward: one of settled_gmv, incremental, profit, score, platform (scaled by budget *
             roi_target).
-        split: "train" or "test"; their merchants come from disjoint random streams.
+        split: "train", "validation" or "test"; their merchants come from disjoint random
+            streams.
         threads: worker threads for large batches; results do not depend on it.
         sampled: False for expectation mode: counts are their means and nothing is random but the
             merchant.

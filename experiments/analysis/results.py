@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-Kind = Literal["rule", "learner", "reference", "own"]
+Kind = Literal["rule", "learner", "shift", "reference", "own"]
 
 
 class AgentResult(NamedTuple):
@@ -21,7 +21,7 @@ class AgentResult(NamedTuple):
     """Short name, for example Bidding."""
     agent: str
     kind: str
-    """rule, learner, reference or own (an agent of the user's)."""
+    """rule, learner, shift (of a rule), reference or own (an agent of the user's)."""
     figures: dict[str, np.ndarray]
     """Each (seeds, episodes); a rule or a reference has one row."""
     nothing: dict[str, np.ndarray]

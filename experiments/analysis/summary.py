@@ -26,6 +26,9 @@ SUMMARY = (
     "budget_use",
     "share_of_clairvoyant",
     "share_of_bound",
+    "profit_gain",
+    "losing_share",
+    "ticks",
 )
 FINAL = (
     "final_episodes",
@@ -78,6 +81,14 @@ class Summary(NamedTuple):
         None  # as `score`, on all episodes of the task's final; None for who is not in it
     )
     final_episodes: int = 0
+    # median over runs and episodes of the profit above doing nothing, over the latter's
+    profit_gain: float | None = None
+    losing_share: float | None = None  # of episodes with less profit than doing nothing
+    # IQM of the score on validation merchants, mean over runs: what agents are chosen by
+    validation: float | None = None
+    # market ticks and CPU seconds of one training, of a tuning or of a whole search
+    ticks: int | None = None
+    cpu_seconds: float | None = None
     # of plans found in hindsight: as `score`, replayed on noise that they were not fitted to; None
     # for others, and where no replay was made
     fresh: Interval | None = None
@@ -142,7 +153,8 @@ def summarise(result: AgentResult, common: int | None = None) -> Summary:
         count,
         None if result.final is None else bootstrap_iqm(result.final, common=True),
         0 if result.final is None else result.final.shape[1],
-        _fresh(result),
+        *_above_noop(result),
+        fresh=_fresh(result),
     )
 
 
@@ -152,6 +164,15 @@ def _fresh(result: AgentResult) -> Interval | None:
     if score is None:
         return None
     return bootstrap_iqm(score / np.maximum(result.nothing["score"], 1e-9), common=True)
+
+
+def _above_noop(result: AgentResult) -> tuple[float | None, float | None]:
+    """Median relative profit above doing nothing, and the share of episodes that lose by it."""
+    profit, noop = result.figures.get("profit"), result.nothing.get("profit")
+    if profit is None or noop is None:
+        return None, None
+    gain = profit - noop
+    return float(np.median(gain / np.maximum(np.abs(noop), 1e-9))), float((gain < 0).mean())
 
 
 def summarise_all(results: list[AgentResult]) -> list[Summary]:
@@ -189,9 +210,14 @@ def ranked(rows: list[Summary]) -> list[Summary]:
 
 
 def best(rows: list[Summary], kind: str, task: str | None = None) -> Summary | None:
-    """The agent of a kind with the highest score, on a task if one is named."""
+    """The best agent of a kind, on a task if one is named: chosen on validation merchants where all
+    of them played there, else by the score, as benchmarks were before there were any.
+    """
     found = [row for row in rows if row.kind == kind and task in (None, row.task)]
-    return max(found, key=lambda row: row.score.value, default=None)
+    chosen = all(row.validation is not None for row in found)
+    return max(
+        found, key=lambda row: (row.validation or 0.0) if chosen else row.score.value, default=None
+    )
 
 
 def summary_rows(results: list[AgentResult]) -> list[dict[str, Any]]:
@@ -240,6 +266,11 @@ def full_row(row: Summary) -> dict[str, Any]:
         "settled_gmv": row.settled_gmv,
         "incremental_gmv": row.incremental_gmv,
         "coupon_cost": row.coupon_cost,
+        "profit_gain": row.profit_gain,
+        "losing_share": row.losing_share,
+        "validation": row.validation,
+        "ticks": row.ticks,
+        "cpu_seconds": row.cpu_seconds,
         **dict(
             zip(FINAL, (row.final_episodes, *row.final) if row.final else (None,) * 4, strict=True)
         ),

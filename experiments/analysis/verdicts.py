@@ -21,6 +21,8 @@ SHARE_BAR = 0.85  # of the clairvoyant's gain over doing nothing, on a task that
 VIOLATION_BAR = 0.05  # share of episodes with ROI under 0.98 of the target
 SHORTFALL_BAR = 0.01  # mean, of the target
 RISKS = (0.01, 0.05, 0.2, 1.0)  # violation rates that a user may choose among
+SMALLEST = 0.01  # effect of interest, of the score; fixed before any benchmark is run
+BETTER, EQUAL, UNDECIDED, WORSE = "better", "equal within 1 %", "undecided", "worse"
 SPEND_BAR = 1 + 1e-9  # of the budget; above it only rounding
 
 
@@ -52,6 +54,8 @@ class Verdict(NamedTuple):
     gain: Interval | None  # on the same episodes: IQM of the learner / IQM of the rule - 1
     bars: list[Bar]
     own: Sequence[OwnComparison] = ()  # agents of the user's own
+    # the best learner against the best shift of a rule: what is more than retuning
+    adaptivity: OwnComparison | None = None
 
 
 def judge(
@@ -59,6 +63,7 @@ def judge(
     rows: list[Summary],
     gain: Interval | None,
     own: Sequence[OwnComparison] = (),
+    adaptivity: OwnComparison | None = None,
 ) -> Verdict:
     """Compare the best learner of a task with its best rule and with the bars.
 
@@ -67,14 +72,15 @@ def judge(
         rows: summaries, of this and other tasks.
         gain: of the one over the other (`gain_over_rule`).
         own: comparisons of the user's own agents (`compare_own`).
+        adaptivity: of the best learner over the best shift of a rule (`adaptivity_of`).
     """
     learner, rule = rivals(task, rows)
     apart = ""
     if learner and rule:
         one, two = compared(learner, rule)
         apart = "above" if one.low > two.high else "below" if one.high < two.low else "overlap"
-    held_to = [beats_bar(apart), *bars(learner)] if learner else []
-    return Verdict(task, learner, rule, apart, gain, held_to, tuple(own))
+    held_to = [better_bar(gain), *bars(learner)] if learner else []
+    return Verdict(task, learner, rule, apart, gain, held_to, tuple(own), adaptivity)
 
 
 def rivals(task: str, rows: list[Summary]) -> tuple[Summary | None, Summary | None]:
@@ -142,18 +148,51 @@ def compare_own(task: str, rows: list[Summary], results: list[AgentResult]) -> l
     return found
 
 
-def beats_bar(apart: str) -> Bar:
-    """The bar that the learner's interval lies above the best rule's."""
-    words = {
-        "above": "intervals apart",
-        "below": "the rule is better, intervals apart",
-        "overlap": "intervals overlap",
-    }
-    return Bar(
-        "beats the best rule",
-        words.get(apart, "no rule to compare with"),
-        apart == "above" if apart else None,
+def word(gain: Interval) -> str:
+    """What the paired 95 % interval of a relative difference says, the smallest effect of interest
+    being 1 %: better (above +1 %), worse (under -1 %), equal within 1 %, or undecided.
+    """
+    if gain.low > SMALLEST:
+        return BETTER
+    if gain.high < -SMALLEST:
+        return WORSE
+    return EQUAL if gain.low >= -SMALLEST and gain.high <= SMALLEST else UNDECIDED
+
+
+def adaptivity_of(
+    task: str, rows: list[Summary], results: list[AgentResult]
+) -> OwnComparison | None:
+    """The best learner of a task against its best shift of a rule (+ constant, + schedule, + start
+    facts), on the same episodes; None without either.
+    """
+    mine = [row for row in rows if row.task == task]
+    learner, shift = best(mine, "learner"), best(mine, "shift")
+    known = {result.agent: result for result in results if result.task == task}
+    if not learner or not shift or not {learner.agent, shift.agent} <= known.keys():
+        return None
+    one, two = (relative_score(known[row.agent]) for row in (learner, shift))
+    count = min(one.shape[1], two.shape[1])
+    one, two = one[:, :count], two[:, :count]
+    return OwnComparison(
+        learner.agent, shift.agent, paired_gain(one, two), paired_difference(one, two)
     )
+
+
+def adaptivity_sentence(verdict: Verdict) -> str:
+    """What the best learner gains over the best shift of a rule; empty where there is none."""
+    found = verdict.adaptivity
+    if found is None:
+        return ""
+    said = _said(found.agent, f"the best shift of a rule, {found.rule}")[word(found.gain)]
+    return f"Adaptivity, paired on the same episodes: {said}: {change(found.gain)}."
+
+
+def better_bar(gain: Interval | None) -> Bar:
+    """The bar that the learner is better than the best rule."""
+    name = "better than the best rule"
+    if gain is None:
+        return Bar(name, "not compared on the same episodes", None)
+    return Bar(name, f"{word(gain)}, {change(gain)}", word(gain) == BETTER)
 
 
 def bars(row: Summary) -> list[Bar]:
@@ -205,43 +244,50 @@ def sentence(verdict: Verdict) -> str:
         )
     final = learner.final is not None and rule.final is not None
     one, two = (interval(score, 4 if final else 3) for score in compared(learner, rule))
-    apart = "intervals overlap" if verdict.apart == "overlap" else "intervals apart"
     runs = f"{learner.seeds} training seed{'' if learner.seeds == 1 else 's'}"
     place = f" in a final of {learner.final_episodes:,} held-out episodes" if final else ""
-    scores = f"{one} against {two}, {apart}{place}."
     if verdict.gain is None:
-        way = {"above": "beats", "below": "loses to", "overlap": "cannot be told from"}
+        apart = "intervals overlap" if verdict.apart == "overlap" else "intervals apart"
         return (
-            f"The best learner, {learner.agent} ({runs}), {way[verdict.apart]} the best rule, "
-            f"{rule.agent}: {scores}"
+            f"The best learner, {learner.agent} ({runs}), and the best rule, {rule.agent}, were "
+            f"not compared on the same episodes: {one} against {two}, {apart}{place}."
         )
+    said = _said(f"the best learner, {learner.agent} ({runs}),", f"the best rule, {rule.agent}")
     return (
-        f"On the same episodes the score of the best learner, {learner.agent} ({runs}), differs "
-        f"from that of the best rule, {rule.agent}, by {change(verdict.gain, 2 if final else 1)}: "
-        f"{scores}"
+        f"Paired on the same episodes, {said[word(verdict.gain)]}: "
+        f"{change(verdict.gain, 2 if final else 1)}; scores {one} against {two}{place}."
     )
 
 
+def _said(one: str, two: str) -> dict[str, str]:
+    """The verdicts as the beginning of a sentence."""
+    return {
+        BETTER: f"{one} is better than {two}",
+        EQUAL: f"{one} and {two}, are equal within 1 %".replace(",,", ","),
+        UNDECIDED: f"{one} against {two}, is undecided",
+        WORSE: f"{one} is worse than {two}",
+    }
+
+
 def change(gain: Interval, digits: int = 1) -> str:
-    """+1.2 % (+0.9 to +1.5), and whether it may be noise."""
+    """+1.2 % (+0.9 to +1.5)."""
     value, low, high = (100 * x for x in gain)
-    sure = "" if low > 0 or high < 0 else ", which may be chance"
-    return f"{value:+.{digits}f} % ({low:+.{digits}f} to {high:+.{digits}f}){sure}"
+    return f"{value:+.{digits}f} % ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def own_sentences(verdict: Verdict) -> list[str]:
     """A sentence for every agent of the user's own."""
     return [
-        f"Paired on the same episodes, the score of {one.agent} differs from that of the best "
-        f"rule, {one.rule}, by {change(one.gain)}; the mean difference is "
-        f"{one.difference.value:+.3f} [{one.difference.low:+.3f}, {one.difference.high:+.3f}] of "
-        "doing nothing."
+        "Paired on the same episodes, "
+        f"{_said(one.agent, f'the best rule, {one.rule}')[word(one.gain)]}: "
+        f"{change(one.gain)}; the mean difference is {one.difference.value:+.3f} "
+        f"[{one.difference.low:+.3f}, {one.difference.high:+.3f}] of doing nothing."
         for one in verdict.own
     ]
 
 
 def headline(verdict: Verdict) -> str:
-    """The verdict in one breath: `PPO loses to the best rule, MPC, by 24.6 %`."""
+    """The verdict in one breath: `PPO is worse than the best rule, MPC: -24.6 % of its score`."""
     learner = verdict.learner
     rule = verdict.rule
     gains = {one.agent: (one.rule, one.gain) for one in verdict.own}
@@ -249,17 +295,13 @@ def headline(verdict: Verdict) -> str:
         gains[learner.agent] = (rule.agent, verdict.gain)
     words = []
     for agent, (name, gain) in gains.items():
-        value = 100 * abs(gain.value)
-        if gain.low > 0:
-            words.append(f"{agent} beats the best rule, {name}, by {value:.1f} %")
-        elif gain.high < 0:
-            words.append(f"{agent} loses to the best rule, {name}, by {value:.1f} %")
-        else:
-            words.append(f"{agent} and the best rule, {name}, cannot be told apart")
-        low, high = 100 * gain.low, 100 * gain.high
-        words[-1] += f" (95 % interval of the difference: {low:+.1f} to {high:+.1f} %)"
+        value, low, high = (100 * x for x in gain)
+        words.append(
+            f"{_said(agent, f'the best rule, {name}')[word(gain)]}: {value:+.1f} % of its score "
+            f"(paired 95 % interval {low:+.1f} to {high:+.1f} %)."
+        )
     if words:
-        return "\n".join(f"{text}." for text in words)
+        return "\n".join(words)
     best_one = rule or learner
     return f"Best: {best_one.agent}." if best_one else "No results yet."
 

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ...agents import Policy, make_rule, plan_spec
-from ...agents.learners import load_policy
+from ...agents.learners.artefact import load_artefact
 from ...envs import find_task, load_scenario, short_name
 from ..analysis.summary import Summary, best, ranked
-from ..analysis.verdicts import headline, percent
+from ..analysis.verdicts import adaptivity_sentence, headline, percent
 from ..report.learning_curves import learning_figure, make_curve
+from ..report.markdown import gained, millions, money
 from ..report.pacing import pacing_figure, watch
 from ..report.task_report import TaskReport
 from ..runs.pool import Options
@@ -146,7 +147,8 @@ def compare(
 
 def _told(config: BenchmarkConfig, report: TaskReport) -> str:
     rules = "tuned values" if config.tuned else "their default values"
-    return f"{headline(report.verdict)} Rules play with {rules}."
+    told = [headline(report.verdict), adaptivity_sentence(report.verdict)]
+    return f"{' '.join(text for text in told if text)} Rules play with {rules}."
 
 
 # The folder
@@ -224,8 +226,8 @@ def _figures(config: BenchmarkConfig, folder: Path, report: TaskReport) -> None:
 
 
 def _policy(spec: RunSpec, folder: Path) -> Policy:
-    if spec.kind == "learner":
-        return load_policy(training_folder(folder, spec))
+    if spec.is_learned:
+        return load_artefact(training_folder(folder, spec))
     return make_rule(spec.options["rule"], plan_spec(spec.setting()), **spec.options["parameters"])
 
 
@@ -251,7 +253,17 @@ def rich_table(rows: list[Summary], title: str) -> Table:
         show_edge=False,
         padding=(0, 1, 0, 0),
     )
-    heads = ("agent", "score", "95 % CI", "violated", "short", "budget", "profit")
+    heads = (
+        "agent",
+        "score",
+        "95 % CI",
+        "violated",
+        "budget",
+        "Δ profit",
+        "losing",
+        "ticks",
+        "CPU s",
+    )
     for i, head in enumerate(heads):
         table.add_column(head, justify="right" if i else "left", no_wrap=True)
     for row in ranked(rows):
@@ -260,9 +272,11 @@ def rich_table(rows: list[Summary], title: str) -> Table:
             f"{row.score.value:.3f}",
             f"{row.score.low:.2f}-{row.score.high:.2f}",
             percent(row.violation_rate),
-            percent(row.mean_shortfall, 2),
             percent(row.budget_use, 0),
-            "–" if row.profit is None else f"{row.profit:,.0f}",
+            gained(row.profit_gain),
+            percent(row.losing_share, 0),
+            millions(row.ticks).replace(" ", ""),
+            money(row.cpu_seconds),
             style="bold" if row.kind in ("learner", "own") else "",
         )
     return table

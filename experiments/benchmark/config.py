@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...agents import RULES
-from ...agents.learners.settings import LearnerSettings
+from ...agents.learners.settings import LearnerSettings, ShiftSettings
 from ...envs import Scenario, find_task, load_scenario, short_name
 from ...envs.files import whole_file
 from ...envs.scenario.validation import merged
@@ -42,8 +42,8 @@ class Reference(BaseModel):
 
 
 class Final(BaseModel):
-    """Agents that lie closer than `episodes` can tell apart, and how many held-out episodes they
-    play instead.
+    """Agents that play more held-out episodes than the others. Only the committed benchmark has
+    finals: whether two agents differ is decided on episodes fixed beforehand (docs/decisions.md).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -168,7 +168,7 @@ class BenchmarkConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     episodes: int = Field(
-        default=256, ge=2, le=1_000_000, description="held-out, per agent and seed"
+        default=8192, ge=2, le=1_000_000, description="held-out, per agent and seed"
     )
     test_seed: int = Field(default=TEST_SEED, ge=0)
     seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1, max_length=1000)
@@ -215,10 +215,15 @@ class BenchmarkConfig(BaseModel):
         plan = self.tasks[task]
         return (
             dict.fromkeys(plan.rules, "rule")
-            | dict.fromkeys(plan.learners, "learner")
+            | {n: "shift" if _is_shift(s) else "learner" for n, s in plan.learners.items()}
             | {name: "reference" for name in plan.references if name != NOTHING}
             | dict.fromkeys(plan.agents, "own")
         )
+
+
+def _is_shift(settings: LearnerSettings) -> bool:
+    """Whether a learner is no more than the shift of a rule."""
+    return isinstance(settings, ShiftSettings)
 
 
 def load_benchmark(

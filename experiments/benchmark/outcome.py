@@ -20,6 +20,7 @@ from ..runs.spec import RunSpec
 from ..runs.store import RUNS_FOLDER, Figures, RunResult, read_run
 from .committed import TaskRuns
 from .config import NOTHING, BenchmarkConfig
+from .ticks import ticks_of, tuning_seconds
 
 TITLE = "ChengFang benchmark"
 
@@ -58,17 +59,33 @@ def write_outcome(book: Book, failed: dict[str, str]) -> Written:
     missing: list[str] = []
     for runs in book.tasks.values():
         report, made, lacking = _task_outcome(book.folder, runs)
+        report = None if report is None else with_costs(report, runs.planned)
         reports += [report] if report is not None else []
         results += made
         missing += lacking
         facts |= report.runs if report is not None else {}
     title = book.title if not missing else f"{book.title} (not finished)"
     rows = write_report(book.folder, reports, title)
-    keep_best(book.config, book.folder, results)
+    keep_best(book.config, book.folder, results, facts)
     seconds = time.time() - book.begin if book.begin else 0.0
     manifest = _manifest(book.config, facts, missing, failed, seconds)
     write_json(book.folder / "manifest.json", manifest)
     return Written(rows, reports, missing)
+
+
+def with_costs(report: TaskReport, planned: list[RunSpec]) -> TaskReport:
+    """The report with the ticks that each agent cost, which its specification says, and the CPU
+    seconds of a rule's tuning.
+    """
+    rows = []
+    for row in report.rows:
+        specs = [spec for spec in planned if spec.agent == row.agent]
+        ticks = ticks_of(specs) if specs else None
+        seconds = row.cpu_seconds
+        if specs and row.kind == "rule":
+            seconds = tuning_seconds(specs[0])
+        rows.append(row._replace(ticks=ticks.total if ticks else None, cpu_seconds=seconds))
+    return report._replace(rows=rows)
 
 
 def _task_outcome(
@@ -175,22 +192,45 @@ def _joined(group: list[RunSpec], found: dict[str, RunResult]) -> Figures:
     return {name: np.concatenate([run[name] for run in runs])[None] for name in names}
 
 
-def best_learner(results: list[AgentResult], task: str) -> "tuple[AgentResult, int] | None":
-    """The task's learner of the highest IQM score over doing nothing, and the index of its median
-    run: typical, not an outlier.
+def best_learner(
+    results: list[AgentResult], task: str, facts: dict[str, dict[str, Any]] | None = None
+) -> "tuple[AgentResult, int] | None":
+    """The task's best learner, and the index of its median run: typical, not an outlier.
+
+    Args:
+        results: of this and other tasks.
+        task: its name.
+        facts: of the runs, by name. Both are chosen by the IQM score over doing nothing on
+            validation merchants that the runs noted; runs made before there were any are chosen by
+            their held-out episodes.
     """
     learners = [result for result in results if result.task == task and result.kind == "learner"]
     if not learners:
         return None
-    best = max(learners, key=lambda result: iqm(relative_score(result)))
-    order = np.argsort([iqm(run) for run in relative_score(best)], kind="stable")
+    noted = {one.agent: _noted(f"{task}/{one.agent}", facts or {}) for one in learners}
+    if any(len(noted[one.agent]) != one.runs for one in learners):
+        noted = {one.agent: [iqm(run) for run in relative_score(one)] for one in learners}
+    best = max(learners, key=lambda result: float(np.mean(noted[result.agent])))
+    order = np.argsort(noted[best.agent], kind="stable")
     return best, int(order[(len(order) - 1) // 2])
 
 
-def keep_best(config: BenchmarkConfig, folder: Path, results: list[AgentResult]) -> None:
+def _noted(name: str, facts: dict[str, dict[str, Any]]) -> list[float]:
+    """Scores on validation merchants of an agent's runs, in the order of their seeds."""
+    runs = {run: fact for run, fact in facts.items() if run.rpartition("-seed")[0] == name}
+    order = sorted(runs, key=lambda run: int(run.rpartition("-seed")[2]))
+    return [runs[run]["validation"] for run in order if "validation" in runs[run]]
+
+
+def keep_best(
+    config: BenchmarkConfig,
+    folder: Path,
+    results: list[AgentResult],
+    facts: dict[str, dict[str, Any]] | None = None,
+) -> None:
     """Copy the policy of each task's best learner to best/<task>, which is committed."""
     for task in config.tasks:
-        found = best_learner(results, task)
+        found = best_learner(results, task, facts)
         if found is None:
             continue
         result, run = found

@@ -76,7 +76,8 @@ def _task_runs(config: BenchmarkConfig, task: str) -> list[RunSpec]:
         specs.append(whole(rule, "rule", 0, {"rule": rule, "parameters": values}))
     for name, settings in plan.learners.items():
         options = resolved(settings).model_dump(mode="json")
-        specs += [whole(name, "learner", seed, options) for seed in config.seeds]
+        kind = config.agents(task)[name]
+        specs += [whole(name, kind, seed, options) for seed in config.seeds]
     for name, own in plan.agents.items():
         seeds = (own.seeds or config.seeds) if own.train else [0]
         specs += [whole(name, "own", seed, own.options) for seed in seeds]

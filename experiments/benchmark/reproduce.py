@@ -221,7 +221,7 @@ def differences(
     return ", ".join(
         f"{key} {old.get(key)!r} -> {value!r}"
         for key, value in new.items()
-        if not _equal(old.get(key), value, tolerance)
+        if key in old and not _equal(old[key], value, tolerance)  # older ones have fewer columns
     )
 
 

@@ -44,6 +44,13 @@ POLICIES = (
     "training merchants), best (the task's best committed policy), the folder of a saved policy, "
     "or module:Name of your own code"
 )
+SplitOption = Annotated[
+    Literal["train", "validation", "test"],
+    typer.Option(
+        help="Whose merchants are met: train to learn and tune on, validation to choose on, test "
+        "to report on."
+    ),
+]
 PolicyArgument = Annotated[
     str, typer.Argument(metavar="POLICY", help=f"Who plays: {POLICIES}.", show_default=False)
 ]

@@ -15,6 +15,7 @@ from .conventions import (
     PolicyArgument,
     ScenarioOption,
     SetOption,
+    SplitOption,
     TaskOption,
     TunedOption,
     apart_from_json,
@@ -34,9 +35,8 @@ def evaluate(
     episodes: Annotated[
         int, typer.Option("--episodes", "-n", help="Merchants and days.", min=2)
     ] = 256,
-    seed: Annotated[
-        int, typer.Option(help="First stream of the test merchants.", min=0)
-    ] = TEST_SEED,
+    seed: Annotated[int, typer.Option(help="First stream of the merchants.", min=0)] = TEST_SEED,
+    split: SplitOption = "test",
     against: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +60,7 @@ def evaluate(
     from ..runs.progress import Progress
 
     with plain_errors():
-        setting = setting_of(task, scenario, set_)
+        setting = setting_of(task, scenario, set_, split)
         name = short_name(find_task(task))
         request = Request(policy, setting, name, episodes, seed, tuned, margin, against)
         with apart_from_json(as_json), Progress(errors) as progress:
@@ -68,8 +68,8 @@ def evaluate(
         if as_json:
             sys.stdout.write(json.dumps(record(judged, request)) + "\n")
             return
-        title = f"{name} on {setting.scenario.name}, {episodes} episodes from seed {seed}"
-        show_title(title)
+        merchants = f"{episodes} episodes from seed {seed} of {split}"
+        show_title(f"{name} on {setting.scenario.name}, {merchants}")
         console.print(comparison_table(judged))
         words = difference_in_words(judged)
         if words:

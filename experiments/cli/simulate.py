@@ -15,6 +15,7 @@ from .conventions import (
     PolicyArgument,
     ScenarioOption,
     SetOption,
+    SplitOption,
     TaskOption,
     TunedOption,
     apart_from_json,
@@ -31,6 +32,7 @@ def simulate(
     scenario: ScenarioOption = None,
     set_: SetOption = None,
     seed: Annotated[int, typer.Option(help="Stream of the merchant and day.", min=0)] = TEST_SEED,
+    split: SplitOption = "test",
     picture: Annotated[
         Path, typer.Option("--picture", "-p", help="Where the picture goes.")
     ] = Path("plan.png"),
@@ -44,7 +46,7 @@ def simulate(
     from ..inspection.episode import simulate as play
 
     with plain_errors():
-        setting = setting_of(task, scenario, set_)
+        setting = setting_of(task, scenario, set_, split)
         with apart_from_json(as_json):
             found = find_policy(policy, setting, task, tuned=tuned, safety_margin=margin)
             market, frames, plan = play(found, setting, seed)

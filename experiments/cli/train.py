@@ -52,6 +52,7 @@ def train(
         short = short_name(find_task(task))
         setting = setting_of(task, scenario, set_, split="train")
         count = None if steps is None else int(steps)
+        cost = ""
         if is_own(algorithm):
             name = algorithm.replace(":", "-")
             folder = folder_for_results(out or Path("runs") / f"{short}-{name}-seed{seed}")
@@ -60,13 +61,24 @@ def train(
             name, settings = _learner(algorithm, count)
             folder = folder_for_results(out or Path("runs") / f"{short}-{name}-seed{seed}")
             _train_learner(name, settings, short, setting, seed, folder, track)
+            cost = f" ({_cost(settings, setting, folder)})"
             saved = True
         if saved:
             console.print(
-                f"saved {folder}; judge it with: chengfang evaluate {folder} --task {short}",
+                f"saved {folder}{cost}; judge it with: chengfang evaluate {folder} --task {short}",
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def _cost(settings: Any, setting: Setting, folder: Path) -> str:
+    """Ticks and CPU seconds of a training, in words."""
+    from ..benchmark.ticks import training_ticks
+    from ..runs.training_job import cpu_seconds
+
+    seconds = cpu_seconds(folder)
+    cpu = "" if seconds is None else f", {seconds:,.0f} CPU seconds"
+    return f"{training_ticks(settings, setting.ticks)}{cpu}"
 
 
 def _learner(algorithm: str, steps: int | None) -> tuple[str, Any]:

@@ -1,10 +1,11 @@
 """`chengfang tune`: search a rule's parameters on training merchants."""
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
+from ...envs import find_task, short_name
 from .conventions import (
     TaskOption,
     console,
@@ -13,15 +14,19 @@ from .conventions import (
     options,
     parse_steps,
     plain_errors,
+    setting_of,
 )
 
+OUT = Path("results/tuning")
 PRINTED = ("score", "score_default", "violation_rate", "parameters")
 
 
 class TuneOptions(NamedTuple):
     """Options of `chengfang tune`."""
 
-    rule: Annotated[str, typer.Argument(help="A rule's name.")]
+    rule: Annotated[
+        str, typer.Argument(help="A rule's name; with --shift also best-rule, the task's best.")
+    ]
     task: TaskOption = "Bidding"
     steps: Annotated[
         str | None,
@@ -31,9 +36,7 @@ class TuneOptions(NamedTuple):
         ),
     ] = None
     seed: Annotated[int, typer.Option(help="Seed of the sampler.", min=0)] = 0
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study's log.")] = Path(
-        "results/tuning"
-    )
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study's log.")] = OUT
     target: Annotated[
         Path | None,
         typer.Option("--target", help="The tuned.json to write into. Default: the shipped one."),
@@ -47,6 +50,15 @@ class TuneOptions(NamedTuple):
             "--leader",
             help="Start also at what this rule found on the task, for "
             "parameters that all rules share.",
+        ),
+    ] = None
+    shift: Annotated[
+        Literal["constant", "schedule", "start_facts"] | None,
+        typer.Option(
+            "--shift",
+            help="Fit a shift of the tuned rule's levers instead, by the market's derivative: one "
+            "for all, one by day and hour, or one linear in the facts known at the start. The "
+            "policy is saved in --out.",
         ),
     ] = None
     relative: Annotated[
@@ -68,6 +80,10 @@ def tune(given: TuneOptions) -> None:
     from ..tuning.tune import starts_for
     from ..tuning.tune import tune as run
 
+    if given.shift is not None:
+        with plain_errors():
+            _fit_shift(given)
+        return
     with plain_errors():
         starts = starts_for(given.rule, given.task, given.leader or [], given.relative or [])
         count = parse_steps(given.steps, [""]).get("")
@@ -97,3 +113,44 @@ def tune(given: TuneOptions) -> None:
                 on_progress=on_progress,
             )
         console.print_json(data={name: study[name] for name in PRINTED})
+
+
+def _fit_shift(given: TuneOptions) -> None:
+    """Fit and save the shift of a tuned rule, and say what it cost."""
+    from ...agents.catalog import BEST_RULE
+    from ...agents.learners.settings import ShiftSettings
+    from ...agents.rules import RULES
+    from ...agents.rules.tuned import best_rule
+    from ..benchmark.ticks import training_ticks
+    from ..runs.progress import Progress
+    from ..runs.training_job import Job, Note, cpu_seconds, train_job
+
+    task = short_name(find_task(given.task))
+    names = {known.lower(): known for known in RULES} | {BEST_RULE: best_rule(task)}
+    if given.rule.lower() not in names:
+        raise ValueError(f"rule is {given.rule!r}; allowed are {', '.join(RULES)}, {BEST_RULE}")
+    rule = names[given.rule.lower()]
+    steps = parse_steps(given.steps, [""]).get("")
+    settings = ShiftSettings.model_validate(
+        {"form": given.shift, "training_env": {"rule": rule, "rule_task": task}}
+        | ({} if steps is None else {"steps": steps})
+    )
+    setting = setting_of(task, None, None, split="train")
+    name = f"{task}-{rule}-{given.shift}"
+    folder = folder_for_results(Path("runs") / name if given.out == OUT else given.out)
+    origin = {"task": task, "agent": f"{rule}+{given.shift}", "days": setting.days}
+    job = Job(name, settings, setting, given.seed, folder, "off", origin)
+    with Progress(errors) as progress:
+        stage = progress.add(f"fit {name}", settings.steps, "ticks", "compiling and starting")
+
+        def on_progress(note: Note) -> None:
+            stage.update(note.steps, f"score {note.figures['score_over_nothing']:.3f}")
+
+        train_job(job, on_progress)
+    cost = f"{training_ticks(settings, setting.ticks)}, {cpu_seconds(folder):,.0f} CPU seconds"
+    console.print(
+        f"saved {folder} ({cost}); judge it with: chengfang evaluate {folder} --task {task} "
+        f"--against {rule}",
+        highlight=False,
+        soft_wrap=True,
+    )

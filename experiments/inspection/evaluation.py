@@ -15,12 +15,13 @@ from ..analysis.paired import paired_difference
 from ..analysis.results import AgentResult
 from ..analysis.statistics import Interval
 from ..analysis.summary import SUMMARY, full_row, relative_score, summarise
+from ..analysis.verdicts import word
 from ..runs.evaluate import evaluate, play_noop
 from ..runs.progress import Progress
 
 BLOCK = 4096  # episodes played at once; bounds the memory
 FIGURES = (
-    *(name for name in SUMMARY if not name.startswith("share_of_")),
+    *(n for n in SUMMARY if not n.startswith("share_of_") and n != "ticks"),
     "highest_budget_use",
     "profit",
     "settled_gmv",
@@ -133,6 +134,7 @@ def record(judged: Judged, request: Request) -> dict[str, Any]:
     row = full_row(summarise(judged.result))
     data = {name: row[name] for name in FIGURES} | {
         "seed": request.seed,
+        "split": request.setting.split,
         "scenario": request.setting.scenario.name,
         "scenario_hash": request.setting.scenario.hash,
     }
@@ -172,6 +174,8 @@ def _column(row: dict[str, Any]) -> dict[str, str]:
         "  above doing nothing": f"{row['incremental_gmv']:+,.0f} CNY",
         "coupon cost": f"{row['coupon_cost']:,.0f} CNY",
         "profit": f"{row['profit']:,.0f} CNY",
+        "  above doing nothing, median": f"{100 * row['profit_gain']:+.0f} %",
+        "  episodes that lose by it": f"{100 * row['losing_share']:.1f} %",
     }
 
 
@@ -186,10 +190,9 @@ def difference_in_words(judged: Judged) -> str:
     value, low, high = judged.difference
     rival = judged.against.agent
     level = float(relative_score(judged.against).mean())
-    share = f"{100 * value / max(abs(level), 1e-9):+.1f} % of {rival}'s mean"
-    verdict = "better" if value > 0 else "worse"
-    if low <= 0 <= high:
-        verdict = "not to be told apart"
+    scale = max(abs(level), 1e-9)
+    share = f"{100 * value / scale:+.1f} % of {rival}'s mean"
+    verdict = word(Interval(value / scale, low / scale, high / scale))
     return (
         f"{judged.result.agent} against {rival}: {value:+.3f} in the mean score, paired by "
         f"merchant ({share}), 95 % interval {low:+.3f} to {high:+.3f}: {verdict}"

@@ -94,7 +94,7 @@ def binding_shares(
     in hindsight (world 2.11).
     """
     setting = Setting(scenario, select_levers("bidding"), days or scenario.clock.days, split)
-    spec = plan_spec(Setting(scenario, setting.levers, setting.days))
+    spec = plan_spec(setting)
     runs = [
         evaluate(make_rule("FixedBid", spec, multiplier=float(m)), setting, episodes, 0, {})
         for m in SWEEP

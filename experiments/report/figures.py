@@ -15,7 +15,13 @@ from ..analysis.verdicts import VIOLATION_BAR
 from .plots import new_figure, save_figure
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
-COLOURS = {"learner": "#c2410c", "rule": "#2563a8", "reference": "#6b7280", "own": "#0f766e"}
+COLOURS = {
+    "learner": "#c2410c",
+    "rule": "#2563a8",
+    "shift": "#7c3aed",
+    "reference": "#6b7280",
+    "own": "#0f766e",
+}
 LEVELS = {
     "nothing": "#9ca3af",
     "best constant": "#a78bfa",

@@ -16,7 +16,14 @@ from ..analysis.curves import PROFILE, Curves, family, frontier
 from ..analysis.headroom import bound_gap, headroom
 from ..analysis.statistics import Interval
 from ..analysis.summary import Summary, full_row, ranked
-from ..analysis.verdicts import SHORTFALL_BAR, VIOLATION_BAR, Verdict, own_sentences, sentence
+from ..analysis.verdicts import (
+    SHORTFALL_BAR,
+    VIOLATION_BAR,
+    Verdict,
+    adaptivity_sentence,
+    own_sentences,
+    sentence,
+)
 from .figures import SHOWN_RULES
 from .markdown import LEGEND, left_out
 
@@ -83,7 +90,9 @@ def task_data(verdict: Verdict, rows: list[Summary], curves: Curves) -> dict[str
     ]
     return {
         "name": verdict.task,
-        "verdict": " ".join([sentence(verdict), *own_sentences(verdict)]),
+        "verdict": " ".join(
+            [sentence(verdict), *own_sentences(verdict), adaptivity_sentence(verdict)]
+        ).strip(),
         "bars": [bar._asdict() for bar in verdict.bars],
         "bar": VIOLATION_BAR,
         "shortfallBar": SHORTFALL_BAR,
@@ -119,6 +128,10 @@ def _row(row: Summary) -> dict[str, Any]:
         "budget": _number(row.budget_use),
         "gmv": _number(full["incremental_gmv"]),
         "profit": _number(full["profit"]),
+        "profitGain": _number(row.profit_gain),
+        "losing": _number(row.losing_share),
+        "ticks": row.ticks,
+        "cpu": _number(row.cpu_seconds),
         "runs": [
             [_number(score), _number(violated)]
             for score, violated in zip(row.run_scores, row.run_violations, strict=True)

@@ -64,7 +64,9 @@ def task_table(rows: list[Summary], title: str) -> str:
     caption = (
         f"{title}: {rows[0].task}, {episodes} held-out episodes. Score: inter-quartile mean as a "
         "multiple of doing nothing, with a 95 % bootstrap interval; clairv. and bound: share of "
-        "the gain above doing nothing; Δ GMV and profit in CNY."
+        "the gain above doing nothing; Δ GMV and profit in CNY; Δ profit: median above doing "
+        "nothing; losing: share of episodes with less profit than doing nothing; ticks and CPU "
+        "seconds of one training, tuning or search."
     )
     return "\n".join(
         [

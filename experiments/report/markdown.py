@@ -9,6 +9,7 @@ from ..analysis.headroom import NAMES, bound_gap, headroom
 from ..analysis.summary import LEAST_GAIN, Summary, ranked
 from ..analysis.verdicts import (
     Verdict,
+    adaptivity_sentence,
     bars_sentence,
     interval,
     own_sentences,
@@ -24,7 +25,10 @@ LEGEND = (
     "merchants for every run. **clairv.**, **bound**: IQM of (score − nothing) / (reference − "
     "nothing). **violated**: episodes with ROI under 0.98 of the target. **short**: mean of "
     "max(0, 1 − ROI/target). **budget**: mean share spent. **Δ GMV**, **profit**: mean per "
-    "episode, CNY; Δ is above doing nothing."
+    "episode, CNY; Δ is above doing nothing. **Δ profit**: median of the profit above doing "
+    "nothing, of the latter's. **losing**: episodes with less profit than doing nothing. "
+    "**ticks**, **CPU s**: market ticks, copies and inherited tuning included, and CPU seconds "
+    "of one training, of a tuning or of a search; – where it was not recorded."
 )
 
 
@@ -46,6 +50,18 @@ def money(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
+def gained(value: float | None) -> str:
+    """+12 %; a dash for None."""
+    return "–" if value is None else f"{100 * value:+.0f} %"
+
+
+def millions(ticks: int | None) -> str:
+    """12.3 M ticks; a dash for what is not known."""
+    if ticks is None:
+        return "–"
+    return f"{ticks / 1e6:.1f} M" if ticks >= 50_000 else f"{ticks:,}"
+
+
 COLUMNS = (
     Column("agent", lambda r: r.agent, True),
     Column("kind", lambda r: r.kind, True),
@@ -58,6 +74,10 @@ COLUMNS = (
     Column("budget", lambda r: percent(r.budget_use, 0)),
     Column("Δ GMV", lambda r: money(r.incremental_gmv)),
     Column("profit", lambda r: money(r.profit)),
+    Column("Δ profit", lambda r: gained(r.profit_gain)),
+    Column("losing", lambda r: percent(r.losing_share)),
+    Column("ticks", lambda r: millions(r.ticks)),
+    Column("CPU s", lambda r: money(r.cpu_seconds)),
     Column("seeds", lambda r: str(r.seeds)),
 )
 
@@ -73,7 +93,7 @@ def markdown(rows: list[Summary], verdicts: list[Verdict], title: str) -> str:
         parts += [
             text for text in (bars_sentence(verdict), risk_sentence(mine), left_out(mine)) if text
         ]
-        parts += own_sentences(verdict)
+        parts += [*own_sentences(verdict), *filter(None, [adaptivity_sentence(verdict)])]
         parts.append(task_table(mine))
     return "\n\n".join(parts) + "\n"
 

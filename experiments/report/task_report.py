@@ -17,7 +17,15 @@ from ..analysis.curves import PROFILE, Curves, task_curves
 from ..analysis.results import AgentResult
 from ..analysis.statistics import Interval, Profile
 from ..analysis.summary import Share, Summary, best, known_episodes, ranked, summarise
-from ..analysis.verdicts import OwnComparison, Verdict, compare_own, gain_over_rule, judge, rivals
+from ..analysis.verdicts import (
+    OwnComparison,
+    Verdict,
+    adaptivity_of,
+    compare_own,
+    gain_over_rule,
+    judge,
+    rivals,
+)
 from ..runs.code_digest import report_digest
 from ..runs.manifest import write_json
 from ..runs.spec import RunSpec
@@ -29,6 +37,7 @@ ROWS = TypeAdapter(list[Summary])
 CHANCES = TypeAdapter(list[tuple[str, Interval]])
 GAIN = TypeAdapter(Interval | None)
 OWN = TypeAdapter(list[OwnComparison])
+ADAPTIVITY = TypeAdapter(OwnComparison | None)
 
 
 class TaskReport(NamedTuple):
@@ -75,14 +84,37 @@ def task_report(
     fresh = [result for result in mine if result.agent not in known]
     counts = [row.common_episodes for row in old]
     counts += [known_episodes(fresh, task)] if fresh else []
-    rows = ranked([*old, *(summarise(result, min(counts)) for result in fresh)])
+    made = [_with_facts(summarise(result, min(counts)), facts) for result in fresh]
+    rows = ranked([*old, *made])
     curves = task_curves(task, rows, mine)
     gain = gain_over_rule(task, rows, mine)
     if taken:
         gain, curves = _with_taken(task, rows, taken, gain, curves)
-    verdict = judge(task, rows, gain, compare_own(task, rows, mine))
+    adaptivity = adaptivity_of(task, rows, mine)
+    verdict = judge(task, rows, gain, compare_own(task, rows, mine), adaptivity)
     runs = (taken.runs if taken else {}) | facts
     return TaskReport(task, rows, verdict, curves, runs, report_digest())
+
+
+def _with_facts(row: Summary, facts: dict[str, dict[str, Any]]) -> Summary:
+    """The row with what its runs noted: the score on validation merchants, and CPU seconds; of one
+    training, of a whole search.
+    """
+    mine = [fact for name, fact in facts.items() if agent_of(name) == row.agent]
+    found = [fact["validation"] for fact in mine if "validation" in fact]
+    key = "cpu_seconds" if row.kind == "reference" else "training_cpu_seconds"
+    seconds = [fact[key] for fact in mine if key in fact]
+    whole = bool(mine) and len(seconds) == len(mine)
+    spent = sum(seconds) / (1 if row.kind == "reference" else len(mine)) if whole else None
+    return row._replace(
+        validation=sum(found) / len(found) if found and len(found) == len(mine) else None,
+        cpu_seconds=spent,
+    )
+
+
+def agent_of(run: str) -> str:
+    """The agent of `task/agent-seed0`."""
+    return run.partition("/")[2].rpartition("-")[0]
 
 
 def _with_taken(
@@ -136,6 +168,8 @@ def save_report(folder: Path, report: TaskReport) -> None:
     }
     if report.verdict.own:
         data["own"] = [_named(one) for one in report.verdict.own]
+    if report.verdict.adaptivity:
+        data["adaptivity"] = _named(report.verdict.adaptivity)
     write_json(path, data, indent=None)
 
 
@@ -160,7 +194,9 @@ def load_report(folder: Path, task: str) -> TaskReport | None:
         }
         curves = Curves(profiles, CHANCES.validate_python(data["improvements"]))
         own = OWN.validate_python(data.get("own", []))
-        verdict = judge(data["task"], rows, GAIN.validate_python(data["gain"]), own)
+        adaptivity = ADAPTIVITY.validate_python(data.get("adaptivity"))
+        gain = GAIN.validate_python(data["gain"])
+        verdict = judge(data["task"], rows, gain, own, adaptivity)
         return TaskReport(data["task"], rows, verdict, curves, runs, data.get("code", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return None

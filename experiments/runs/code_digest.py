@@ -22,6 +22,11 @@ SOURCES: dict[Kind, tuple[str, ...]] = {
         "agents/rules/**/*.py",
         "envs/api/sb3_vec_env.py",
     ),
+    "shift": (
+        "agents/learners/shifts/*.py",
+        "agents/rules/**/*.py",
+        "envs/market/adjoint/*.py",
+    ),
     "reference": ("agents/references/**/*.py", "agents/rules/**/*.py"),
     "own": (),  # its own source is in its fingerprint
 }

@@ -46,7 +46,7 @@ def evaluate(
         policy: anything with `predict`.
         setting: what is played.
         episodes: number of merchants and days.
-        seed: first stream; the streams of the train and test splits never meet, whatever the seed.
+        seed: first stream; the streams of the splits never meet, whatever the seed.
         nothing: results of doing nothing on the same streams, if they are already known.
         threads: simulator threads; results do not depend on it.
         watch: called with the market after the reset and after every tick.

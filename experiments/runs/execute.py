@@ -10,14 +10,15 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from ...agents import Policy, make_rule, plan_spec
-from ...agents.learners import load_policy
+from ...agents.learners.artefact import load_artefact
 from ...agents.learners.settings import LearnerSettings
+from ..analysis.statistics import iqm
 from .code_digest import code_digest
 from .evaluate import evaluate, play_noop
 from .manifest import write_json
@@ -25,8 +26,9 @@ from .own_agents import own_policy
 from .spec import FIGURES, FRESH, RunSpec
 from .store import Figures, pack
 from .tracking import Mode, read_metrics
-from .training_job import Job, Note, train_job
+from .training_job import Job, Note, cpu_seconds, train_job
 
+VALIDATION = 2048  # merchants that agents are chosen on
 BLOCK = 4096  # episodes played at once; bounds the memory of an evaluation
 FINISHED = "finished.json"
 
@@ -48,12 +50,13 @@ def silent(progress: RunProgress) -> None:
 
 
 class _Call(NamedTuple):
-    """How a run is executed here."""
+    """How a run is executed here, and what it notes beside its figures."""
 
     folder: Path
     on_progress: OnProgress
     track: Mode
     go_on: bool
+    notes: dict[str, Any]
 
 
 def execute(
@@ -77,15 +80,18 @@ def execute(
         KeyboardInterrupt: after a learner's checkpoint.
         AgentError: an agent of the user's own that cannot be found, trained or played.
     """
-    begin = time.perf_counter()
-    figures = _KINDS[spec.kind](spec, _Call(folder, on_progress, track, go_on))
+    begin, cpu = time.perf_counter(), time.process_time()
+    notes: dict[str, Any] = {}
+    figures = _KINDS[spec.kind](spec, _Call(folder, on_progress, track, go_on, notes))
     facts = {
         "fingerprint": spec.fingerprint,
         "code": code_digest(spec.kind),
         "seconds": round(time.perf_counter() - begin, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
         "steps": spec.steps,
+        **notes,
     }
-    if spec.kind == "learner":
+    if spec.is_learned:
         facts |= {"training": spec.training, **_training_facts(folder)}
     return pack(figures, facts)
 
@@ -100,6 +106,14 @@ def judged(policy: Policy, spec: RunSpec) -> Figures:
     return _joined(blocks)
 
 
+def chosen_by(policy: Policy, spec: RunSpec) -> float:
+    """IQM of a policy's score over doing nothing on validation merchants, a quarter as many as it
+    is judged on and at most VALIDATION: what the best agent and the typical run are chosen by.
+    """
+    count = max(2, min(VALIDATION, spec.episodes // 4))
+    return iqm(evaluate(policy, spec.setting("validation"), count, spec.test_seed).relative_score)
+
+
 def _joined(blocks: list[dict[str, np.ndarray]]) -> Figures:
     return {name: np.concatenate([block[name] for block in blocks]) for name in FIGURES}
 
@@ -108,22 +122,30 @@ def _joined(blocks: list[dict[str, np.ndarray]]) -> Figures:
 # --------------------------------------------------------------------------------------------------
 
 
-def _rule(spec: RunSpec, _: _Call) -> Figures:
+def _rule(spec: RunSpec, call: _Call) -> Figures:
     rule = make_rule(spec.options["rule"], plan_spec(spec.setting()), **spec.options["parameters"])
+    call.notes["validation"] = chosen_by(rule, spec)
     return judged(rule, spec)
 
 
 def _own(spec: RunSpec, call: _Call) -> Figures:
     if spec.is_trained and not call.go_on:
         shutil.rmtree(call.folder, ignore_errors=True)  # of a training that was never finished
-    return judged(own_policy(spec, call.folder), spec)
+    begin = time.process_time()
+    policy = own_policy(spec, call.folder)
+    if spec.is_trained:
+        call.notes["training_cpu_seconds"] = round(time.process_time() - begin, 3)
+    call.notes["validation"] = chosen_by(policy, spec)
+    return judged(policy, spec)
 
 
 def _learner(spec: RunSpec, call: _Call) -> Figures:
     if finished_training(call.folder) != spec.training:
         _train(spec, call)
         write_json(call.folder / FINISHED, {"training": spec.training})
-    return judged(load_policy(call.folder), spec)
+    policy = load_artefact(call.folder)
+    call.notes["validation"] = chosen_by(policy, spec)
+    return judged(policy, spec)
 
 
 def finished_training(folder: Path) -> str:
@@ -158,12 +180,14 @@ def _train(spec: RunSpec, call: _Call) -> None:
 
 
 def _training_facts(folder: Path) -> dict[str, float]:
-    """Wall seconds and median rate of a training, from its own log."""
+    """CPU seconds of a training, and wall seconds and median rate from its own log."""
+    spent = cpu_seconds(folder)
+    facts = {} if spent is None else {"training_cpu_seconds": spent}
     lines = [line for line in read_metrics(folder) if "steps_per_second" in line]
     if not lines:
-        return {}
+        return facts
     rate = float(np.median([line["steps_per_second"] for line in lines]))
-    return {
+    return facts | {
         "training_seconds": round(lines[-1]["seconds"], 1),
         "steps_per_second": round(rate),
     }
@@ -234,6 +258,7 @@ def reference_options(agent: str) -> tuple[str, ...]:
 _KINDS: dict[str, Callable[[RunSpec, _Call], Figures]] = {
     "rule": _rule,
     "learner": _learner,
+    "shift": _learner,
     "reference": _reference,
     "own": _own,
 }

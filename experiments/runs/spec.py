@@ -66,7 +66,12 @@ class RunSpec:
     @property
     def is_trained(self) -> bool:
         """Whether it trains a policy before it plays."""
-        return self.kind == "learner" or "train" in self.options
+        return self.is_learned or "train" in self.options
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it trains by settings of ours: a learner, or the shift of a rule."""
+        return self.kind in ("learner", "shift")
 
     @property
     def training_steps(self) -> int:

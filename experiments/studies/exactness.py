@@ -145,7 +145,7 @@ def _policies(scenario: Scenario, plan: ExactPlan, size: Size) -> Iterator[Row]:
         yield judged(
             size.learner.algorithm,
             "learner",
-            train(size.learner, Setting(scenario, LEVERS, 1), 0, Path(folder)),
+            train(size.learner, Setting(scenario, LEVERS, 1, "train"), 0, Path(folder)),
         )
 
 
@@ -160,7 +160,7 @@ def tune_here(
     """
     space = search_space(rule, LEVERS, events=False)
     setting = Setting(scenario, LEVERS, 1, "train")
-    spec = plan_spec(Setting(scenario, LEVERS, 1))
+    spec = plan_spec(setting)
     best = {name: float((RULES[rule].common | RULES[rule].defaults)[name]) for name in space}
     most = _scores(make_rule(rule, spec), setting, training).mean()
     rng = np.random.default_rng(seed)

@@ -62,7 +62,10 @@ def train_in_each(
     with tempfile.TemporaryDirectory() as folder:
         policies = {
             (name, seed): train(
-                settings, Setting(world, levers, size.days), seed, Path(folder) / f"{name} {seed}"
+                settings,
+                Setting(world, levers, size.days, "train"),
+                seed,
+                Path(folder) / f"{name} {seed}",
             )
             for name, world in worlds.items()
             for seed in range(size.learner_seeds)

@@ -177,6 +177,7 @@ class Study:
             "violation_rate_default": round(base["violation_rate"], 6),
             "trials": len(self.trials),
             "steps": budget.steps,
+            "cpu_seconds": round(self.log.cpu_seconds, 3),
             "merchants": list(budget.merchants),
             "check_merchants": budget.check,
             "first_seeds": [SEARCH_SEED, SEARCH_SEED + STAGE_SEEDS, CHECK_SEED],

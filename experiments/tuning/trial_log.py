@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class TrialLog:
     def __init__(self, path: Path):
         self.path = path
         self._known: dict[str, dict[str, Any]] = {}
+        self.cpu_seconds = 0.0  # of the trials scored so far, in whichever call
         if path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
@@ -35,13 +37,18 @@ class TrialLog:
         """
         entry = self._known.get(key)
         if entry and entry["parameters"] == parameters and entry["steps"] == merchants.steps:
+            self.cpu_seconds += entry.get("cpu_seconds", 0.0)
             return entry["figures"]
+        begin = time.process_time()
         figures = merchants.score(parameters)
+        seconds = time.process_time() - begin
+        self.cpu_seconds += seconds
         entry = {
             "key": key,
             "steps": merchants.steps,
             "parameters": parameters,
             "figures": figures,
+            "cpu_seconds": round(seconds, 4),
         }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")

@@ -70,12 +70,16 @@ def tune(
     search = Study(name, played, found, setting, budget, seed, folder, on_progress)
     study = search.run([*before, *(starts or [])])
     study["steps_in_all"] = spent(done) + budget.steps
+    if done and "cpu_seconds" in done:
+        study["cpu_seconds"] += done["cpu_seconds"]
+    elif done:  # an earlier part of it is not known
+        del study["cpu_seconds"]
     if played != name:
         study["same_as"] = played
     if done and _same_check(done, study) and done["score"] > study["score"]:
         search.say(f"what was found before, {done['score']:.4f}, stays")
-        newer = ("steps_in_all", "score_default", "violation_rate_default")
-        study = done | {key: study[key] for key in newer}
+        newer = ("steps_in_all", "cpu_seconds", "score_default", "violation_rate_default")
+        study = done | {key: study[key] for key in newer if key in study}
     _keep(target, label, name, study)
     return study
 

@@ -15,7 +15,7 @@ from ....envs import FEATURE_NAMES, LEVER_NAMES, Lever
 from ...policy import PlanSpec
 from ...rules import RULES, Rule, make_rule
 from ...rules.base import present_names as present_parameters
-from .network import ACTIVATIONS, CELL_KINDS, OUTPUTS, TENSORS, Cell, Dense
+from .network import ACTIVATIONS, CELL_KINDS, OUTPUTS, TENSORS, Cell, Dense, Whitening
 
 FORMAT = "chengfang-policy-2"
 FIRST_FORMAT = "chengfang-policy-1"
@@ -23,8 +23,16 @@ FORMATS = (FORMAT, FIRST_FORMAT)
 FIRST_NAMES = {"caution": "safety_margin"}  # of the first format
 MOST_LAYERS = 64
 MOST_HOLD = 10_000  # ticks
+MOST_BLOCK = 1024  # rows
+WHITENING = ("input_mean", "input_std")  # tensors
 WIDEST_MARGIN = 0.5
-NETWORK_KEYS = ("format", "layers", "encoder", "cells")  # written from the network itself
+NETWORK_KEYS = (
+    "format",
+    "layers",
+    "encoder",
+    "cells",
+    "input_limit",
+)  # written from the network itself
 
 
 class ArtefactError(ValueError):
@@ -69,10 +77,11 @@ def plan_facts(spec: PlanSpec) -> dict[str, Any]:
     }
 
 
-def tensor_names(layers: int, cells: int) -> set[str]:
+def tensor_names(layers: int, cells: int, whitened: bool = False) -> set[str]:
     """Names of all tensors of a network."""
     dense = {f"{kind}_{i}" for i in range(layers) for kind in ("weight", "bias")}
-    return dense | {f"cell_{i}_{kind}" for i in range(cells) for kind in TENSORS}
+    named = dense | {f"cell_{i}_{kind}" for i in range(cells) for kind in TENSORS}
+    return named | set(WHITENING) if whitened else named
 
 
 def check_description(folder: Path, description: Any) -> None:
@@ -108,7 +117,7 @@ def check_description(folder: Path, description: Any) -> None:
     _check_network(folder, description)
     _check_inputs(folder, description)
     if "residual" in description:
-        _check_residual(folder, description["residual"])
+        check_residual(folder, description["residual"])
         try:
             residual_rule(description)
         except (ValueError, TypeError) as error:
@@ -130,6 +139,23 @@ def _check_network(folder: Path, description: dict[str, Any]) -> None:
         folder,
         _whole(encoder, 0, description["layers"] - 1) and (encoder == 0 or bool(cells)),
         "its encoder is not a number of layers before its cells",
+    )
+    _require(
+        folder,
+        isinstance(description.get("bypass", False), bool)
+        and (not description.get("bypass") or bool(encoder)),
+        "its bypass is not true, with an encoder, or false",
+    )
+    _require(
+        folder,
+        "block" not in description or _whole(description["block"], 1, MOST_BLOCK),
+        f"its block is not 1 to {MOST_BLOCK:,} rows",
+    )
+    inputs = description.get("input_limit")
+    _require(
+        folder,
+        inputs is None or (_number(inputs, 0, 1e6) and inputs > 0),
+        "its input_limit is not a number above 0",
     )
     limit = description.get("mean_limit")
     _require(
@@ -153,7 +179,8 @@ def _check_inputs(folder: Path, description: dict[str, Any]) -> None:
         )
 
 
-def _check_residual(folder: Path, residual: Any) -> None:
+def check_residual(folder: Path, residual: Any) -> None:
+    """Raise ArtefactError unless it describes a rule underneath, with its plan."""
     _require(
         folder,
         isinstance(residual, dict) and set(residual) == {"rule", "parameters", "scale", "plan"},
@@ -224,14 +251,16 @@ def read_network(
     encoder = description.get("encoder", 0)
     _require(
         folder,
-        set(tensors) == tensor_names(count, len(kinds)),
+        set(tensors) == tensor_names(count, len(kinds), "input_limit" in description),
         "its tensors are not those it describes",
     )
     width = input_width(description)
     for i in range(encoder):
         width = _check_dense(folder, tensors, i, width)
+    encoded = width
     for i, kind in enumerate(kinds):
         width = _check_cell(folder, tensors, i, kind, width)
+    width += encoded if description.get("bypass") else 0
     for i in range(encoder, count):
         width = _check_dense(folder, tensors, i, width)
     _require(
@@ -246,6 +275,32 @@ def read_network(
         for i, kind in enumerate(kinds)
     ]
     return layers, cells
+
+
+def read_whitening(
+    folder: Path, description: dict[str, Any], tensors: dict[str, np.ndarray]
+) -> Whitening | None:
+    """How inputs are scaled, of a checked description; None if they are taken as they are.
+
+    Raises:
+        ArtefactError: if a tensor is of a wrong shape, not finite, or a deviation is not above 0.
+    """
+    if "input_limit" not in description:
+        return None
+    mean, std = (tensors[name] for name in WHITENING)
+    shape = (input_width(description),)
+    _require(
+        folder,
+        mean.shape == shape and std.shape == shape,
+        f"{WHITENING[0]} or {WHITENING[1]} does not fit its inputs",
+    )
+    _require(
+        folder,
+        _fits_float32(mean) and _fits_float32(std) and bool((std > 0).all()),
+        f"{WHITENING[0]} is not finite or {WHITENING[1]} not above 0",
+    )
+    limit = np.float32(description["input_limit"])
+    return Whitening(mean.astype(np.float32), std.astype(np.float32), limit)
 
 
 def _check_dense(folder: Path, tensors: dict[str, np.ndarray], i: int, width: int) -> int:

@@ -103,7 +103,30 @@ def lstm(cell: Cell, x: np.ndarray, state: np.ndarray) -> np.ndarray:
     return np.concatenate([expit(leave) * np.tanh(memory), memory], 1)
 
 
-CELL_KINDS: dict[str, CellKind] = {"lstm": CellKind(gates=4, states=2, step=lstm)}
+def gru(cell: Cell, x: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """One tick of a GRU (Cho et al. 2014), gates in PyTorch's order.
+
+    r, z = sigmoid of W x + U h + b;  g = tanh(W x + b + r (U h + c));  h' = (1 - z) g + z h.
+
+    Args:
+        cell: its weights.
+        x: (n, inputs).
+        state: (n, size), h.
+
+    Returns:
+        The next state, (n, size).
+    """
+    entered = np.split(x @ cell.input_weight.T + cell.input_bias, 3, axis=1)
+    kept = np.split(state @ cell.hidden_weight.T + cell.hidden_bias, 3, axis=1)
+    reset, update = expit(entered[0] + kept[0]), expit(entered[1] + kept[1])
+    new = np.tanh(entered[2] + reset * kept[2])
+    return (1 - update) * new + update * state
+
+
+CELL_KINDS: dict[str, CellKind] = {
+    "lstm": CellKind(gates=4, states=2, step=lstm),
+    "gru": CellKind(gates=3, states=1, step=gru),
+}
 
 
 def run_cells(
@@ -134,3 +157,39 @@ def run_hidden(layers: Sequence[Dense], x: np.ndarray, activation: str) -> np.nd
     for weight, bias in layers:
         x = ACTIVATIONS[activation](x @ weight.T + bias)
     return x
+
+
+class Whitening(NamedTuple):
+    """How inputs are brought to one scale before the first layer."""
+
+    mean: np.ndarray  # (inputs,) float32
+    std: np.ndarray  # (inputs,) float32, above 0
+    limit: np.float32  # inputs are cut to so many deviations
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """(x - mean) / std within +-limit, (n, inputs)."""
+        return np.clip((x - self.mean) / self.std, -self.limit, self.limit)
+
+
+def in_blocks(
+    evaluate: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    x: np.ndarray,
+    states: np.ndarray,
+    block: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate a fixed number of rows at a time, the last ones padded: matrix products of one shape
+    give a row the same bits whatever the number of rows beside it.
+
+    Args:
+        evaluate: (block, inputs), (block, width) -> outputs and next states.
+        x: (n, inputs).
+        states: (n, width).
+        block: rows evaluated together.
+    """
+    n = len(x)
+    pad = -n % block
+    padded = np.concatenate([x, np.zeros((pad, x.shape[1]), x.dtype)])
+    before = np.concatenate([states, np.zeros((pad, states.shape[1]), states.dtype)])
+    parts = [evaluate(padded[i : i + block], before[i : i + block]) for i in range(0, n, block)]
+    outputs, moved = zip(*parts, strict=True)
+    return np.concatenate(outputs)[:n], np.concatenate(moved)[:n]

@@ -279,7 +279,10 @@ const COLUMNS = [
   ["share of clairvoyant", (r) => r.share && r.share[0], (r) => percent(r.share && r.share[0])], ["share of bound", (r) => r.bound && r.bound[0], (r) => percent(r.bound && r.bound[0])],
   ["violated", (r) => r.violation, (r) => percent(r.violation), "violation"], ["short", (r) => r.shortfall, (r) => percent(r.shortfall, 2), "shortfall"],
   ["budget", (r) => r.budget, (r) => percent(r.budget, 0)], ["Δ GMV, CNY", (r) => r.gmv, (r) => number(r.gmv)],
-  ["profit, CNY", (r) => r.profit, (r) => number(r.profit)], ["runs", (r) => r.seeds, (r) => String(r.seeds)]];
+  ["profit, CNY", (r) => r.profit, (r) => number(r.profit)],
+  ["Δ profit", (r) => r.profitGain, (r) => percent(r.profitGain, 0)], ["losing", (r) => r.losing, (r) => percent(r.losing)],
+  ["ticks, M", (r) => r.ticks, (r) => r.ticks === null ? "–" : number(r.ticks / 1e6, 1)], ["CPU s", (r) => r.cpu, (r) => number(r.cpu)],
+  ["runs", (r) => r.seeds, (r) => String(r.seeds)]];
 
 function resultTable(task) {
   const holder = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "results of " + task.name });
@@ -312,7 +315,7 @@ function resultTable(task) {
   };
   const find = el("input", { type: "search", placeholder: "find an agent", "aria-label": "show agents whose name contains", value: state.find,
     oninput: () => { state.find = find.value; refresh(); } });
-  const kinds = ["learner", "own", "rule", "reference"].filter((kind) => task.rows.some((row) => row.kind === kind)).map((kind) => {
+  const kinds = ["learner", "own", "shift", "rule", "reference"].filter((kind) => task.rows.some((row) => row.kind === kind)).map((kind) => {
     const key = el("button", { type: "button", class: kind, "aria-pressed": String(!state.hidden.has(kind)), onclick: () => {
       if (!state.hidden.delete(kind)) state.hidden.add(kind);
       key.setAttribute("aria-pressed", String(!state.hidden.has(kind)));
@@ -329,13 +332,13 @@ function resultTable(task) {
 function headroomPage(width, wide) {
   const cards = DATA.tasks.map((task) => card(task.name, task.gap === null ? null : `The bound allows ${percent(task.gap)} more mean gain than the clairvoyant found.`,
     "", headroomChart(task, width)));
-  const heads = ["task", "best learner", "best rule", "share of clairvoyant", "beats the rule", "violations", "bars met"];
+  const heads = ["task", "best learner", "best rule", "share of clairvoyant", "better than the rule", "violations", "bars met"];
   const rows = DATA.tasks.map((task) => {
     const of = (name) => task.headroom.find((level) => level.name === name), bar = (name) => task.bars.find((one) => one.name === name);
     const known = task.bars.filter((one) => one.met !== null);
     const show = (level) => level ? `${level.agent} ${three(level.score[0])}` : "–";
     const text = (name) => bar(name) ? bar(name).text : "–";
-    return el("tr", {}, ...[task.name, show(of("best learner")), show(of("best rule")), text("share of clairvoyant"), text("beats the best rule"),
+    return el("tr", {}, ...[task.name, show(of("best learner")), show(of("best rule")), text("share of clairvoyant"), text("better than the best rule"),
       text("violations"), known.length ? `${known.filter((one) => one.met).length} of ${known.length}` : "–"].map((word) => el("td", {}, word)));
   });
   const table = el("div", { class: "scroll", tabindex: 0 }, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((word) => el("th", { scope: "col" }, word)))), el("tbody", {}, ...rows)));
@@ -378,7 +381,7 @@ function begin() {
   for (const task of DATA.tasks) {
     state.sort[task.name] = [2, true];
     state.risk[task.name] = task.bar;
-    const counts = { learner: 0, own: 0, rule: 0, reference: 0 };
+    const counts = { learner: 0, own: 0, shift: 0, rule: 0, reference: 0 };
     for (const one of task.profile.agents) {
       const i = counts[one.kind]++, tones = one.kind === "learner" ? WARM : one.kind === "own" ? OWN : COOL;
       one.tone = tones[i % tones.length];

@@ -378,7 +378,7 @@ def test_action_of_another_shape_names_the_levers(task, shape):
             {"reward": "gmv"},
             "reward is 'gmv'; allowed are settled_gmv, incremental, profit, score, platform",
         ),
-        ({"split": "validation"}, "split is 'validation'; allowed are train, test"),
+        ({"split": "dev"}, "split is 'dev'; allowed are train, validation, test"),
         ({"days": 0}, "days is 0; it must be a whole number of at least 1"),
         ({"days": 1.5}, "days is 1.5; it must be a whole number of at least 1"),
         ({"levers": "everything"}, "levers is 'everything'; allowed are the sets bidding"),

@@ -302,7 +302,7 @@ def test_uniforms_are_uncorrelated_between(axis):
 
 def test_no_two_streams_share_a_key():
     seeds = np.concatenate([np.arange(500), 2**64 - 1 - np.arange(500, dtype=object)]).astype(U)
-    splits = (streams.TRAIN, streams.TEST)
+    splits = (streams.TRAIN, streams.VALIDATION, streams.TEST)
     keys = np.concatenate(
         [tick_keys(seeds, e, split, 30).ravel() for e in (0, 1, 2) for split in splits]
     )

@@ -51,9 +51,9 @@ def values(table, keys):
 # -------------------------------------------------------------------------------------------------
 
 
-def test_train_and_test_merchants_are_disjoint(harness):
+def test_merchants_of_the_splits_are_disjoint(harness):
     drawn = []
-    for split in (streams.TRAIN, streams.TEST):
+    for split in (streams.TRAIN, streams.VALIDATION, streams.TEST):
         for episode in (0, 1):
             rig = harness.Rig(load_scenario(), N, split=int(split)).reset(episode=episode)
             drawn.append(
@@ -66,7 +66,7 @@ def test_train_and_test_merchants_are_disjoint(harness):
                     )
                 }
             )
-    assert len(set.union(*drawn)) == 4 * N
+    assert len(set.union(*drawn)) == 6 * N
 
 
 def test_a_merchant_is_a_pure_function_of_seed_episode_and_split(harness):

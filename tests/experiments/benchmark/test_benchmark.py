@@ -173,6 +173,8 @@ def test_manifest_says_what_made_it(finished):
     learner = data["cells"]["Bidding/PPO-seed1"]
     assert learner["seconds"] > 0
     assert learner["steps_per_second"] > 0
+    assert 0 < learner["training_cpu_seconds"] < learner["cpu_seconds"]
+    assert 0 < learner["validation"] < 10
     assert learner["steps"] == 8 * 24 + PPO["steps"]
     assert {"numpy", "torch", "numba"} <= data["versions"].keys()
 
@@ -194,7 +196,8 @@ def test_best_learner_is_a_typical_run_of_the_best(finished):
     found = {spec.name: run for spec in specs if (run := read_run(folder, spec))}
     assert len(found) == len(specs)
     results = collect(specs, found)
-    best = best_learner(results, "Bidding")
+    facts = {name: run.facts for name, run in found.items()}
+    best = best_learner(results, "Bidding", facts)
     assert best is not None
     result, index = best
     assert result.agent == "PPO"

@@ -200,7 +200,7 @@ def test_one_with_more_agents_goes_on_with_what_is_there(tmp_path):
     again, text = run(small(learners={}, agents=more), folder)
     assert (first.ran, again.ran) == (2, 2)
     assert "resuming" in text
-    assert "Mine and the best rule, PID, cannot be told apart" in text
+    assert "Mine against the best rule, PID, is undecided: " in text
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 

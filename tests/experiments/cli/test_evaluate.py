@@ -160,7 +160,7 @@ def test_best_rule_and_best_are_the_tasks():
 
 def test_a_title_is_one_line_at_any_width(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    title = "Bidding on default, 8 episodes from seed 7"
+    title = "Bidding on default, 8 episodes from seed 7 of test"
     assert call("evaluate", "PID", *TINY, "--seed", "7").stdout.splitlines()[0] == title
     text = call("simulate", "PID", "--task", "bidding", "--seed", "7").stdout
     assert text.splitlines()[0] == "PID plays Bidding on default, seed 7"
@@ -182,9 +182,10 @@ def result_of(agent, level):
 @pytest.mark.parametrize(
     ("difference", "value", "share", "end"),
     [
-        ((0.012, 0.004, 0.02), "+0.012", "+0.3 %", "+0.004 to +0.020: better"),
+        ((0.06, 0.044, 0.08), "+0.060", "+1.5 %", "+0.044 to +0.080: better"),
+        ((0.012, 0.004, 0.02), "+0.012", "+0.3 %", "+0.004 to +0.020: equal within 1 %"),
         ((-0.4, -0.5, -0.3), "-0.400", "-10.0 %", "-0.500 to -0.300: worse"),
-        ((0.01, -0.1, 0.1), "+0.010", "+0.2 %", "-0.100 to +0.100: not to be told apart"),
+        ((0.01, -0.1, 0.1), "+0.010", "+0.2 %", "-0.100 to +0.100: undecided"),
     ],
 )
 def test_the_words_say_that_the_difference_is_of_means(difference, value, share, end):

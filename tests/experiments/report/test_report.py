@@ -33,6 +33,9 @@ KEYS = [
     "budget_use",
     "share_of_clairvoyant",
     "share_of_bound",
+    "profit_gain",
+    "losing_share",
+    "ticks",
 ]
 EPISODES = 60
 KNOWN = 40
@@ -148,8 +151,8 @@ def test_the_verdict_says_who_wins_and_by_how_much(results):
     assert verdict.apart == "above"
     assert verdict.learner is not None
     assert verdict.learner.agent == "PPO"
-    assert "differs from that of the best rule, PID, by +" in sentence(verdict)
-    assert "intervals apart" in sentence(verdict)
+    assert "PPO (5 training seeds), is better than the best rule, PID: +" in sentence(verdict)
+    assert (verdict.bars[0].met, verdict.bars[0].text[:9]) == (True, "better, +")
     swapped = [
         one._replace(figures=one.figures | {"score": one.figures["score"] * 0.8})
         if one.kind == "learner"
@@ -159,8 +162,9 @@ def test_the_verdict_says_who_wins_and_by_how_much(results):
     rows = ranked([summarise(one) for one in swapped])
     worse = judge("Bidding", rows, gain_over_rule("Bidding", rows, swapped))
     assert worse.apart == "below"
-    assert "differs from that of the best rule, PID, by -" in sentence(worse)
-    assert "loses to the best rule" in sentence(worse._replace(gain=None))
+    assert "PPO (5 training seeds), is worse than the best rule, PID: -" in sentence(worse)
+    assert worse.bars[0].met is False
+    assert "not compared on the same episodes" in sentence(worse._replace(gain=None))
 
 
 @pytest.mark.slow

@@ -1,0 +1,65 @@
+"""What a tick takes from outside: the calendar, and the market's noise as the engine drew it."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .. import layout as rows
+from ..constants.world import World
+
+Tensor = torch.Tensor
+
+
+class Given(NamedTuple):
+    """Inputs of one tick that no action moves, of n markets, each (width, n)."""
+
+    traffic: Tensor  # opportunity factor by scene: hour * weekday * event * e^shock (world 2.1)
+    price_shift: Tensor  # of the event, log price
+    order_shift: Tensor  # of the event, order logit
+    same_day: Tensor  # 1, and 0 on a day's first tick
+    last: Tensor  # 1 on the episode's last tick
+    creative_wait: Tensor  # hours to the creative that is waited for; below 0 if there is none
+    price_shock: Tensor  # by scene, as it came out
+    auctions: Tensor  # entered, by scene, as they came out
+
+
+WIDTHS = (rows.N_SCENES, 1, 1, 1, 1, 1, rows.N_SCENES, rows.N_SCENES)
+
+
+class Before(NamedTuple):
+    """What has to be noted before the engine plays a tick, (n,)."""
+
+    tick: np.ndarray
+    creative_wait: np.ndarray
+
+
+def note(states: np.ndarray) -> Before:
+    """Copy what the tick is about to overwrite."""
+    return Before(states["tick"].copy(), states["creative_wait"].copy())
+
+
+def read(before: Before, states: np.ndarray, world: World) -> Tensor:
+    """Inputs of the tick that led from `before` to the engine's `states`, (sum of widths, n)."""
+    constants = world.constants[0]
+    day, tick_of_day = np.divmod(before.tick, constants["ticks_per_day"])
+    today = states["calendar"] + day
+    weekday = constants["weekday"][(states["weekday"] + day) % rows.N_WEEKDAYS]
+    common = weekday * world.calendar[rows.CALENDAR_TRAFFIC, today]
+    shock = np.exp(states["demand_shock"].T - constants["demand_correction"])
+    table = (
+        common * world.hours[:, tick_of_day] * shock,
+        world.calendar[rows.CALENDAR_PRICE, today][None],
+        world.calendar[rows.CALENDAR_ORDER, today][None],
+        (tick_of_day != 0)[None],
+        (before.tick + 1 >= constants["ticks"])[None],
+        before.creative_wait[None],
+        states["price_shock"].T,
+        states["tick_auctions"].T,
+    )
+    return torch.from_numpy(np.concatenate(table, dtype=np.float32))
+
+
+def unpack(table: Tensor) -> Given:
+    """Rows under names."""
+    return Given(*table.split(WIDTHS))

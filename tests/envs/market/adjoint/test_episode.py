@@ -1,0 +1,227 @@
+"""Derivatives of whole episodes are held to central differences of the engine."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from chengfang.envs import Market, find_task, load_scenario
+from chengfang.envs.market.adjoint import Episode, episode_gradient
+
+# A step small enough to stay on one side of most edges (budgets, targets), and large enough for
+# what is rounded to whole fen.
+SMALL_STEP = {"bid": 0.004, "share": 0.004, "coupon": 0.004, "commission": 0.004}
+STEP = 0.02
+TOLERANCE = 0.05
+# The boost's gate closes at an edge, and its derivative is that of a ramp.
+GATED = {"boost": 0.12}
+ROUNDING = 8.0  # fen a tick's books may be off by, independently from tick to tick
+# A creative is ordered in one piece when enough work has been done: a difference jumps, or misses
+# it; the derivative speaks of the mean over where the work stands. Compared at a large step.
+IN_PIECES = ("creative",)
+
+
+def played(market: Market, seeds: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    market.reset(seeds=seeds)
+    total = np.zeros(market.num_envs)
+    for action in actions:
+        market.step(action)
+        total += market.rewards
+    return total
+
+
+def compare(market: Market, seeds: np.ndarray, width: float = 0.4) -> dict[str, float]:
+    """Levers whose derivative is off by more than is allowed: the mean deviation of the derivative
+    of a shift over the whole episode from central differences, as a share of the mean difference.
+    """
+    rng = np.random.default_rng(0)
+    held = rng.uniform(-width, width, (market.num_envs, len(market.levers))).astype(np.float32)
+    actions = np.repeat(held[None], market.ticks, 0)
+    market.reset(seeds=seeds)
+    ours = episode_gradient(market, actions).sum(0)
+    off = {}
+    for j, name in enumerate(market.levers):
+        if name in IN_PIECES:
+            continue
+        shift = np.zeros_like(actions)
+        shift[..., j] = SMALL_STEP.get(name.split("_")[0], STEP)
+        rise = played(market, seeds, actions + shift) - played(market, seeds, actions - shift)
+        slope = rise / (2 * shift[0, 0, j])
+        size = np.abs(slope).mean()
+        fen = ROUNDING * np.sqrt(market.ticks) / (2 * shift[0, 0, j])
+        rounding = (fen / (market.merchants["budget"] * market.merchants["roi_target"])).mean()
+        beyond = max(np.abs(slope - ours[:, j]).mean() - rounding, 0.0)
+        off[name] = float(beyond / max(size, 1e-6))
+    return {name: x for name, x in off.items() if x > GATED.get(name, TOLERANCE)}
+
+
+TASKS = {"Bidding": 256, "Allocation": 256, "Coupon": 256, "SuperPlan": 96, "WholeShop": 24}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_episode_gradient_equals_central_differences(task):
+    spec = find_task(task)
+    market = Market(
+        load_scenario(spec.scenario),
+        TASKS[task],
+        days=spec.days,
+        levers=spec.levers,
+        reward="score",
+        sampled=False,
+    )
+    assert compare(market, np.arange(TASKS[task])) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reward", ["settled_gmv", "incremental", "profit", "platform"])
+@pytest.mark.parametrize("preset", ["default", "dual_track"])
+def test_every_reward_and_regime(reward, preset):
+    market = Market(load_scenario(preset), 128, days=1, levers="all", reward=reward, sampled=False)
+    assert compare(market, np.arange(128)) == {}
+
+
+@pytest.mark.slow
+def test_creatives_on_average():
+    """Their derivative is right in sign and within a third, over steps of several creatives."""
+    spec = find_task("SuperPlan")
+    n, step = 256, 0.3
+    market = Market(load_scenario(spec.scenario), n, days=7, levers=spec.levers, sampled=False)
+    rng = np.random.default_rng(0)
+    held = rng.uniform(-0.4, 0.4, (n, len(market.levers))).astype(np.float32)
+    actions = np.repeat(held[None], market.ticks, 0)
+    market.reset(seeds=np.arange(n))
+    j = market.levers.index("creative")
+    ours = episode_gradient(market, actions).sum(0)[:, j]
+    shift = np.zeros_like(actions)
+    shift[..., j] = step
+    seeds = np.arange(n)
+    rise = played(market, seeds, actions + shift) - played(market, seeds, actions - shift)
+    slope = rise / (2 * step)
+    assert abs(ours.mean() / slope.mean() - 1) < 1 / 3
+    assert np.corrcoef(ours, slope)[0, 1] > 0.8
+
+
+def small_market(reward="score", n=16, sampled=True, **options):
+    market = Market(
+        load_scenario("default"),
+        n,
+        days=1,
+        levers="all",
+        reward=reward,
+        sampled=sampled,
+        **options,
+    )
+    market.reset(seeds=np.arange(n))
+    return market
+
+
+def some_actions(market, ticks=None, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (ticks or market.ticks, market.num_envs, len(market.levers))
+    return rng.uniform(-0.5, 0.5, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("reward", ["settled_gmv", "score", "profit", "platform"])
+def test_returns_are_the_sum_of_rewards(reward):
+    market = small_market(reward)
+    episode = Episode(market)
+    total = np.zeros(market.num_envs)
+    for action in some_actions(market):
+        episode.step(action)
+        total += market.rewards
+    np.testing.assert_allclose(episode.returns().numpy(), total, rtol=1e-4, atol=1e-5)
+
+
+def test_the_engine_plays_as_it_would_without():
+    market, other = small_market(), small_market()
+    for action in some_actions(market):
+        other.step(action)
+    episode_gradient(market, some_actions(market))
+    assert market.states.tobytes() == other.states.tobytes()
+
+
+def test_a_market_is_differentiated_alone_as_in_a_batch():
+    whole = episode_gradient(small_market(n=16), some_actions(small_market(n=16)))
+    market = Market(load_scenario("default"), 1, days=1, levers="all", reward="score")
+    market.reset(seeds=np.array([5]))
+    alone = episode_gradient(market, some_actions(small_market(n=16))[:, 5:6])
+    np.testing.assert_allclose(alone[:, 0], whole[:, 5], rtol=2e-4, atol=1e-6)
+
+
+def test_weights_scale_each_market():
+    market = small_market()
+    episode = Episode(market)
+    for action in some_actions(market):
+        episode.step(action)
+    weights = torch.linspace(0, 2, market.num_envs)
+    weighted = episode.gradient(weights)
+    expected = episode.gradient() * weights[:, None]
+    torch.testing.assert_close(weighted, expected, rtol=1e-4, atol=1e-8)
+
+
+def test_from_the_middle_of_an_episode():
+    market = small_market()
+    actions = some_actions(market)
+    for action in actions[:10]:
+        market.step(action)
+    assert episode_gradient(market, actions[10:14]).shape == (4, market.num_envs, 26)
+    assert market.states["tick"][0] == 14
+
+
+def test_a_market_that_has_ended_stands_still():
+    market = small_market()
+    actions = some_actions(market)
+    for action in actions[:20]:
+        market.step(action)
+    mask = np.arange(market.num_envs) < 4  # these begin again, the others have four ticks left
+    market.reset(mask=mask, seeds=np.arange(market.num_envs) + 100)
+    gradient = episode_gradient(market, actions[:8])
+    assert (gradient[4:, 4:] == 0).all()
+    assert (gradient[:4, 4:] != 0).any()
+    assert (gradient[4:, :4] != 0).any()
+
+
+def test_restart_is_a_new_episode():
+    market = small_market()
+    episode = Episode(market)
+    actions = some_actions(market)
+    for action in actions:
+        episode.step(action)
+    first = episode.gradient()
+    market.reset(seeds=np.arange(market.num_envs))
+    episode.restart()
+    assert len(episode) == 0
+    for action in actions:
+        episode.step(action)
+    assert torch.equal(first, episode.gradient())
+
+
+@pytest.mark.slow
+def test_compiled_gives_the_same_numbers():
+    market = small_market(n=8)
+    actions = some_actions(market, 3)
+    eager = episode_gradient(market, actions)
+    market.reset(seeds=np.arange(8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where there is no compiler it goes on without
+        compiled = episode_gradient(market, actions, compiled=True)
+    np.testing.assert_allclose(compiled, eager, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("actions", "says"),
+    [
+        (np.zeros((3, 16)), "expected (ticks, 16, 26)"),
+        (np.zeros((3, 15, 26)), "expected (ticks, 16, 26)"),
+        (np.zeros((25, 16, 26)), "the market has 24 left"),
+        (np.full((1, 16, 26), np.nan), "not finite"),
+    ],
+)
+def test_wrong_actions_are_refused_before_anything_is_played(actions, says):
+    market = small_market()
+    before = market.states.tobytes()
+    with pytest.raises(ValueError) as error:
+        episode_gradient(market, actions)
+    assert says in str(error.value)
+    assert market.states.tobytes() == before
