@@ -76,6 +76,8 @@ def test_the_evidence_is_complete_and_of_the_shipped_markets() -> None:
     for config in (played, shipped):
         for task in config["tasks"].values():
             task.pop("scenario")  # named in the one, the task's own in the other; compared above
+    for name in ("SuperPlan", "WholeShop"):  # a bound was made of long tasks then
+        played["tasks"][name]["references"].pop("upper_bound")
     assert played == shipped
 
 

@@ -1,7 +1,15 @@
 """References: what is achievable in hindsight, and what no policy can exceed."""
 
 from .bound import Bound, upper_bound
-from .clairvoyant import Clairvoyant, Search, best_constant, clairvoyant, default_starts, replay
+from .clairvoyant import (
+    Clairvoyant,
+    Search,
+    best_constant,
+    clairvoyant,
+    default_starts,
+    replay,
+    replay_on_fresh_noise,
+)
 
 __all__ = [
     "Bound",
@@ -11,5 +19,6 @@ __all__ = [
     "clairvoyant",
     "default_starts",
     "replay",
+    "replay_on_fresh_noise",
     "upper_bound",
 ]

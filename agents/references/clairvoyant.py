@@ -3,7 +3,9 @@ random numbers (world 5).
 
 The same seed gives a market the same merchant, shocks and noise whatever is done in it, so a plan
 found by trying many on one seed is a plan in hindsight for exactly that day, and replaying it gives
-exactly the value claimed. It is achievable, not optimal.
+exactly the value claimed. It is achievable, not optimal, and fitted to that day's luck:
+`replay_on_fresh_noise` says what the same plans earn without it, and a report that shows the one
+shows the other too, or says that it has none.
 
 How finely a plan may vary in time decides what it can exploit: with a level per hour it is fitted
 to the noise of single orders. One level per lever and day is the default; docs/references.md has
@@ -21,6 +23,7 @@ from ..rollout import rollout
 from ..rules import make_rule
 
 SWEEP = np.geomspace(0.15, 2.4, 12)  # constant bids to start from
+FRESH = 20_261_127  # seed of the noises on which found plans are replayed
 START_RULES = ("DoNothing", "PID", "DualMirrorDescent", "UniformCoupon")
 
 
@@ -140,6 +143,45 @@ def replay(
     episode of each seed.
     """
     return _play(Tape(actions), setting, seeds, threads)[0]
+
+
+def replay_on_fresh_noise(
+    setting: Setting,
+    seeds: "np.ndarray | Sequence[int]",
+    actions: np.ndarray,
+    noises: int = 16,
+    threads: int = 1,
+) -> np.ndarray:
+    """Scores, (n, noises), CNY, of given action sequences (n, ticks, levers) on the merchants for
+    which they were found, each met with noise that the search has never seen.
+
+    Merchant, budget, target, weekday, calendar and the shocks before the first tick are those of
+    the seed; everything that is drawn later (shocks, gamma factors, counts, delays, refunds,
+    creatives) is drawn anew. So the mean over noises is what such a plan earns in expectation, and
+    what the claimed value lies above it is luck that the search was fitted to. Every seed meets the
+    same noises, whatever the others are.
+
+    Raises:
+        ValueError: if noises is less than 1, or actions do not fit the seeds.
+    """
+    seeds = np.asarray(seeds)
+    if noises < 1:
+        raise ValueError(f"noises is {noises}; allowed is 1 or more")
+    shape = (len(seeds), setting.scenario.clock.ticks_per_day * setting.days, len(setting.levers))
+    if actions.shape != shape:
+        raise ValueError(f"actions has shape {actions.shape}; allowed is {shape} for these seeds")
+    keys = np.random.default_rng(FRESH).integers(1, 2**63, noises, dtype=np.uint64)
+    market = Market.of(setting, len(seeds), threads=threads)
+    market.reset(seeds=seeds)
+    start = market.get_state()
+    own = start.states["key"].copy()
+    found = np.empty((len(seeds), noises))
+    for i, key in enumerate(keys):
+        start.states["key"] = own ^ key.astype(own.dtype)
+        market.set_state(start)
+        found[:, i] = rollout(Tape(actions), market)["score"]
+    market.close()
+    return found
 
 
 def _play(

@@ -15,6 +15,7 @@ class Level(NamedTuple):
     agent: str
     # IQM of score / score of doing nothing, on the episodes that all of the task's references know
     score: Interval
+    fresh: Interval | None = None  # of plans in hindsight: the same, replayed on fresh noise
 
 
 def headroom(rows: list[Summary], task: str) -> list[Level]:
@@ -34,7 +35,7 @@ def headroom(rows: list[Summary], task: str) -> list[Level]:
     return [
         Level("nothing", "no ads, no coupons", Interval(1.0, 1.0, 1.0)),
         *(
-            Level(name, row.agent, row.common)
+            Level(name, row.agent, row.common, row.fresh)
             for name, row in zip(NAMES[1:], found, strict=True)
             if row
         ),

@@ -29,8 +29,8 @@ class AgentResult(NamedTuple):
     clairvoyant: np.ndarray | None
     """Score of the clairvoyant, (episodes,), CNY; None where the task has none."""
     bound: np.ndarray | None
-    """Upper bound on the expected score, (episodes,), CNY; None where the task has none. Four steps
-    of it are argued, not proved (docs/upper_bound.md)."""
+    """Upper bound on the expected score, (episodes,), CNY; None where the task has none. Some
+    steps of its proof are missing (docs/upper_bound.md)."""
 
     final: np.ndarray | None = None
     """Score over that of doing nothing in every episode of the task's final, (seeds, more

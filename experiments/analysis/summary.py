@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..runs.spec import FRESH
 from .results import AgentResult
 from .statistics import Interval, bootstrap_iqm, iqm
 
@@ -35,6 +36,7 @@ FINAL = (
     "final_ci_low",
     "final_ci_high",
 )  # and these, of the agents in a task's final
+REPLAYED = ("fresh_iqm", "fresh_ci_low", "fresh_ci_high")  # and these, of plans in hindsight
 
 
 class Share(NamedTuple):
@@ -87,6 +89,9 @@ class Summary(NamedTuple):
     # market ticks and CPU seconds of one training, of a tuning or of a whole search
     ticks: int | None = None
     cpu_seconds: float | None = None
+    # of plans found in hindsight: as `score`, replayed on noise that they were not fitted to; None
+    # for others, and where no replay was made
+    fresh: Interval | None = None
 
 
 def relative_score(result: AgentResult) -> np.ndarray:
@@ -149,7 +154,16 @@ def summarise(result: AgentResult, common: int | None = None) -> Summary:
         None if result.final is None else bootstrap_iqm(result.final, common=True),
         0 if result.final is None else result.final.shape[1],
         *_above_noop(result),
+        fresh=_fresh(result),
     )
+
+
+def _fresh(result: AgentResult) -> Interval | None:
+    """IQM of the mean score on fresh noise over the score of doing nothing."""
+    score = result.figures.get(FRESH)
+    if score is None:
+        return None
+    return bootstrap_iqm(score / np.maximum(result.nothing["score"], 1e-9), common=True)
 
 
 def _above_noop(result: AgentResult) -> tuple[float | None, float | None]:
@@ -216,7 +230,8 @@ def summary_rows(results: list[AgentResult]) -> list[dict[str, Any]]:
 def plain_row(row: Summary) -> dict[str, Any]:
     """A row of `summary.json`."""
     full = full_row(row)
-    return {name: full[name] for name in (*SUMMARY, *(FINAL if row.final else ()))}
+    more = (*(FINAL if row.final else ()), *(REPLAYED if row.fresh else ()))
+    return {name: full[name] for name in (*SUMMARY, *more)}
 
 
 def full_row(row: Summary) -> dict[str, Any]:
@@ -259,6 +274,7 @@ def full_row(row: Summary) -> dict[str, Any]:
         **dict(
             zip(FINAL, (row.final_episodes, *row.final) if row.final else (None,) * 4, strict=True)
         ),
+        **dict(zip(REPLAYED, row.fresh or (None,) * 3, strict=True)),
     }
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value

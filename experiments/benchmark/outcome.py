@@ -182,13 +182,14 @@ def _padded(values: np.ndarray, count: int) -> np.ndarray:
 
 def _joined(group: list[RunSpec], found: dict[str, RunResult]) -> Figures:
     """Figures (seeds, episodes): runs of several seeds stacked, parts of the episodes in a row. A
-    bound has a score alone.
+    bound has a score alone; a figure that one part lacks is left out.
     """
     ordered = sorted(group, key=lambda spec: (spec.seed, spec.part or 0))
     runs = [found[spec.name].figures for spec in ordered]
+    names = [name for name in runs[0] if all(name in run for run in runs)]
     if group[0].part is None:
-        return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-    return {name: np.concatenate([run[name] for run in runs])[None] for name in runs[0]}
+        return {name: np.stack([run[name] for run in runs]) for name in names}
+    return {name: np.concatenate([run[name] for run in runs])[None] for name in names}
 
 
 def best_learner(

@@ -119,6 +119,10 @@ def headroom_table(rows: list[Summary]) -> str:
             f"{100 * (levels[name].score.value - 1):.0f} %" if name in levels else "–"
             for name in NAMES
         ]
+        replayed = levels["clairvoyant"].fresh if "clairvoyant" in levels else None
+        if replayed:
+            at = NAMES.index("clairvoyant")
+            gains[at] += f" (fresh noise: {100 * (replayed.value - 1):.0f} %)"
         gains = [
             f"{gain} ({levels[name].agent})"
             if name in ("best rule", "best learner") and name in levels
@@ -132,8 +136,24 @@ def headroom_table(rows: list[Summary]) -> str:
     table = _table(["task", "episodes", *NAMES, "bound over clairvoyant"], body, [True])
     return (
         "IQM of the score above doing nothing, of all levels on the same first episodes, those "
-        "that every reference knows; the last column compares mean gains. Four steps of the upper "
-        f"bound are argued, not proved (docs/upper_bound.md).\n\n{table}"
+        "that every reference knows; the last column compares mean gains. The upper bound, of "
+        "one-day tasks only, is argued and not proved in some steps (docs/upper_bound.md). "
+        f"{hindsight_note(rows)}\n\n{table}"
+    )
+
+
+def hindsight_note(rows: list[Summary]) -> str:
+    """What the clairvoyant's value is: fitted to luck, with or without its replay beside it."""
+    found = [row for row in rows if row.agent == "clairvoyant"]
+    if not found:
+        return ""
+    lacking = list(dict.fromkeys(row.task for row in found if not row.fresh))
+    text = "The clairvoyant's plans are fitted to the luck of their own day"
+    if not lacking:
+        return f"{text}; what they earn on fresh noise stands beside it."
+    return (
+        f"{text}; of {', '.join(_cell(task) for task in lacking)} no replay on fresh noise was "
+        "made, so its value there is no level that a policy can reach."
     )
 
 
@@ -141,7 +161,21 @@ def left_out(rows: list[Summary]) -> str:
     """Which episodes the references and the shares do without; `rows` are of one task, empty if
     they do without none.
     """
-    return " ".join(text for text in (_finalists(rows), _covered(rows), _small_gains(rows)) if text)
+    parts = (_finalists(rows), _covered(rows), _small_gains(rows), _replayed(rows))
+    return " ".join(text for text in parts if text)
+
+
+def _replayed(rows: list[Summary]) -> str:
+    """The clairvoyant's plans on fresh noise; that there is no such replay, where there is none."""
+    row = next((row for row in rows if row.agent == "clairvoyant"), None)
+    if row is None:
+        return ""
+    if row.fresh is None:
+        return (
+            "The clairvoyant's plans are fitted to the luck of their own day; they were not "
+            "replayed on fresh noise here."
+        )
+    return f"On fresh noise the clairvoyant's plans score {interval(row.fresh, 3)}."
 
 
 def _finalists(rows: list[Summary]) -> str:

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from ...envs import find_task
 from ..analysis.curves import PROFILE, Curves, task_curves
 from ..analysis.results import AgentResult
 from ..analysis.statistics import Interval, Profile
-from ..analysis.summary import Summary, best, known_episodes, ranked, summarise
+from ..analysis.summary import Share, Summary, best, known_episodes, ranked, summarise
 from ..analysis.verdicts import (
     OwnComparison,
     Verdict,
@@ -30,6 +31,7 @@ from ..runs.manifest import write_json
 from ..runs.spec import RunSpec
 
 DIGITS = 6  # of profiles, which are only drawn
+BOUND = "upper_bound"  # the reference that a task of several days does without
 RUNS = "cells"  # key of the runs: their first name, which committed files have
 ROWS = TypeAdapter(list[Summary])
 CHANCES = TypeAdapter(list[tuple[str, Interval]])
@@ -174,10 +176,16 @@ def save_report(folder: Path, report: TaskReport) -> None:
 def load_report(folder: Path, task: str) -> TaskReport | None:
     """The report of a task; None if there is none that can be read. What it was made of is for the
     caller to compare.
+
+    An upper bound on a task of several days, as older reports have it, is left out: it was loose by
+    46 and 129 % and is not made any more.
     """
     try:
         data = json.loads(report_path(folder, task).read_text(encoding="utf-8"))
         rows = ROWS.validate_python(data["rows"])
+        runs = dict(data[RUNS])
+        if is_long(data["task"]):
+            rows, runs = _without_bound(rows, runs)
         profiles = {
             agent: Profile(
                 PROFILE, *(np.array(one[name], float) for name in ("value", "low", "high"))
@@ -189,11 +197,25 @@ def load_report(folder: Path, task: str) -> TaskReport | None:
         adaptivity = ADAPTIVITY.validate_python(data.get("adaptivity"))
         gain = GAIN.validate_python(data["gain"])
         verdict = judge(data["task"], rows, gain, own, adaptivity)
-        return TaskReport(
-            data["task"], rows, verdict, curves, dict(data[RUNS]), data.get("code", "")
-        )
+        return TaskReport(data["task"], rows, verdict, curves, runs, data.get("code", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return None
+
+
+def is_long(task: str) -> bool:
+    """Whether a shipped task has several days; no upper bound is made of such a task."""
+    try:
+        return find_task(task).days > 1
+    except ValueError:
+        return False
+
+
+def _without_bound(
+    rows: list[Summary], runs: dict[str, dict[str, Any]]
+) -> tuple[list[Summary], dict[str, dict[str, Any]]]:
+    """Rows and runs without the upper bound, and without shares of it."""
+    kept = [row._replace(bound=Share(None, None, 0)) for row in rows if row.agent != BOUND]
+    return kept, {name: facts for name, facts in runs.items() if f"/{BOUND}-" not in name}
 
 
 def read_report(folder: Path, specs: list[RunSpec]) -> TaskReport | None:

@@ -23,7 +23,7 @@ from .code_digest import code_digest
 from .evaluate import evaluate, play_noop
 from .manifest import write_json
 from .own_agents import own_policy
-from .spec import FIGURES, RunSpec
+from .spec import FIGURES, FRESH, RunSpec
 from .store import Figures, pack
 from .tracking import Mode, read_metrics
 from .training_job import Job, Note, cpu_seconds, train_job
@@ -209,7 +209,7 @@ def _nothing(spec: RunSpec) -> Figures:
 
 
 def _clairvoyant(spec: RunSpec) -> Figures:
-    from ...agents.references import Search, clairvoyant, default_starts
+    from ...agents.references import Search, clairvoyant, default_starts, replay_on_fresh_noise
 
     setting = spec.setting()
     options = dict(spec.options)
@@ -218,7 +218,8 @@ def _clairvoyant(spec: RunSpec) -> Figures:
     found = clairvoyant(
         setting, spec.seeds, search=Search(**options), starts=default_starts(setting) + tuned
     )
-    return {name: found.plans[name] for name in FIGURES}
+    fresh = replay_on_fresh_noise(setting, spec.seeds, found.actions).mean(1)
+    return {name: found.plans[name] for name in FIGURES} | {FRESH: fresh}
 
 
 def _best_constant(spec: RunSpec) -> Figures:

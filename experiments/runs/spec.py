@@ -12,6 +12,7 @@ import numpy as np
 from ...envs import Setting, load_scenario
 from ..analysis.results import Kind
 
+FRESH = "fresh_score"  # of a plan in hindsight: its mean score on noise that it was not fitted to
 FIGURES = (  # what is kept of every held-out episode, named as in the dashboard
     "score",
     "settled_gmv",

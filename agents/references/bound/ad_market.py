@@ -11,16 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ....envs.market import layout as rows
-from .creators import commissions, supply_goals
-from .free_quality import SURPRISE
+from .creatives import exposure_added, wear_kernel
+from .noise import deviation, loudest
 from .price_of_winning import bend_table, yield_table
 from .relaxation import Relaxation, spill_over
 
 SCENES = rows.N_SCENES
 SEGMENTS = rows.N_SEGMENTS
 AD_LANES = SCENES * SEGMENTS
-REACTION_MARGIN = 1.1  # how far the noise of a tick's counts may carry eta beyond its mean
-LONGEST_MEMORY = 400  # ticks after which a price reaction has died out
+WIDTHS = 50.0  # bends are tabulated for so many widths per unit of ln Z, the next wider one is used
 
 
 class Auctions(NamedTuple):
@@ -28,12 +27,12 @@ class Auctions(NamedTuple):
 
     entered: np.ndarray  # (n, T, 16) auctions per tick, their mean
     log_price: np.ndarray  # (n, T, 16) mean of ln Z, eta left out
-    dearest: np.ndarray  # (T,) largest eta
+    dearest: np.ndarray  # (n, T) largest eta
     price_keep: float  # share of eta that a tick keeps
     price_reaction: float  # what a tick's share of voice adds to eta
     boosts: np.ndarray  # (B, 2) factor on auctions and shift of ln Z to choose from
     tables: np.ndarray  # (kinds of spread, x) what an auction yields
-    bends: np.ndarray  # (kinds of spread, x) how far it is from convex within `dearest`
+    bends: np.ndarray  # (n, kinds of spread, x) how far it is from convex within `dearest`
     kinds: np.ndarray  # (4,) kind of spread of each scene
 
 
@@ -62,16 +61,7 @@ class FreeLanes(NamedTuple):
 
     people: np.ndarray  # (n, T, 2, 16) opportunities per member of the scene's audience
     fewest: np.ndarray  # (n, T, 2, 16) least share of them that is shown
-    most: np.ndarray  # (n, 2, 2, T, 2, 16) largest, by ends of creators' supply and extra quality
-
-
-class Creators(NamedTuple):
-    """The supply of creators that a commission on natural orders feeds."""
-
-    supply: np.ndarray  # (T, 2) lowest and highest
-    speed: float  # share of the way to its goal that a tick goes
-    goals: np.ndarray  # (C,) supply that each commission leads to
-    slack: float  # of the grid of commissions
+    most: np.ndarray  # (n, 2, T, 2, 16) largest, by ends of extra quality
 
 
 class Quality(NamedTuple):
@@ -89,7 +79,6 @@ class AdMarket(NamedTuple):
     wear: Wear
     pressure: Pressure
     free: FreeLanes
-    creators: Creators
     quality: Quality
 
 
@@ -98,7 +87,7 @@ def ad_market(relaxed: Relaxation) -> AdMarket:
     entered = relaxed.traffic[..., rows.AD :]
     boosts = boost_choices(relaxed)
     shape = (*entered.shape[:2], SEGMENTS, SCENES)
-    most_bought = entered.reshape(shape) * boosts[:, 0].max() * SURPRISE
+    most_bought = entered.reshape(shape) * boosts[:, 0].max()
     shape = (*entered.shape[:2], 2, AD_LANES)
     audience = np.asarray(relaxed.merchants["audience_scene"], float)
     people = relaxed.traffic[..., : rows.AD].reshape(shape)
@@ -110,24 +99,18 @@ def ad_market(relaxed: Relaxation) -> AdMarket:
         FreeLanes(
             people / np.tile(audience, SEGMENTS)[:, None, None],
             relaxed.fewest.reshape(shape),
-            relaxed.reach.reshape(len(entered), 2, 2, *shape[1:]),
-        ),
-        Creators(
-            relaxed.supply,
-            float(w["influencer_speed"]),
-            *supply_goals(w, commissions(w, relaxed.free_levers)),
+            relaxed.reach.reshape(len(entered), 2, *shape[1:]),
         ),
         Quality(relaxed.room, spill_over(relaxed), 1 - float(w["quality_speed"])),
     )
 
 
 def boost_choices(relaxed: Relaxation) -> np.ndarray:
-    """(B, 2) factors on auctions and shifts of ln Z that the policy can choose from."""
+    """(B, 2) factors on auctions and shifts of ln Z: with the usual boost, and once its budget is
+    used up.
+    """
     w = relaxed.constants
-    if "boost" in relaxed.free_levers:
-        levels = np.linspace(0, 1, 5)
-    else:
-        levels = np.unique([0.0, float(w["lever_default"][rows.LEVER_BOOST])])
+    levels = np.unique([0.0, float(w["lever_default"][rows.LEVER_BOOST])])
     return np.stack([1 + float(w["boost_reach"]) * levels, float(w["boost_premium"]) * levels], 1)
 
 
@@ -135,17 +118,14 @@ def _auctions(relaxed: Relaxation, entered: np.ndarray, boosts: np.ndarray) -> A
     w = relaxed.constants
     reaction = float(w["price_reaction"])
     keep = float(w["price_keep"])
-    dearest = np.array(
-        [
-            REACTION_MARGIN * reaction * sum(keep**i for i in range(min(t, LONGEST_MEMORY)))
-            for t in range(entered.shape[1])
-        ]
-    )
+    shape = (*entered.shape[:2], SEGMENTS, SCENES)
+    voices = loudest(entered.reshape(shape).sum(2), keep, float(w["dispersion"]))
+    dearest = reaction * voices
     sigma = relaxed.cells[0, rows.PRICE_SIGMA, rows.AD : rows.AD + SCENES]
     spreads, kinds = np.unique(sigma, return_inverse=True)
     spreads = [round(float(spread), 9) for spread in spreads]
     first_price = bool(w["first_price"])
-    width = round(float(dearest.max()), 3)
+    widths = np.ceil(dearest.max(1) * WIDTHS) / WIDTHS
     return Auctions(
         entered,
         relaxed.cells[:, None, rows.PRICE_MU, rows.AD :] + np.tile(relaxed.price, SEGMENTS),
@@ -154,17 +134,22 @@ def _auctions(relaxed: Relaxation, entered: np.ndarray, boosts: np.ndarray) -> A
         reaction,
         boosts,
         np.stack([yield_table(spread, first_price) for spread in spreads]),
-        np.stack([bend_table(spread, first_price, width) for spread in spreads]),
+        np.stack(
+            [[bend_table(spread, first_price, float(x)) for spread in spreads] for x in widths]
+        ),
         kinds.astype(np.int64),
     )
 
 
 def _wear(relaxed: Relaxation, most_bought: np.ndarray, audience: np.ndarray) -> Wear:
-    more_shown = relaxed.reach[:, 1, 1] - relaxed.fewest
-    free = relaxed.traffic[..., : rows.AD] * more_shown
-    free = free.reshape(*free.shape[:2], -1, SCENES).sum(2)
-    added = (most_bought.sum(2) + SURPRISE * free) / audience[:, None]
-    most = np.einsum("tu,nus->nts", relaxed.wear, added)
+    w = relaxed.constants
+    ticks = len(relaxed.wear)
+    free = relaxed.traffic[..., : rows.AD] * relaxed.reach[:, 1]
+    free = free.reshape(*free.shape[:2], 2, SEGMENTS, SCENES).sum(3)
+    shown = np.concatenate([free, most_bought.sum(2)[:, :, None]], 2)
+    added = exposure_added(shown, relaxed.wear, audience, float(w["dispersion"]), 1)
+    old = float(w["start_exposure"]) * wear_kernel(w, ticks)[1]
+    most = np.maximum(added + old[:, None] - relaxed.exposure, 0.0)
     return Wear(relaxed.worn_click(most), most, relaxed.wear, audience)
 
 
@@ -185,7 +170,9 @@ def _pressure(relaxed: Relaxation, entered: np.ndarray, most_bought: np.ndarray)
     most = np.zeros((n, ticks + 1, SEGMENTS))
     usual = np.zeros((n, ticks + 1, SEGMENTS))
     for t in range(ticks):
-        most[:, t + 1] = keep * most[:, t] + most_bought[:, t].sum(2) / audience
+        past = most_bought[:, : t + 1].transpose(0, 2, 1, 3).reshape(n, SEGMENTS, -1)
+        weights = np.repeat(keep ** np.arange(t, -1, -1.0), SCENES)
+        most[:, t + 1] = deviation(past, weights / audience[..., None], float(w["dispersion"]), 1)
         usual[:, t + 1] = keep * usual[:, t] + typical[:, t, None]
     return Pressure(
         most,

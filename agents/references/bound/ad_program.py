@@ -5,9 +5,9 @@ Ad impressions harm later ticks in three ways. They press on a segment's users (
 age the creatives of a scene (D, as free impressions do). Competitors answer them with higher prices
 (eta, per scene). Ad orders help: they add to the quality index of free traffic.
 
-X is the state of a dynamic program per segment. D, eta, that quality and the supply of creators are
-relaxed: a multiplier charges or credits whatever moves them, and in return each lane may choose
-where in their reachable interval they stand. What a lane yields is convex in each, so that only the
+X is the state of a dynamic program per segment. D, eta and that quality are relaxed: a multiplier
+charges or credits whatever moves them, and in return each lane may choose where in their reachable
+interval they stand. What a lane yields is convex in each, so that only the
 ends of the intervals matter. The multipliers make both ends about equally good along a reference
 path; any others would give a bound as well, only a weaker one.
 """
@@ -28,19 +28,16 @@ from .ad_market import (
     Quality,
     Wear,
 )
-from .free_traffic import CreatorTick, FreePrices, FreeTick, best_free, shown_worth
+from .free_traffic import FreePrices, FreeTick, best_free, shown_worth
 from .price_of_winning import LOW, STEP
 
 NODES = 9
-# of the supply's chord: any multiplier bounds, and a policy that buys supply gains from a small one
-RENT = 0.6
 
 
 class LaneWorth(NamedTuple):
     """What traffic is worth at given multipliers at D = X = 0, fen; n merchants, or one."""
 
-    natural: np.ndarray  # (n, C, T, 16) by commission, if all of it were shown
-    transaction: np.ndarray  # (n, T, 16) if all of it were shown
+    free: np.ndarray  # (n, T, 2, 16) of both free pools, if all of it were shown
     ads: np.ndarray  # (n, T, 16) per ad impression, the quality that its orders add left out
     orders: np.ndarray  # (n, T, 16) orders per ad impression
 
@@ -50,7 +47,6 @@ class Tolls(NamedTuple):
 
     exposure: np.ndarray  # (T, 4) per unit of D in each tick
     price: np.ndarray  # (4,) per unit of eta
-    supply: np.ndarray  # (4,) by segment, credit per unit of creators' supply
     quality: np.ndarray  # (2,) credit per unit of each pool's quality
 
 
@@ -107,7 +103,7 @@ def programs(market: AdMarket, worth: LaneWorth, kappa: np.ndarray) -> np.ndarra
     """`program` of n merchants: (n,) fen; kappa (n,) is the price of one CNY per thousand, fen."""
     found = np.empty(len(kappa))
     for i in range(len(kappa)):
-        one = LaneWorth(worth.natural[i], worth.transaction[i], worth.ads[i], worth.orders[i])
+        one = LaneWorth(worth.free[i], worth.ads[i], worth.orders[i])
         found[i] = program(merchant(market, i), one, kappa[i])
     return found
 
@@ -115,17 +111,17 @@ def programs(market: AdMarket, worth: LaneWorth, kappa: np.ndarray) -> np.ndarra
 @njit(cache=True)
 def merchant(market: AdMarket, i: int) -> AdMarket:
     """The market of merchant i: the same fields without their first axis."""
-    auctions, wear, pressure, free, creators, quality = market
+    auctions, wear, pressure, free, quality = market
     return AdMarket(
         Auctions(
             auctions.entered[i],
             auctions.log_price[i],
-            auctions.dearest,
+            auctions.dearest[i],
             auctions.price_keep,
             auctions.price_reaction,
             auctions.boosts,
             auctions.tables,
-            auctions.bends,
+            auctions.bends[i],
             auctions.kinds,
         ),
         Wear(wear.click[i], wear.most[i], wear.kept, wear.audience[i]),
@@ -138,7 +134,6 @@ def merchant(market: AdMarket, i: int) -> AdMarket:
             pressure.top_click[i],
         ),
         FreeLanes(free.people[i], free.fewest[i], free.most[i]),
-        creators,
         Quality(quality.room[i], quality.spill[i], quality.keep),
     )
 
@@ -156,23 +151,17 @@ def program(market: AdMarket, worth: LaneWorth, kappa: float) -> float:
     nodes = (np.arange(NODES) / (NODES - 1)) ** 1.5
     later = np.zeros((SEGMENTS, NODES))
     now = np.zeros((SEGMENTS, NODES))
-    tolls = Tolls(np.zeros((ticks, SCENES)), np.zeros(SCENES), np.zeros(SEGMENTS), np.zeros(2))
+    tolls = Tolls(np.zeros((ticks, SCENES)), np.zeros(SCENES), np.zeros(2))
     ends = FarEnds(
         np.zeros(AD_LANES), np.zeros(AD_LANES), np.zeros(AD_LANES), np.zeros((2, AD_LANES))
     )
-    speed = market.creators.speed
     for t in range(ticks - 1, -1, -1):
         aged = exposure_tolls(market.wear, tolls, t)
         charge = impression_charges(market, tolls, aged, t)
         tick = Tick(t, ad_values(market.quality, worth, tolls, t), aged, charge, nodes, kappa)
         price_far_ends(market, worth, tick, later, ends)
         for k in range(SEGMENTS):
-            rent = supply_rent(market, worth, tick, ends, k)
-            creators = CreatorTick(
-                market.creators.supply[t], market.creators.goals, speed * tolls.supply[k], rent
-            )
-            worth_of_segment(market, worth, tick, ends, creators, k, later[k], now[k])
-            tolls.supply[k] = rent + (1.0 - speed) * tolls.supply[k]
+            worth_of_segment(market, worth, tick, ends, k, later[k], now[k])
         later[:] = now
         update_tolls(market, tolls, ends, t)
     total = 0.0
@@ -278,13 +267,12 @@ def price_free_ends(
     """Write the far ends of D and quality for the free traffic of lane c."""
     t = tick.at
     s = c % SCENES
-    last = worth.natural.shape[0] - 1
     ends.free[c] = 0.0
     for p in range(2):
-        full = share * (worth.transaction[t, c] if p else worth.natural[last, t, c])
+        full = share * worth.free[t, p, c]
         few = market.free.fewest[t, p, c]
         cost = market.free.people[t, p, c] * tick.aged[s]
-        most = market.free.most[1, :, t, p, c]
+        most = market.free.most[:, t, p, c]
         rent = max((most[1] - most[0]) * max(full - cost, 0.0), 0.0)
         ends.quality[p, c] = rent
         fresh = shown_worth(full, cost, few, most, rent)
@@ -302,43 +290,11 @@ def free_prices(market: AdMarket, tick: Tick, ends: FarEnds, k: int) -> FreePric
 
 
 @njit(cache=True)
-def supply_rent(market: AdMarket, worth: LaneWorth, tick: Tick, ends: FarEnds, k: int) -> float:
-    """What a unit of creators' supply must pay in segment k: a share of what it adds to free
-    traffic along the reference path, fen.
-    """
-    t = tick.at
-    supply = market.creators.supply
-    width = supply[t, 1] - supply[t, 0]
-    if width <= 0.0:
-        return 0.0
-    free = market.free
-    pressure = market.pressure
-    last = worth.natural.shape[0] - 1
-    lanes = slice(k * SCENES, (k + 1) * SCENES)
-    share = pressed(pressure.usual[t, k], pressure.logit, pressure.top_click)
-    prices = free_prices(market, tick, ends, k)
-    rent = 0.0
-    for j in range(2):
-        traffic = FreeTick(
-            worth.natural[last:, t, lanes],
-            worth.transaction[t, lanes],
-            free.people[t, :, lanes],
-            free.fewest[t, :, lanes],
-            free.most[j : j + 1, :, t, :, lanes],
-        )
-        creators = CreatorTick(supply[t, j : j + 1], market.creators.goals[last:], 0.0, 0.0)
-        got = best_free(traffic, creators, prices, share)
-        rent += RENT * (got if j else -got) / width
-    return rent
-
-
-@njit(cache=True)
 def worth_of_segment(
     market: AdMarket,
     worth: LaneWorth,
     tick: Tick,
     ends: FarEnds,
-    creators: CreatorTick,
     k: int,
     later: np.ndarray,
     now: np.ndarray,
@@ -351,18 +307,16 @@ def worth_of_segment(
     pressure = market.pressure
     lanes = slice(k * SCENES, (k + 1) * SCENES)
     traffic = FreeTick(
-        worth.natural[:, t, lanes],
-        worth.transaction[t, lanes],
+        worth.free[t, :, lanes],
         free.people[t, :, lanes],
         free.fewest[t, :, lanes],
-        free.most[:, :, t, :, lanes],
+        free.most[:, t, :, lanes],
     )
     prices = free_prices(market, tick, ends, k)
-    slack = market.creators.slack * abs(creators.credit)
     for i in range(NODES):
         x = tick.nodes[i] * pressure.most[t, k]
         share = pressed(x, pressure.logit, pressure.top_click)
-        without_ads = slack + best_free(traffic, creators, prices, share)
+        without_ads = best_free(traffic, prices, share)
         now[i] = without_ads + best_ads(market, tick, ends, k, pressure.keep * x, share, later)
 
 

@@ -7,45 +7,27 @@ import numpy as np
 from ....envs.market import layout as rows
 from ....envs.market.demand import LEAST_COMMISSION
 from .given import SCENE_OF_LANE, Given
+from .noise import deviation
 from .order_terms import logistic
 
 
-def wear_kernel(w: np.void, levers: tuple[str, ...], ticks: int) -> tuple[np.ndarray, np.ndarray]:
+def wear_kernel(w: np.void, ticks: int) -> tuple[np.ndarray, np.ndarray]:
     """Least share of the exposure added in tick u that tick t still sees, (T, T), 0 for u >= t; and
     of the exposure at the start.
 
-    Each creative that arrives takes its share away. Where refreshing is a lever, what was seen u
-    ticks ago has lived through at most so many arrivals, whenever the policy lets them fall; none
-    is rejected.
+    Each creative that arrives takes its share away; none is rejected. Work on creatives is at its
+    usual rate, so that the ticks of arrivals are known.
     """
     left = 1 - float(w["creative_mix_share"])
     at = np.arange(ticks)
-    if "creative" in levers:
-        first, gap = _refresh_ticks(w, levers)
-        so_far = np.maximum(np.floor((at - first) / gap) + 1, 0)
-        lived = np.minimum(np.floor((at[:, None] - at - 1) / gap) + 1, so_far[:, None])
-    else:
-        so_far = np.concatenate([[0], np.cumsum(refreshes(w, levers, ticks))])[:-1]
-        lived = so_far[:, None] - so_far
+    so_far = arrivals_by(w, ticks)
+    lived = so_far[:, None] - so_far
     return np.where(at[:, None] > at, left ** np.maximum(lived, 0.0), 0.0), left**so_far
 
 
-def _refresh_ticks(w: np.void, levers: tuple[str, ...]) -> tuple[int, int]:
-    """Ticks before the first creative can arrive, and least ticks between two."""
-    row = rows.LEVER_CREATIVE
-    rate = float(w["lever_high"][row] if "creative" in levers else w["lever_default"][row]) * float(
-        w["days_per_tick"]
-    )
-    gap = int(np.ceil((1 - 1e-6) / max(rate, 1e-9)))
-    return gap + int(np.floor(float(w["creative_delay"]) / float(w["hours_per_tick"]))), gap
-
-
-def refreshes(w: np.void, levers: tuple[str, ...], ticks: int) -> np.ndarray:
+def refreshes(w: np.void, ticks: int) -> np.ndarray:
     """(T,) ticks at whose end a creative can arrive at the earliest, none rejected."""
-    row = rows.LEVER_CREATIVE
-    rate = float(w["lever_high"][row] if "creative" in levers else w["lever_default"][row]) * float(
-        w["days_per_tick"]
-    )
+    rate = float(w["lever_default"][rows.LEVER_CREATIVE]) * float(w["days_per_tick"])
     arrives = np.zeros(ticks, bool)
     progress = 0.0
     wait = -1.0
@@ -62,17 +44,16 @@ def refreshes(w: np.void, levers: tuple[str, ...], ticks: int) -> np.ndarray:
     return arrives
 
 
-def _arrivals_by(w: np.void, levers: tuple[str, ...], ticks: int) -> np.ndarray:
+def arrivals_by(w: np.void, ticks: int) -> np.ndarray:
     """(T,) most creatives that can have arrived before each tick."""
-    first, gap = _refresh_ticks(w, levers)
-    return np.maximum(np.floor((np.arange(ticks) - 1 - first) / gap) + 1, 0).astype(int)
+    return np.concatenate([[0], np.cumsum(refreshes(w, ticks))])[:-1]
 
 
 def _best_creative(w: np.void, start: np.ndarray, arrivals: np.ndarray) -> np.ndarray:
-    """(n, T) quality whose appeal no refresh policy exceeds in expectation.
+    """(n, T) quality whose appeal no course of arrivals exceeds in expectation.
 
-    Quality moves a share towards max(draw, 0); a policy may stop when it likes what it has. With a
-    creative's gain g the largest E[e^(g q)] over stopping rules comes from a dynamic program, and
+    Quality moves a share towards max(draw, 0) unless the creative is rejected. With a creative's
+    gain g the larger E[e^(g q)] of both, taken at every arrival, comes from a dynamic program, and
     ln(.) / g of it also bounds every faded appeal (Lyapunov).
     """
     gain = max(float(w["creative_gain"]), 1e-6)
@@ -97,18 +78,39 @@ def least_exposure(
     wear: np.ndarray,
     start_wear: np.ndarray,
 ) -> np.ndarray:
-    """(n, T, 4) exposure of the creative mix by the fewest free impressions alone, refreshed as
-    early as the lever allows.
+    """(n, T, 4) exposure of the creative mix that the fewest free impressions alone lead to, with
+    bad luck: less is UNLIKELY (lemma 2).
     """
-    traffic = given.traffic
-    shape = (*traffic.shape[:2], 2 * rows.N_SEGMENTS, rows.N_SCENES)
-    seen = (traffic[..., : rows.AD] * fewest).reshape(shape).sum(2) / given.merchants[
-        "audience_scene"
-    ].astype(float)[:, None]
+    w = given.constants
+    shape = (*given.traffic.shape[:2], 2, rows.N_SEGMENTS, rows.N_SCENES)
+    shown = (given.traffic[..., : rows.AD] * fewest).reshape(shape).sum(3)  # (n, T, 2, 4)
+    audience = given.merchants["audience_scene"].astype(float)
     return (
-        np.einsum("tu,nus->nts", wear, seen)
-        + float(given.constants["start_exposure"]) * start_wear[:, None]
+        exposure_added(shown, wear, audience, float(w["dispersion"]), -1)
+        + float(w["start_exposure"]) * start_wear[:, None]
     )
+
+
+def exposure_added(
+    shown: np.ndarray, wear: np.ndarray, audience: np.ndarray, variation: float, sign: int
+) -> np.ndarray:
+    """(n, T, 4) exposure that impressions add before each tick: more (sign 1) or less (sign -1) is
+    UNLIKELY.
+
+    Args:
+        shown: (n, T, pools, 4) most or least impressions, their means.
+        wear: (T, T) share of what tick u (column) adds that tick t (row) still sees.
+        audience: (n, 4).
+        variation: squared coefficient of variation of a gamma factor.
+        sign: which tail.
+    """
+    n, ticks, pools, scenes = shown.shape
+    found = np.zeros((n, ticks, scenes))
+    for t in range(1, ticks):
+        means = shown[:, :t].transpose(0, 3, 1, 2).reshape(n, scenes, t * pools)
+        weights = np.repeat(wear[t, :t], pools) / audience[..., None]
+        found[:, t] = deviation(means, weights, variation, sign)
+    return found
 
 
 def freshest_click(given: Given, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,10 +119,9 @@ def freshest_click(given: Given, exposure: np.ndarray) -> tuple[np.ndarray, np.n
     """
     w = given.constants
     cells = given.cells
-    levers = given.levers
     ticks = exposure.shape[1]
     quality = _best_creative(
-        w, given.merchants["start_creative"].astype(float), _arrivals_by(w, levers, ticks)
+        w, given.merchants["start_creative"].astype(float), arrivals_by(w, ticks)
     )
     appeal = (
         float(w["creative_gain"])
@@ -128,11 +129,8 @@ def freshest_click(given: Given, exposure: np.ndarray) -> tuple[np.ndarray, np.n
         * 2.0 ** (-exposure * float(w["fatigue_rate"]))
     )
     lift = np.zeros(rows.N_LANES)
-    if "commission_ad" in levers:
-        top = max(float(w["lever_high"][rows.LEVER_COMMISSION_AD]), LEAST_COMMISSION)
-    else:
-        top = max(float(w["lever_default"][rows.LEVER_COMMISSION_AD]), LEAST_COMMISSION)
+    usual = max(float(w["lever_default"][rows.LEVER_COMMISSION_AD]), LEAST_COMMISSION)
     lift[rows.AD :] = float(w["influencer_ad_lift"]) * np.log(
-        top / float(w["commission_ad_neutral"])
+        usual / float(w["commission_ad_neutral"])
     )
     return logistic(cells[:, None, rows.CLICK] + appeal[..., SCENE_OF_LANE] + lift), quality

@@ -6,13 +6,27 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ....envs.market import layout as rows
-from .creators import commissions, supply_at
+from ....envs.market.demand import LEAST_COMMISSION
 from .given import Given
-from .order_terms import Prices, free_tiers, logistic, most_worth, order_values, shift_ratio
+from .noise import deviation, highest_mix, smoothed_ratios
+from .order_terms import (
+    Prices,
+    logistic,
+    most_worth,
+    order_values,
+    shift_ratio,
+    usual,
+    usual_mix,
+)
 
 MOST_CONCAVE = 1 / (6 * np.sqrt(3))  # of a logistic, the largest -f''
-NOISE = 1.5  # how far free impressions of a tick, or of a few, may be from their mean
-SURPRISE = 1.3  # how far noise may carry what ads add up to beyond every auction won
+
+
+def usual_supply(w: np.void, ticks: int) -> np.ndarray:
+    """(T,) influencer supply in each tick at the usual commission on natural orders."""
+    commission = max(usual(w, rows.LEVER_COMMISSION_NATURAL), LEAST_COMMISSION)
+    goal = np.log(commission / float(w["commission_reference"]))
+    return goal * (1 - (1 - float(w["influencer_speed"])) ** np.arange(ticks))
 
 
 def shown_share(
@@ -54,43 +68,28 @@ def _refund_risk(given: Given) -> tuple[np.ndarray, np.ndarray]:
     beside the free traffic.
     """
     w = given.constants
-    least, most, deep = _refund_shifts(w, given.levers)
+    shift, deep = _refund_shifts(w, given.levers)
     orders = _usual_orders(given)
     if deep > 0:
         response = given.cells[:, rows.RESPONSE, rows.AD :]
-        orders[:, rows.AD :] *= np.exp(response * -np.expm1(-deep * float(w["coupon_rate"])))
-    risk = given.cells[:, rows.REFUND]
-    lowest = _mixed_risk(orders, logistic(risk + least), 1.0)
-    return lowest, _mixed_risk(orders, logistic(risk + most + deep), -1.0)
+        # a deeper coupon than there is leaves the bound weaker, never wrong
+        deeper = deep * max(float(w["refund_depth"]), 1.0)
+        orders[:, rows.AD :] *= np.exp(response * -np.expm1(-deeper * float(w["coupon_rate"])))
+    risk = given.cells[:, rows.REFUND] + shift
+    lowest = _mixed_risk(orders, logistic(risk), 1.0)
+    return lowest, _mixed_risk(orders, logistic(risk + deep * float(w["refund_depth"])), -1.0)
 
 
-def _refund_shifts(w: np.void, levers: tuple[str, ...]) -> tuple[float, float, float]:
-    """Refund logit at its least and its most over services and tiers, and what deep coupons add."""
-    least = 0.0
-    most = 0.0
-    for name, row, rate in (
-        ("insurance", rows.LEVER_INSURANCE, float(w["refund_insurance"])),
-        ("service", rows.LEVER_SERVICE, -float(w["refund_service"])),
-    ):
-        if name in levers:
-            ends = [w["lever_low"][row], w["lever_high"][row]]
-        else:
-            ends = [w["lever_default"][row]] * 2
-        effect = rate * np.array(ends, float)
-        least = least + effect.min()
-        most = most + effect.max()
-    tier = w["tier_refund"].astype(float)
-    mix = np.exp(w["log_mix"].astype(float))
-    mean = float((tier * mix).sum() / mix.sum())
-    free = free_tiers(levers)
+def _refund_shifts(w: np.void, levers: tuple[str, ...]) -> tuple[float, float]:
+    """Refund logit of the usual services and tiers, and the deepest coupon there can be."""
+    shift = (
+        float(w["refund_insurance"]) * usual(w, rows.LEVER_INSURANCE)
+        - float(w["refund_service"]) * usual(w, rows.LEVER_SERVICE)
+        + usual_mix(w)[2]
+    )
     if any(x.startswith(("coupon", "tilt")) for x in levers):
-        depth = float(w["depth_max"])
-    else:
-        depth = float(w["lever_default"][rows.LEVER_COUPON])
-    deep = float(w["refund_depth"]) * depth
-    least = least + (tier.min() if free else mean)
-    most = most + (tier.max() if free else mean)
-    return least, most, deep
+        return shift, float(w["depth_max"])
+    return shift, usual(w, rows.LEVER_COUPON)
 
 
 def _usual_orders(given: Given) -> np.ndarray:
@@ -101,7 +100,7 @@ def _usual_orders(given: Given) -> np.ndarray:
     orders = given.traffic.mean(1) * logistic(cells[:, rows.CLICK]) * logistic(cells[:, rows.ORDER])
     lift = float(w["quality_lift"].max())
     fall = lift * float(w["quality_limit"]) * min(1.0, ticks * float(w["quality_speed"]))
-    lowest = min(float(supply_at(commissions(w, given.levers)[0], w, ticks).min()), 0.0)
+    lowest = min(float(usual_supply(w, ticks).min()), 0.0)
     poorest = np.repeat(w["influencer_lift"].astype(float) * lowest - fall, rows.BLOCK)
     orders[:, : rows.AD] *= logistic(cells[:, rows.EXPOSURE, : rows.AD] + poorest)
     return orders
@@ -134,11 +133,12 @@ def best_signals(
     fewest: np.ndarray,
     most: np.ndarray,
 ) -> np.ndarray:
-    """(n, T, 2) most the content and the GPM signal can be, by the concave envelope at their
-    highest mean.
+    """(n, T, 2) most the content and the GPM signal can be in the mean, by the concave envelope at
+    the highest mean of their ratios.
 
-    A smoothed ratio is a mean of the ticks' ratios, and what has been shown weighs at most as much
-    as if the most had been shown until now, and the fewest now.
+    In each tick the lanes of a pool may have any shares of its impressions within the intervals of
+    their counts (lemma 3); what past and present weigh in a smoothed ratio, a policy may choose
+    within the intervals of the pool's counts, after what it has seen (lemma 4).
     """
     w, merchants, cells, traffic, levers = given
     n, ticks = traffic.shape[:2]
@@ -154,18 +154,35 @@ def best_signals(
     worth[..., transaction] = (per_click[:, None] * lift)[..., transaction]
     reference = np.stack([merchants["ctr_reference"], merchants["gpm_reference"]], 1).astype(float)
     shape = (n, ticks, 2, rows.BLOCK)
-    exposed = traffic[..., free] * logistic(cells[:, None, rows.EXPOSURE, free])
-    top = (exposed * click[..., free] * worth).reshape(shape).sum(-1)
-    ratio = top / np.maximum(exposed.reshape(shape).sum(-1) * reference[:, None], 1e-12)
-    few, many = ((traffic[..., free] * x).reshape(shape).sum(-1) for x in (fewest, most))
+    rate = (click[..., free] * worth).reshape(shape) / reference[:, None, :, None]
+    v = float(w["dispersion"])
+    few, many = (traffic[..., free] * x for x in (fewest, most))
+    lanes = [
+        deviation(x.reshape(shape)[..., None], np.ones(1), v, sign)
+        for x, sign in ((few, -1), (many, 1))
+    ]
+    by_scene = (n, ticks, 2, rows.N_SEGMENTS, rows.N_SCENES)
+    low, high = (
+        deviation(x.reshape(by_scene).sum(3), np.ones(rows.N_SCENES), v, sign)
+        for x, sign in ((few, -1), (many, 1))
+    )
+    ratio = highest_mix(*lanes, rate)
+    # a click counts once, an order with its price
+    dearest = np.ceil(cells[:, rows.VALUE, transaction] * usual_mix(w)[1] + 0.5).max(1)
+    unit = np.stack([np.ones(n), dearest], 1) / reference
     keep = float(w["smooth_keep"])
-    past = np.ones((n, 2))
-    now = np.broadcast_to(1.0 / np.array([w["ctr_factor"], w["gpm_factor"]], float), (n, 2)).copy()
+    least_w, most_w, noise = (np.empty_like(ratio) for _ in range(3))
+    least_past, most_past = np.ones((n, 2)), np.ones((n, 2))
     for t in range(ticks):
-        weight = keep * past / np.maximum(keep * past + (1 - keep) * few[:, t] / NOISE, 1e-300)
-        now = np.maximum(ratio[:, t], weight * now + (1 - weight) * ratio[:, t])
-        ratio[:, t] = now
-        past = keep * past + (1 - keep) * many[:, t] * NOISE
+        came, could = (1 - keep) * low[:, t], (1 - keep) * high[:, t]
+        least_w[:, t] = keep * least_past / (keep * least_past + could)
+        most_w[:, t] = keep * most_past / (keep * most_past + came)
+        weight = (1 - keep) / (keep * least_past + came)
+        noise[:, t] = ratio[:, t] * unit * (1 - least_w[:, t]) * weight
+        least_past = keep * least_past + came
+        most_past = keep * most_past + could
+    start = np.broadcast_to(1.0 / np.array([w["ctr_factor"], w["gpm_factor"]], float), (n, 2))
+    ratio = smoothed_ratios(ratio, noise, (least_w, most_w), start)
     return signal_envelope(ratio)
 
 
@@ -194,38 +211,33 @@ def quality_room(
     order_shift: np.ndarray,
     high: np.ndarray,
 ) -> np.ndarray:
-    """(n, T, 2) most that ad orders can add to the quality index: every auction won, SURPRISE times
-    the mean, up to the limit.
+    """(n, T, 2) most that ad orders can add to the quality index, up to the limit: every auction
+    won, and more of them UNLIKELY (lemma 2).
     """
     w, merchants, cells, traffic, levers = given
     none = np.zeros(len(merchants))
     _, orders = order_values(w, cells, levers, Prices(none, none, none), pools=(2,))
-    bought = (traffic * click * orders[:, None])[..., rows.AD :].sum(-1) * np.exp(
-        np.maximum(order_shift, 0.0)
-    )
-    bought *= (
-        SURPRISE
-        * (1 + float(w["boost_reach"]))
-        / np.maximum(merchants["ad_orders_reference"].astype(float), 1e-6)[:, None]
-    )
+    bought = (traffic * click * orders[:, None])[..., rows.AD :]
+    bought = bought * np.exp(np.maximum(order_shift, 0.0))[..., None]
+    bought *= 1 + float(w["boost_reach"])
+    n, ticks = bought.shape[:2]
+    by_scene = bought.reshape(n, ticks, rows.N_SEGMENTS, rows.N_SCENES).sum(2)
+    unit = 1 / np.maximum(merchants["ad_orders_reference"].astype(float), 1e-6)[:, None]
     added = np.maximum(w["spill_over"].astype(float), 0.0)
+    keep = 1 - float(w["quality_speed"])
     room = np.zeros_like(high)
-    for t in range(1, high.shape[1]):
-        room[:, t] = (1 - float(w["quality_speed"])) * room[:, t - 1] + added * bought[
-            :, t - 1, None
-        ]
+    for t in range(1, ticks):
+        weights = np.repeat(keep ** np.arange(t - 1, -1, -1.0), rows.N_SCENES)
+        means = by_scene[:, :t].reshape(n, -1)
+        room[:, t] = deviation(means, weights * unit, float(w["dispersion"]), 1)[:, None] * added
     return np.minimum(room, np.maximum(float(w["quality_limit"]) - high, 0.0))
 
 
-def above_chord(w: np.void, reach: np.ndarray, room: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """(n, 1, 1, T, 32) how far the exposure probability can lie above its chords over supply and
-    quality: nothing where it is convex, up to logit 0; beyond, at most width^2 / 8 times the
-    largest concavity of a logistic for each.
+def above_chord(w: np.void, reach: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """(n, 1, T, 32) how far the exposure probability can lie above its chord over quality: nothing
+    where it is convex, up to logit 0; beyond, at most width^2 / 8 times the largest concavity of a
+    logistic.
     """
-    wide = (w["influencer_lift"].astype(float) * width[:, None]) ** 2 + (
-        w["quality_lift"].astype(float) * room
-    ) ** 2
-    concave = reach.max((1, 2), keepdims=True) > 0.5
-    return np.where(
-        concave, np.repeat(wide, rows.BLOCK, axis=-1)[:, None, None] / 8 * MOST_CONCAVE, 0.0
-    )
+    wide = (w["quality_lift"].astype(float) * room) ** 2
+    concave = reach.max(1, keepdims=True) > 0.5
+    return np.where(concave, np.repeat(wide, rows.BLOCK, axis=-1)[:, None] / 8 * MOST_CONCAVE, 0.0)

@@ -1,18 +1,16 @@
 """What one order is worth at given multipliers when every lever that touches it is set as well as
 it can be, lane by lane.
 
-A policy sets depth by pool and segment and services for the whole shop; here each lane chooses for
-itself, which can only help. The maximum is taken on a grid; GRID_SLACK covers what lies between its
-points.
+A policy sets depth by pool and segment; here each lane chooses for itself, which can only help.
+Services, commissions and the mix of tiers are at their usual values. The maximum is taken on a
+grid; GRID_SLACK covers what lies between its points.
 """
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 from ....envs.market import layout as rows
-from ....envs.market.demand import LEAST_COMMISSION
 from ....envs.scenario import POOLS
 
 GRID_SLACK = 1.003
@@ -28,7 +26,7 @@ class Prices(NamedTuple):
 
 
 class Shop(NamedTuple):
-    """One setting of the levers that hold for the whole shop."""
+    """The usual setting of the levers that hold for the whole shop."""
 
     order: float  # order logit that it and the mix of tiers add
     refund: float  # refund logit that they add
@@ -44,25 +42,11 @@ class Costs(NamedTuple):
     service: np.ndarray
 
 
-def free_tiers(levers: tuple[str, ...]) -> bool:
-    """Whether the policy sets the mix of tiers."""
-    return any(name.startswith("tier_") for name in levers)
-
-
 def logistic(x: np.ndarray) -> np.ndarray:
     """1 / (1 + e^-x); `scipy.special.expit` differs from it in the last bit, and recorded bounds
     were made with this.
     """
     return 1.0 / (1.0 + np.exp(-x))
-
-
-def _choices(
-    w: np.void, name: str, row: int, levers: tuple[str, ...], points: int = 3
-) -> np.ndarray:
-    """Values of a lever that are tried: over its range, or the default where it is not free."""
-    if name in levers:
-        return np.linspace(float(w["lever_low"][row]), float(w["lever_high"][row]), points)
-    return np.array([float(w["lever_default"][row])])
 
 
 def depth_choices(w: np.void, levers: tuple[str, ...], points: int = DEPTHS) -> list[np.ndarray]:
@@ -84,20 +68,19 @@ def depth_choices(w: np.void, levers: tuple[str, ...], points: int = DEPTHS) -> 
     return choices
 
 
-def _mix(w: np.void, levers: tuple[str, ...]) -> tuple[float, float, float]:
-    """Order logit, value factor and refund logit of the mix of tiers.
+def usual(w: np.void, row: int) -> float:
+    """The value of a lever that the policy does not set."""
+    return float(w["lever_default"][row])
 
-    Where the policy sets the mix, `heat_shift` holds what it can do to logit and value; the refund
-    logit is the least.
-    """
-    usual = np.exp(w["log_mix"].astype(float))
-    usual = usual / usual.sum()
+
+def usual_mix(w: np.void) -> tuple[float, float, float]:
+    """Order logit, value factor and refund logit of the usual mix of tiers."""
+    mix = np.exp(w["log_mix"].astype(float))
+    mix = mix / mix.sum()
     appeal, value, refund = (
         w[name].astype(float) for name in ("tier_appeal", "tier_value", "tier_refund")
     )
-    if free_tiers(levers):
-        return 0.0, 1.0, float(refund.min())
-    return float(usual @ appeal), float(usual @ value), float(usual @ refund)
+    return float(mix @ appeal), float(mix @ value), float(mix @ refund)
 
 
 def order_values(
@@ -105,9 +88,7 @@ def order_values(
     cells: np.ndarray,
     levers: tuple[str, ...],
     prices: Prices,
-    commission_natural: float | None = None,
     pools: tuple[int, ...] = (0, 1, 2),
-    attraction: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Most that a click is worth, and the most orders it can bring, (n, 48) each, fen and orders.
 
@@ -116,38 +97,30 @@ def order_values(
         cells: (n, rows, 48).
         levers: those the policy sets.
         prices: what money is worth.
-        commission_natural: rate on natural orders; None: the default, and free of charge where the
-            lever is free.
         pools: which pools to work out; the others' lanes stay 0.
-        attraction: (n, 16) least elasticity of an ad's CTR to the commission on ad orders. Where
-            that lever is free, a click is then worth its best at any commission, fewer clicks
-            counted in; None: clicks as at the largest, free of charge.
     """
     costs = _costs(w, prices.paid)
-    rate = _commission_rates(w, levers, commission_natural)
+    rate = _commission_rates(w)
     depths = depth_choices(w, levers)
-    value = _mix(w, levers)[1]
+    value = usual_mix(w)[1]
+    shop = _usual_shop(w)
     worth = np.zeros((len(cells), rows.N_LANES))
     orders = np.zeros((len(cells), rows.N_LANES))
-    for shop in _shop_choices(w, levers):
-        for p in pools:
-            lanes = slice(p * rows.BLOCK, (p + 1) * rows.BLOCK)
-            c = cells[:, :, lanes]
-            depth = depths[p][:, None, None]  # (D, 1, 1) against (n, 16)
-            price = np.floor(c[:, rows.VALUE] * value + 0.5)
-            gain = c[:, rows.RESPONSE] * -np.expm1(-depth * float(w["coupon_rate"]))
-            convert = logistic(c[:, rows.ORDER] + shop.order + gain)
-            use = c[:, rows.REDEMPTION] * -np.expm1(-depth * float(w["redemption_rate"]))
-            kept = _kept(w, c, shop, depth)
-            user = price - use * np.floor(price * depth + 0.5)
-            given = use * np.maximum(price * depth - 0.5, 0.0)
-            net = _net(w, prices, costs, shop, rate[lanes], (price, kept, user, given))
-            if p == 2 and attraction is not None and "commission_ad" in levers:
-                net = _best_commission(w, net, costs.commission * user * kept, attraction)
-            worth[:, lanes] = np.maximum(worth[:, lanes], (convert * net).max(0))
-            orders[:, lanes] = np.maximum(orders[:, lanes], convert.max(0))
-    gridded = ("coupon", "tilt", "tier_", "insurance", "service")
-    slack = GRID_SLACK if any(x.startswith(gridded) for x in levers) else 1.0
+    for p in pools:
+        lanes = slice(p * rows.BLOCK, (p + 1) * rows.BLOCK)
+        c = cells[:, :, lanes]
+        depth = depths[p][:, None, None]  # (D, 1, 1) against (n, 16)
+        price = np.floor(c[:, rows.VALUE] * value + 0.5)
+        gain = c[:, rows.RESPONSE] * -np.expm1(-depth * float(w["coupon_rate"]))
+        convert = logistic(c[:, rows.ORDER] + shop.order + gain)
+        use = c[:, rows.REDEMPTION] * -np.expm1(-depth * float(w["redemption_rate"]))
+        kept = _kept(w, c, shop, depth)
+        user = price - use * np.floor(price * depth + 0.5)
+        given = use * np.maximum(price * depth - 0.5, 0.0)
+        net = _net(w, prices, costs, shop, rate[lanes], (price, kept, user, given))
+        worth[:, lanes] = np.maximum((convert * net).max(0), 0.0)
+        orders[:, lanes] = convert.max(0)
+    slack = GRID_SLACK if any(x.startswith(("coupon", "tilt")) for x in levers) else 1.0
     return worth * slack, orders * slack
 
 
@@ -156,43 +129,27 @@ def _costs(w: np.void, paid: np.ndarray) -> Costs:
     return Costs(*(paid[:, None] * float(overall and w[f"cost_{x}"]) for x in Costs._fields))
 
 
-def _commission_rates(
-    w: np.void, levers: tuple[str, ...], commission_natural: float | None
-) -> np.ndarray:
-    """(48,) commission by lane; a lever that the policy sets costs nothing here."""
+def _commission_rates(w: np.void) -> np.ndarray:
+    """(48,) usual commission by lane; there is none on transaction orders."""
     rate = np.zeros(rows.N_LANES)
-    if commission_natural is not None:
-        rate[: rows.BLOCK] = commission_natural
-    elif "commission_natural" not in levers:
-        rate[: rows.BLOCK] = float(w["lever_default"][rows.LEVER_COMMISSION_NATURAL])
-    if "commission_ad" not in levers:
-        rate[rows.AD :] = float(w["lever_default"][rows.LEVER_COMMISSION_AD])
+    rate[: rows.BLOCK] = usual(w, rows.LEVER_COMMISSION_NATURAL)
+    rate[rows.AD :] = usual(w, rows.LEVER_COMMISSION_AD)
     return rate
 
 
-def _shop_choices(w: np.void, levers: tuple[str, ...]) -> list[Shop]:
-    """Every setting of insurance, interest-free payment and service that is tried."""
-    appeal, _, refund = _mix(w, levers)
-    # a fixed cost weighs less on a dear order
-    dearest = max(float(w["tier_value"].max()), 1.0) if free_tiers(levers) else 1.0
-    found = []
-    for insurance, interest, service in product(
-        _choices(w, "insurance", rows.LEVER_INSURANCE, levers),
-        _choices(w, "interest_free", rows.LEVER_INTEREST, levers, 2),
-        _choices(w, "service", rows.LEVER_SERVICE, levers),
-    ):
-        insured = float(w["refund_insurance"]) * insurance
-        lift = float(w["insurance_lift"]) * insurance
-        fixed = float(w["insurance_cost"]) * insurance + float(w["service_cost"]) * service
-        found.append(
-            Shop(
-                appeal + lift + float(w["interest_lift"]) * interest,
-                refund + insured - float(w["refund_service"]) * service,
-                fixed / dearest,
-                float(w["interest_cost"]) * interest,
-            )
-        )
-    return found
+def _usual_shop(w: np.void) -> Shop:
+    """Insurance, interest-free payment, service and the mix of tiers as they usually are."""
+    appeal, _, refund = usual_mix(w)
+    insurance = usual(w, rows.LEVER_INSURANCE)
+    interest = usual(w, rows.LEVER_INTEREST)
+    service = usual(w, rows.LEVER_SERVICE)
+    lift = float(w["insurance_lift"]) * insurance
+    return Shop(
+        appeal + lift + float(w["interest_lift"]) * interest,
+        refund + float(w["refund_insurance"]) * insurance - float(w["refund_service"]) * service,
+        float(w["insurance_cost"]) * insurance + float(w["service_cost"]) * service,
+        float(w["interest_cost"]) * interest,
+    )
 
 
 def _kept(w: np.void, c: np.ndarray, shop: Shop, depth: np.ndarray) -> np.ndarray:
@@ -222,39 +179,14 @@ def _net(
     )
 
 
-def _best_commission(
-    w: np.void, net: np.ndarray, base: np.ndarray, attraction: np.ndarray
-) -> np.ndarray:
-    """At least max over k of the CTR at commission k, relative to that at the largest, times net -
-    k base.
-
-    The CTR is at most (k / largest)^attraction of that at the largest, so the best k is attraction
-    net / ((1 + attraction) base); below LEAST_COMMISSION nothing is lost any more, and k = 0 is the
-    cheapest.
-    """
-    high = max(float(w["lever_high"][rows.LEVER_COMMISSION_AD]), LEAST_COMMISSION)
-    gain = np.maximum(net, 0.0)
-    best = np.clip(
-        attraction * gain / ((1 + attraction) * np.maximum(base, 1e-300)), LEAST_COMMISSION, high
-    )
-    return np.maximum(
-        (best / high) ** attraction * (gain - best * base),
-        (LEAST_COMMISSION / high) ** attraction * gain,
-    )
-
-
 def most_worth(
     w: np.void, cells: np.ndarray, levers: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Most gross GMV per click, fen, and the highest order logit, without calendar and heat; (n,
     48) each.
     """
-    shift, value, _ = _mix(w, levers)
-    for name, row, lift in (
-        ("insurance", rows.LEVER_INSURANCE, "insurance_lift"),
-        ("interest_free", rows.LEVER_INTEREST, "interest_lift"),
-    ):
-        shift += float(w[lift]) * float(_choices(w, name, row, levers).max())
+    shift = _usual_shop(w).order
+    value = usual_mix(w)[1]
     deep = np.repeat([d.max() for d in depth_choices(w, levers)], rows.BLOCK)
     logit = (
         cells[:, rows.ORDER]

@@ -13,16 +13,17 @@ import numpy as np
 from ....envs import Market, Setting
 from ....envs.market import layout as rows
 from .creatives import freshest_click, least_exposure, wear_kernel
-from .creators import commissions, supply_at
 from .free_quality import (
     above_chord,
     best_signals,
     quality_paths,
     quality_room,
     shown_share,
+    usual_supply,
 )
 from .given import SCENE_OF_LANE, Given
-from .tiers import heat_shift
+
+COLDEST, WARMEST = 0.05, 20.0  # least and most warmth of a tier that count
 
 
 class Relaxation(NamedTuple):
@@ -35,13 +36,12 @@ class Relaxation(NamedTuple):
     traffic: np.ndarray
     price: np.ndarray  # (n, T, 4) shift of ln Z without our own share of voice
     click: np.ndarray  # (n, T, 48) CTR without user pressure, creatives at their freshest
-    order_shift: np.ndarray  # (n, T) order logit of calendar and tier heat, beyond `base_shift`
-    # (n, 2, 2, T, 32) most free opportunities that show the product, per opportunity: by lowest and
-    # highest supply of creators, without what ad orders add to the quality and with the most
+    order_shift: np.ndarray  # (n, T) order logit of calendar and tier heat
+    # (n, 2, T, 32) most free opportunities that show the product, per opportunity: without what ad
+    # orders add to the quality and with the most
     reach: np.ndarray
     room: np.ndarray  # (n, T, 2) most that ad orders add to the quality of both pools
     fewest: np.ndarray  # (n, T, 32) least share shown, whatever a policy does
-    supply: np.ndarray  # (T, 2) lowest and highest supply of creators
     exposure: np.ndarray  # (n, T, 4) least exposure of the creative mix
     # (T, T) least share of the exposure added in tick u (column) that tick t (row) still sees
     wear: np.ndarray
@@ -68,7 +68,6 @@ class Paths(NamedTuple):
 
     price: np.ndarray  # (n, T, 4) shift of ln Z
     order: np.ndarray  # (n, T) shift of the order logit by the calendar
-    event: np.ndarray  # (n,) its largest
     heat: np.ndarray  # (n, T, 3) heat of the tiers at the default mix
 
 
@@ -83,28 +82,21 @@ def relax(setting: Setting, seeds: np.ndarray) -> Relaxation:
     given, paths = follow(setting, seeds)
     w, merchants, cells, traffic, levers = given
     ticks = traffic.shape[1]
-    order_shift = paths.order + heat_shift(w, cells, paths.heat, paths.event, levers)
+    order_shift = paths.order + heat_shift(w, paths.heat)
     low, high = quality_paths(given, np.ones((len(merchants), ticks, 2)))
-    ends = commissions(w, levers)[[0, -1]]
-    least, most = (supply_at(commission, w, ticks) for commission in ends)
+    supply = usual_supply(w, ticks)
     # of a plan whose ads are no increment, all free traffic may be displaced
-    fewest = shown_share(w, cells, low, least) * float(bool(w["incremental"]))
-    wear, start_wear = wear_kernel(w, levers, ticks)
+    fewest = shown_share(w, cells, low, supply) * float(bool(w["incremental"]))
+    wear, start_wear = wear_kernel(w, ticks)
     exposure = least_exposure(given, fewest, wear, start_wear)
     click, creative = freshest_click(given, exposure)
     best_quality = np.full_like(low, float(w["quality_limit"]))
-    most_shown = shown_share(w, cells, best_quality, most)
+    most_shown = shown_share(w, cells, best_quality, supply)
     signals = best_signals(given, click, order_shift, fewest, most_shown)
     _, high = quality_paths(given, signals)
     room = quality_room(given, click, order_shift, high)
-    reach = np.stack(
-        [
-            np.stack([shown_share(w, cells, quality, supply) for quality in (high, high + room)], 1)
-            for supply in (least, most)
-        ],
-        1,
-    )
-    reach += above_chord(w, reach, room, most - least)
+    reach = np.stack([shown_share(w, cells, x, supply) for x in (high, high + room)], 1)
+    reach += above_chord(w, reach, room)
     return Relaxation(
         w,
         merchants,
@@ -116,7 +108,6 @@ def relax(setting: Setting, seeds: np.ndarray) -> Relaxation:
         reach,
         room,
         fewest,
-        np.stack([least, most], 1),
         exposure,
         wear,
         creative,
@@ -152,8 +143,17 @@ def follow(setting: Setting, seeds: np.ndarray) -> tuple[Given, Paths]:
     if w["incremental"]:
         increment = 1 - w["cannibalisation"].astype(float)
         traffic[..., rows.AD :] *= increment[SCENE_OF_LANE[rows.AD :]]
-    paths = Paths(price + calendar[1][..., None], calendar[2], calendar[2].max(-1), heat)
+    paths = Paths(price + calendar[1][..., None], calendar[2], heat)
     return Given(w, merchants, cells, traffic, tuple(setting.levers)), paths
+
+
+def heat_shift(w: np.void, heat: np.ndarray) -> np.ndarray:
+    """(n, T) order logit of the heat (n, T, 3) that the usual mix of tiers leaves."""
+    usual = np.exp(w["log_mix"].astype(float))
+    mix = usual / usual.sum()
+    warmth = np.clip(heat / np.maximum(mix, 1e-3), COLDEST, WARMEST)
+    warmer = np.log(warmth) - w["log_warmth"].astype(float)
+    return float(w["heat_elasticity"]) * (mix * warmer).sum(-1)
 
 
 def spill_over(relaxed: Relaxation) -> np.ndarray:

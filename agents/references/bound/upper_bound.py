@@ -1,8 +1,8 @@
 """A value that no policy should exceed in expectation: a Lagrangian relaxation in which the market
 stands at its most favourable (world 5).
 
-It is an upper bound of which four steps are argued and not proved; docs/upper_bound.md gives the
-proof and lists the four.
+It covers tasks of one day. Some steps of its proof are missing; docs/upper_bound.md gives the proof
+and lists them.
 
 The score S min(1, r^2), r = S / (target C), is at most max(L1, L2) with L1 = S + mu (S - target C),
 L2 = r0^2 S and r0^2 + r0 = mu. Budget and coupon budget are hard, so lambda (B - spend) and nu (K -
@@ -22,12 +22,15 @@ from ....envs.interface.units import FEN_PER_CNY, FEN_PER_CPM
 from ....envs.market import layout as rows
 from .ad_market import AdMarket, ad_market
 from .ad_program import LaneWorth, programs
-from .creators import commissions
+from .noise import NODES, UNLIKELY, gamma_factor
 from .order_terms import Prices, order_values, shift_ratio
 from .price_of_winning import auction_yield
 from .relaxation import Relaxation, relax, spill_over
 
+COVERED = ("bid", "share_", "coupon_", "tilt_")  # how the names of covered levers begin
 GOLDEN = (np.sqrt(5) - 1) / 2
+EVENTS = 120  # events of each tick that are left out as unlikely, at most
+LEAST_QUANTILE = 20.0  # orders by which the largest count may exceed mean + NODES[-1] * root of it
 CUTS = 2  # a fixed cap binds once in each scene, and the plan's budget once
 FIRST_STEPS = 9
 LATER_STEPS = 5
@@ -64,9 +67,17 @@ def upper_bound(
         batch: episodes worked on together; bounds the memory.
 
     Raises:
-        ValueError: if the ROI is paid GMV over spend, which the relaxation does not cover, or batch
-            is less than 1.
+        ValueError: if the episode has several days, a lever is not a bid, a share, a coupon or a
+            tilt, or the ROI is paid GMV over spend: the relaxation does not cover these. Or if
+            batch is less than 1.
     """
+    if setting.days > 1:
+        raise ValueError(f"days is {setting.days}; upper_bound covers tasks of one day")
+    other = [name for name in setting.levers if not name.startswith(COVERED)]
+    if other:
+        raise ValueError(
+            f"levers include {other[0]!r}; upper_bound covers bids, shares, coupons and tilts"
+        )
     if setting.scenario.constraints.roi == "pay":
         raise ValueError("constraints.roi is 'pay'; upper_bound covers 'overall' and 'net'")
     if batch < 1:
@@ -92,6 +103,7 @@ def _bound(relaxed: Relaxation, ads: AdMarket) -> Bound:
         [(none, one * LAMBDA_MOST), (none, problem.nu_most)],
     )
     spread = _variance(relaxed)
+    left_out = _left_out(relaxed)
 
     def score(lam: np.ndarray, nu: np.ndarray, mu: np.ndarray) -> np.ndarray:
         """Scarf's inequality on max(L1, L2)."""
@@ -115,7 +127,9 @@ def _bound(relaxed: Relaxation, ads: AdMarket) -> Bound:
     turned[0] = np.maximum(turned[0] - turned[2] * target, 0.0)
     lam, nu, mu = (np.where(again < value, new, old) for new, old in zip(turned, at, strict=True))
     lagrangian = problem.value(1 + mu, mu * target, lam, nu)
-    return Bound(np.minimum(value, again) / FEN_PER_CNY, lagrangian / FEN_PER_CNY, lam, mu)
+    return Bound(
+        (np.minimum(value, again) + left_out) / FEN_PER_CNY, lagrangian / FEN_PER_CNY, lam, mu
+    )
 
 
 def _minimum(
@@ -259,31 +273,20 @@ def _price(relaxed: Relaxation, settled: np.ndarray, paid: np.ndarray, nu: np.nd
     cells = relaxed.cells
     prices = Prices(settled, paid, nu)
     ad = slice(rows.AD, rows.N_LANES)
-    attraction = float(w["influencer_ad_lift"]) * (1 - relaxed.click[..., ad].max(1))
-    click_worth, click_orders = order_values(
-        w, cells, relaxed.free_levers, prices, attraction=attraction
-    )
+    click_worth, click_orders = order_values(w, cells, relaxed.free_levers, prices)
     highest = np.log(click_orders / (1 - click_orders))
     ratio = shift_ratio(
         cells[:, None, rows.ORDER],
         np.maximum(highest, cells[:, rows.ORDER])[:, None],
         relaxed.order_shift[..., None],
     )
-    per_visit = relaxed.traffic * relaxed.click * ratio
-    natural_worths = [
-        order_values(w, cells, relaxed.free_levers, prices, rate, (0,))[0][:, : rows.BLOCK]
-        for rate in commissions(w, relaxed.free_levers)
-    ]
-    visits = per_visit[..., : rows.BLOCK]
-    natural = np.stack([visits * worth[:, None] for worth in natural_worths], 1)
-    middle = slice(rows.BLOCK, rows.AD)
-    transaction = per_visit[..., middle] * click_worth[:, None, middle]
+    visits = relaxed.traffic * relaxed.click * ratio * click_worth[:, None]
+    free = visits[..., : rows.AD].reshape(*visits.shape[:2], 2, rows.BLOCK)
     clicks = relaxed.click[..., ad] * ratio[..., ad]
     worth = clicks * click_worth[:, None, ad]
     orders = clicks * click_orders[:, None, ad]
-    after = _spill_over(relaxed, np.stack([natural.max(1), transaction], 2))
-    most = worth + orders * after[..., None]
-    return Priced(LaneWorth(natural, transaction, worth, orders), most)
+    most = worth + orders * _spill_over(relaxed, free)[..., None]
+    return Priced(LaneWorth(free, worth, orders), most)
 
 
 def _spill_over(relaxed: Relaxation, worth: np.ndarray) -> np.ndarray:
@@ -291,7 +294,7 @@ def _spill_over(relaxed: Relaxation, worth: np.ndarray) -> np.ndarray:
     16) if all of it were shown.
     """
     n, ticks = worth.shape[:2]
-    grown = (relaxed.reach[:, 1, 1] - relaxed.reach[:, 1, 0]).reshape(worth.shape)
+    grown = (relaxed.reach[:, 1] - relaxed.reach[:, 0]).reshape(worth.shape)
     gains = (worth * grown).sum(-1) / np.maximum(relaxed.room, 1e-9)
     keep = 1 - float(relaxed.constants["quality_speed"])
     after = np.zeros((n, 2))
@@ -333,10 +336,24 @@ def _variance(relaxed: Relaxation) -> np.ndarray:
     prices = Prices(np.ones(n), np.zeros(n), np.zeros(n))
     _, orders = order_values(w, relaxed.cells, relaxed.free_levers, prices)
     every_ad = np.ones_like(relaxed.click[..., rows.AD :])
-    seen = np.concatenate([relaxed.reach[:, 1, 1], every_ad], -1)
+    seen = np.concatenate([relaxed.reach[:, 1], every_ad], -1)
     lifted = np.exp(np.maximum(relaxed.order_shift, 0.0))[..., None]
     bought = relaxed.traffic * relaxed.click * seen * orders[:, None] * lifted
     by_order = (bought * price[:, None] ** 2).sum((1, 2))
     shape = (*bought.shape[:2], rows.N_POOLS, rows.N_SEGMENTS, rows.N_SCENES)
     by_group = (bought * price[:, None]).reshape(shape).sum(3)
     return by_order + float(w["dispersion"]) * (by_group**2).sum((1, 2, 3)) * 2
+
+
+def _left_out(relaxed: Relaxation) -> np.ndarray:
+    """(n,) fen: the most an episode can sell times the chance of all events that are left out.
+
+    No count exceeds the quantile of the largest uniform that 23 bits hold, at the largest gamma
+    factor there is.
+    """
+    w = relaxed.constants
+    shown = relaxed.traffic * relaxed.click * gamma_factor(NODES[-1:], float(w["dispersion"]))
+    shown[..., rows.AD :] *= 1 + float(w["boost_reach"])
+    orders = shown + NODES[-1] * np.sqrt(shown) + LEAST_QUANTILE  # every click buys
+    price = np.maximum(relaxed.cells[:, None, rows.VALUE] * 1.1, 1.0)
+    return EVENTS * relaxed.traffic.shape[1] * UNLIKELY * (orders * price).sum((1, 2))

@@ -5,7 +5,7 @@ episode.
 import numpy as np
 import pytest
 from chengfang.agents import make_rule, plan_spec
-from chengfang.agents.references import Search, clairvoyant, replay
+from chengfang.agents.references import Search, clairvoyant, replay, replay_on_fresh_noise
 from chengfang.agents.references.clairvoyant import default_starts
 from chengfang.envs import Setting, load_scenario, select_levers
 from chengfang.experiments.runs.evaluate import evaluate
@@ -68,3 +68,28 @@ def test_own_starts():
 def test_bad_settings_are_named(field, value):
     with pytest.raises(ValueError, match=rf"search.{field} is {value}"):
         clairvoyant(Setting(SCENARIO, LEVERS, 1), SEEDS, search=Search()._replace(**{field: value}))
+
+
+def test_on_fresh_noise_the_plans_lose_what_they_were_fitted_to():
+    """Constant plans searched hard on few orders: the claim is above what they earn elsewhere; each
+    seed meets the same noises in any batch.
+    """
+    setting = Setting(SCENARIO, LEVERS, 1)
+    seeds = np.arange(90, 114)
+    fitted = clairvoyant(setting, seeds, search=SHORT._replace(iterations=12, per_day=6))
+    fresh = replay_on_fresh_noise(setting, seeds, fitted.actions, noises=6)
+    assert fresh.shape == (24, 6)
+    assert fresh.mean() < fitted.plans["score"].mean()
+    some = replay_on_fresh_noise(setting, seeds[3:5], fitted.actions[3:5], noises=6)
+    assert np.array_equal(some, fresh[3:5])
+    assert len(np.unique(fresh[0])) == 6
+
+
+def test_a_replay_refuses_what_does_not_fit(found):
+    setting = Setting(SCENARIO, LEVERS, 1)
+    with pytest.raises(ValueError, match="noises is 0; allowed is 1 or more"):
+        replay_on_fresh_noise(setting, SEEDS, found.actions, noises=0)
+    with pytest.raises(
+        ValueError, match=r"actions has shape \(7, 24, 8\); allowed is \(8, 24, 8\)"
+    ):
+        replay_on_fresh_noise(setting, SEEDS, found.actions[:7])

@@ -62,7 +62,7 @@ def linear_program(scenario, seeds):
         net = order_values(
             o.constants, cells, BIDDING, Prices(one, merchant["roi_target"].astype(float), none)
         )[0][0]
-        free = o.traffic[i, :, : rows.AD] * o.click[i, :, : rows.AD] * o.reach[i, 1, 0]
+        free = o.traffic[i, :, : rows.AD] * o.click[i, :, : rows.AD] * o.reach[i, 0]
         base = (free * settled[: rows.AD]).sum()
         slack = (free * net[: rows.AD]).sum()
         mu = (cells[0, rows.PRICE_MU, ad] + np.tile(o.price[i], rows.N_SEGMENTS))[..., None]
@@ -147,6 +147,11 @@ def test_what_it_does_not_cover_is_refused():
     scenario = load_scenario("default", {"constraints.roi": "pay"})
     with pytest.raises(ValueError, match=r"constraints\.roi is 'pay'"):
         upper_bound(Setting(scenario, select_levers("bidding"), 1), SEEDS)
+    plain = load_scenario("default")
+    with pytest.raises(ValueError, match="days is 7; upper_bound covers tasks of one day"):
+        upper_bound(Setting(plain, select_levers("super_plan"), 7), SEEDS)
+    with pytest.raises(ValueError, match="levers include 'creative'; upper_bound covers bids"):
+        upper_bound(Setting(plain, select_levers("super_plan"), 1), SEEDS)
     with pytest.raises(ValueError, match="batch is 0"):
         upper_bound(Setting(load_scenario("default"), select_levers("bidding"), 1), SEEDS, batch=0)
 
@@ -210,6 +215,6 @@ def test_relaxation_is_kinder_than_what_happens():
             )
         )
     )
-    room = o.reach[:, 1, 1, -1]
+    room = o.reach[:, 1, -1]
     assert (reached <= room + 1e-6).all()
     assert ad_market(o).pressure.most[:, 1:].min() > 0
