@@ -1,7 +1,7 @@
 """A learner by its name: what it is trained with on a task."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -53,7 +53,8 @@ def learner_settings(
 
 def _fields(options: dict[str, Any]) -> list[str]:
     """Fields of the learner's settings, among which a misspelt one finds what was meant."""
-    kinds = LearnerSettings.__origin__.__args__
+    [union] = get_args(LearnerSettings)[:1]
+    kinds = get_args(union)
     algorithm = options.get("algorithm")
     return [
         field

@@ -166,7 +166,7 @@ def best_signals(
         deviation(x.reshape(by_scene).sum(3), np.ones(rows.N_SCENES), v, sign)
         for x, sign in ((few, -1), (many, 1))
     )
-    ratio = highest_mix(*lanes, rate)
+    ratio = highest_mix(lanes[0], lanes[1], rate)
     # a click counts once, an order with its price
     dearest = np.ceil(cells[:, rows.VALUE, transaction] * usual_mix(w)[1] + 0.5).max(1)
     unit = np.stack([np.ones(n), dearest], 1) / reference

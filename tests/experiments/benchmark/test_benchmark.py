@@ -510,7 +510,7 @@ def test_defaults_are_shared_and_null_takes_away():
     )
     assert list(config.tasks["Bidding"].learners) == ["PPO"]
     assert config.tasks["Bidding"].learners["PPO"].steps == 5
-    assert config.tasks["Bidding"].learners["PPO"].hidden == [8]
+    assert config.tasks["Bidding"].learners["PPO"].model_dump()["hidden"] == [8]
     assert config.tasks["Bidding"].rules == ["PID"]
     assert list(config.tasks["Coupon"].learners) == ["PPO", "SAC"]
     assert config.tasks["Coupon"].rules == []

@@ -93,7 +93,7 @@ def test_another_process_gives_the_same_bits(threads, tmp_path):
     subprocess.run(
         [sys.executable, "-c", ELSEWHERE, *(tmp_path / n for n in ("policy", "seen.npy", "a.npy"))],
         check=True,
-        env=os.environ | dict.fromkeys(names, threads),
+        env=dict(os.environ) | dict.fromkeys(names, str(threads)),
     )
     wanted = played(policy, drawn())[:, 40:47]
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), wanted)

@@ -154,6 +154,7 @@ def test_an_action_outside_is_only_drawn_back():
     y = Boxed.apply(x)
     assert y.tolist() == [1, 1, -1, -1, 0.5]
     y.backward(torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0]))
+    assert x.grad is not None
     assert x.grad.tolist() == [1, 0, 0, -1, 1]
 
 

@@ -142,5 +142,6 @@ def test_row_by_row_a_row_has_the_same_bits_wherever_it_stands(shape):
 
 
 def test_whitening_cuts_what_lies_far():
-    whiten = Whitening(np.float32([1, 0]), np.float32([2, 1]), np.float32(5))
-    assert whiten(np.float32([[3, 9], [1, -9]])).tolist() == [[1, 5], [0, -5]]
+    mean, std, x = (np.array(v, np.float32) for v in ([1, 0], [2, 1], [[3, 9], [1, -9]]))
+    whiten = Whitening(mean, std, np.float32(5))
+    assert whiten(x).tolist() == [[1, 5], [0, -5]]
