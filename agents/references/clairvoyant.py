@@ -23,6 +23,7 @@ from ..rollout import rollout
 from ..rules import make_rule
 
 SWEEP = np.geomspace(0.15, 2.4, 12)  # constant bids to start from
+NOISES = 16  # on which a found plan is replayed
 FRESH = 20_261_127  # seed of the noises on which found plans are replayed
 START_RULES = ("DoNothing", "PID", "DualMirrorDescent", "UniformCoupon")
 
@@ -149,7 +150,7 @@ def replay_on_fresh_noise(
     setting: Setting,
     seeds: "np.ndarray | Sequence[int]",
     actions: np.ndarray,
-    noises: int = 16,
+    noises: int = NOISES,
     threads: int = 1,
 ) -> np.ndarray:
     """Scores, (n, noises), CNY, of given action sequences (n, ticks, levers) on the merchants for

@@ -158,11 +158,12 @@ def _search_ticks(spec: RunSpec, episode: int) -> int:
         return 0
     if spec.agent == "upper_bound":
         return spec.episodes * episode  # doing nothing on every merchant
-    from ...agents.references.clairvoyant import START_RULES, SWEEP, Search
+    from ...agents.references.clairvoyant import NOISES, START_RULES, SWEEP, Search
 
     options = dict(spec.options)
     tuned = len(options.pop("starts", {}))
     search = Search(**options)
     starts = len(SWEEP) + (len(START_RULES) + tuned if spec.agent == "clairvoyant" else 0)
-    plans = starts + search.iterations * search.population + 1  # the best is replayed
+    replays = NOISES if spec.agent == "clairvoyant" else 0
+    plans = replays + starts + search.iterations * search.population + 1  # the best is replayed
     return spec.episodes * plans * episode

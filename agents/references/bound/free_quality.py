@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ....envs.market import layout as rows
+from ....envs.market.carryover import SCARCE
 from ....envs.market.demand import LEAST_COMMISSION
 from .given import Given
 from .noise import deviation, highest_mix, smoothed_ratios
@@ -153,6 +154,7 @@ def best_signals(
     worth = np.ones((n, ticks, rows.AD))
     worth[..., transaction] = (per_click[:, None] * lift)[..., transaction]
     reference = np.stack([merchants["ctr_reference"], merchants["gpm_reference"]], 1).astype(float)
+    reference = np.maximum(reference, SCARCE)  # as the engine divides by it
     shape = (n, ticks, 2, rows.BLOCK)
     rate = (click[..., free] * worth).reshape(shape) / reference[:, None, :, None]
     v = float(w["dispersion"])

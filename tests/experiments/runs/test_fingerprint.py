@@ -32,5 +32,9 @@ def test_every_committed_run_is_recognised(planned):
 
 @pytest.mark.slow
 def test_the_shipped_configuration_plans_the_committed_runs(planned):
+    """But for the bounds of long tasks, which are no longer computed."""
     shipped = {spec.name: identified(spec).fingerprint for spec in plan_runs(load_benchmark())}
-    assert shipped == {name: spec.fingerprint for name, spec in planned.items()}
+    dropped = ("SuperPlan/upper_bound", "WholeShop/upper_bound")
+    assert shipped == {
+        name: spec.fingerprint for name, spec in planned.items() if not name.startswith(dropped)
+    }
