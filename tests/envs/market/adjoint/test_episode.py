@@ -8,14 +8,14 @@ import torch
 from chengfang.envs import Market, find_task, load_scenario
 from chengfang.envs.market.adjoint import Episode, episode_gradient
 
-# A step small enough to stay on one side of most edges (budgets, targets), and large enough for
-# what is rounded to whole fen.
-SMALL_STEP = {"bid": 0.004, "share": 0.004, "coupon": 0.004, "commission": 0.004}
-STEP = 0.02
+# Differences err by curvature and edges at a large step, by rounding to whole fen at a small one. A
+# derivative that is wrong differs from all of them.
+STEPS = (0.004, 0.02, 0.06)
 TOLERANCE = 0.05
 # The boost's gate closes at an edge, and its derivative is that of a ramp.
 GATED = {"boost": 0.12}
-ROUNDING = 8.0  # fen a tick's books may be off by, independently from tick to tick
+# A lever whose slope is under this share of the steepest one's is lost in rounding.
+LEAST_SLOPE = 0.01
 # A creative is ordered in one piece when enough work has been done: a difference jumps, or misses
 # it; the derivative speaks of the mean over where the work stands. Compared at a large step.
 IN_PIECES = ("creative",)
@@ -40,19 +40,21 @@ def compare(market: Market, seeds: np.ndarray, width: float = 0.4) -> dict[str, 
     market.reset(seeds=seeds)
     ours = episode_gradient(market, actions).sum(0)
     off = {}
+    steepest = np.abs(ours).mean(0).max()
     for j, name in enumerate(market.levers):
-        if name in IN_PIECES:
+        if name in IN_PIECES or np.abs(ours[:, j]).mean() < LEAST_SLOPE * steepest:
             continue
-        shift = np.zeros_like(actions)
-        shift[..., j] = SMALL_STEP.get(name.split("_")[0], STEP)
-        rise = played(market, seeds, actions + shift) - played(market, seeds, actions - shift)
-        slope = rise / (2 * shift[0, 0, j])
-        size = np.abs(slope).mean()
-        fen = ROUNDING * np.sqrt(market.ticks) / (2 * shift[0, 0, j])
-        rounding = (fen / (market.merchants["budget"] * market.merchants["roi_target"])).mean()
-        beyond = max(np.abs(slope - ours[:, j]).mean() - rounding, 0.0)
-        off[name] = float(beyond / max(size, 1e-6))
+        off[name] = min(deviation(market, seeds, actions, j, step, ours[:, j]) for step in STEPS)
     return {name: x for name, x in off.items() if x > GATED.get(name, TOLERANCE)}
+
+
+def deviation(market, seeds, actions, j, step, ours) -> float:
+    """Mean deviation from central differences of a shift of lever j, over the mean difference."""
+    shift = np.zeros_like(actions)
+    shift[..., j] = step
+    rise = played(market, seeds, actions + shift) - played(market, seeds, actions - shift)
+    slope = rise / (2 * step)
+    return float(np.abs(slope - ours).mean() / max(np.abs(slope).mean(), 1e-9))
 
 
 TASKS = {"Bidding": 256, "Allocation": 256, "Coupon": 256, "SuperPlan": 96, "WholeShop": 24}
