@@ -24,13 +24,11 @@ from ...policy import plan_spec
 from ...rules import Rule, make_rule
 from ..saved_policy import SavedPolicy, plan_facts
 from ..settings import APGSettings, rule_values
+from .ascent import cut, schedule, score_weights, updates_of
 from .network import Network
 
 FILE = "checkpoint.pt"
-LEAST_NOOP = 0.02  # of budget * target: the least score of doing nothing to divide by
-WIDEST = 10.0  # a market's gradient is cut to so many times the median one's
 WARM = 10  # updates of rising rate
-LAST_RATE = 0.03  # of the rate, at the end
 SCALING = 20  # updates in which the inputs' scale is found
 EVERY = 6  # ticks between two looks at the inputs for it
 SETTLED = 0.15  # share of a later look in the inputs' scale
@@ -45,11 +43,6 @@ class Learned(NamedTuple):
     seconds: float
     steps_per_second: float
     figures: dict[str, float]
-
-
-def updates_of(settings: APGSettings, ticks: int) -> int:
-    """Batches of episodes that a training plays; `ticks` are those of an episode."""
-    return max(1, -(-settings.steps // (settings.num_envs * ticks)))
 
 
 def train_apg(
@@ -140,7 +133,7 @@ class _Training:
             self.rule = make_rule(env.rule, plan_spec(setting), **rule_values(env))
         self.market = Market.of(setting, settings.num_envs, reward="score")
         self.idle = Market.of(setting, settings.num_envs, reward="score", noop=True)
-        self.total = updates_of(settings, self.market.ticks)
+        self.total = updates_of(settings.steps, settings.num_envs, self.market.ticks)
         self.update = 0
         levers = len(setting.levers)
         inputs = len(FEATURE_NAMES) + bool(self.margins) + (levers if self.rule else 0)
@@ -158,9 +151,9 @@ class _Training:
         n = self.settings.num_envs
         seeds = rng.integers(0, 2**62, n)
         margins = rng.uniform(*self.margins, n).astype(np.float32) if self.margins else None
-        noop = self._idle_returns(seeds)
+        self.idle.reset(seeds=seeds)
+        weights = score_weights(self.idle)
         actions, seen = self._play(seeds, margins)
-        weights = torch.from_numpy((1 / np.maximum(noop, LEAST_NOOP) / n).astype(np.float32))
         careful = None if margins is None else torch.from_numpy(margins)
         gradient = cut(torch.nan_to_num(self.episode.gradient(weights, careful)))
         self.optimizer.zero_grad()
@@ -168,16 +161,6 @@ class _Training:
         self._step(seen)
         returns = self.episode.returns().detach()
         return self._figures(returns, float((returns * weights).sum()))
-
-    def _idle_returns(self, seeds: np.ndarray) -> np.ndarray:
-        """Returns of doing nothing on the same merchants and noise, (n,)."""
-        self.idle.reset(seeds=seeds)
-        still = np.zeros((self.idle.num_envs, len(self.idle.levers)), np.float32)
-        returns = np.zeros(self.idle.num_envs)
-        for _ in range(self.idle.ticks):
-            self.idle.step(still)
-            returns += self.idle.rewards
-        return returns
 
     def _play(
         self, seeds: np.ndarray, margins: "np.ndarray | None"
@@ -206,7 +189,7 @@ class _Training:
 
     def _step(self, seen: list[Tensor]) -> None:
         """One step of Adam, the inputs' scale, and the running mean of the weights."""
-        rate = self.settings.learning_rate * schedule(self.update, self.total)
+        rate = self.settings.learning_rate * schedule(self.update, self.total, WARM)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_limit)
@@ -313,16 +296,3 @@ def inputs_of(
     if proposal is not None:
         parts.append(proposal)
     return torch.from_numpy(np.concatenate(parts, 1))
-
-
-def cut(gradient: Tensor) -> Tensor:
-    """The gradients (ticks, n, levers), none of a market far longer than the median one's."""
-    norm = (gradient**2).sum((0, 2)).sqrt()
-    most = WIDEST * norm.median()
-    return gradient * (most / norm.clamp_min(1e-12)).clamp_max(1)[:, None]
-
-
-def schedule(number: int, total: int) -> float:
-    """Share of the rate: it rises over a few updates and falls by a cosine."""
-    falling = 0.5 * (1 + math.cos(math.pi * number / total))
-    return min(1.0, (number + 1) / WARM) * (LAST_RATE + (1 - LAST_RATE) * falling)

@@ -8,7 +8,6 @@ nothing is learned from it. The rule's answer to what its own shift changes is l
 gradient of an open loop.
 """
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,13 +18,11 @@ import torch
 from ....envs import Market, Setting
 from ....envs.market.adjoint import Episode
 from ...policy import plan_spec
+from ..gradient.ascent import cut, schedule, score_weights, updates_of
 from ..settings import ShiftSettings, rule_values
 from .policy import Memory, Shift, ShiftedRule, no_shift, shifted
 
-LEAST_NOOP = 0.02  # of budget * target: the least score of doing nothing to divide by
-WIDEST = 10.0  # a market's gradient is cut to so many times the median one's
 WARM = 5  # updates of rising rate
-LAST_RATE = 0.03  # of the rate, at the end
 AVERAGED = 0.3  # last share of the updates whose mean is kept
 LEAST_SPREAD = 0.02
 LEARNED = {
@@ -41,11 +38,6 @@ class Fitted(NamedTuple):
     steps: int  # market ticks of the fitted markets
     total: int
     score: float  # mean score of the latest batch over doing nothing
-
-
-def updates_of(settings: ShiftSettings, ticks: int) -> int:
-    """Episodes of the whole batch that a fit plays; `ticks` are those of an episode."""
-    return max(1, -(-settings.steps // (settings.num_envs * ticks)))
 
 
 def fit_shift(
@@ -69,7 +61,7 @@ def fit_shift(
     torch.set_num_threads(1)
     setting = setting.of("train")
     fit = _Fit(settings, setting, seed, origin or {})
-    total = updates_of(settings, setting.ticks)
+    total = updates_of(settings.steps, settings.num_envs, setting.ticks)
     for update in range(total):
         score = fit.update(update, total)
         if on_progress is not None:
@@ -92,10 +84,11 @@ class _Fit:
         self.rng = np.random.default_rng(seed)
         self.market = Market.of(setting, settings.num_envs, reward="score")
         self.idle = Market.of(setting, settings.num_envs, reward="score", noop=True)
+        total = updates_of(settings.steps, settings.num_envs, setting.ticks)
         self.origin = {
             "algorithm": settings.algorithm,
             "seed": seed,
-            "steps": updates_of(settings, setting.ticks) * settings.num_envs * setting.ticks,
+            "steps": total * settings.num_envs * setting.ticks,
             "settings": settings.model_dump(),
         } | origin
         shift = no_shift(self.spec)
@@ -138,24 +131,13 @@ class _Fit:
         if number:
             self._begin()
         self.episode.restart()
-        noop = self._idle_returns()
+        weights = score_weights(self.idle)
         raw, memory = self._play()
-        weights = 1 / np.maximum(noop, LEAST_NOOP) / len(noop)
-        gradient = self.episode.gradient(torch.from_numpy(weights.astype(np.float32))).numpy()
-        gradient = _cut(np.nan_to_num(gradient))
+        gradient = cut(torch.nan_to_num(self.episode.gradient(weights))).numpy()
         beyond = ((raw > 1) & (gradient > 0)) | ((raw < -1) & (gradient < 0))
         self._move(np.where(beyond, 0, gradient), memory, number, total)
-        returns = self.episode.returns().detach().numpy()
+        returns = self.episode.returns().detach()
         return float((returns * weights).sum())
-
-    def _idle_returns(self) -> np.ndarray:
-        """Returns of doing nothing on the same merchants and noise, (n,)."""
-        still = np.zeros((self.idle.num_envs, len(self.idle.levers)), np.float32)
-        returns = np.zeros(self.idle.num_envs)
-        for _ in range(self.idle.ticks):
-            self.idle.step(still)
-            returns += self.idle.rewards
-        return returns
 
     def _play(self) -> tuple[np.ndarray, Memory]:
         """Play an episode; the actions before they are clipped, (ticks, n, levers), and the last
@@ -183,7 +165,7 @@ class _Fit:
             "hours": _summed(by_tick, hour, len(self.shift.hours)),
             "facts": gradient.sum(0).T @ memory.facts,
         }
-        rate = self.settings.learning_rate * _schedule(number, total)
+        rate = self.settings.learning_rate * schedule(number, total, WARM)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         for name, value in self.numbers.items():
@@ -209,21 +191,8 @@ class _Fit:
         self.idle.close()
 
 
-def _cut(gradient: np.ndarray) -> np.ndarray:
-    """The gradients (ticks, n, levers), none of a market far longer than the median one's."""
-    norm = np.sqrt((gradient.astype(float) ** 2).sum((0, 2)))
-    most = WIDEST * float(np.median(norm))
-    return gradient * np.minimum(most / np.maximum(norm, 1e-12), 1).astype(np.float32)[:, None]
-
-
 def _summed(by_tick: np.ndarray, place: np.ndarray, count: int) -> np.ndarray:
     """Rows (ticks, levers) summed where they share a place: (count, levers)."""
     out = np.zeros((count, by_tick.shape[1]), by_tick.dtype)
     np.add.at(out, place, by_tick)
     return out
-
-
-def _schedule(number: int, total: int) -> float:
-    """Share of the rate: it rises over a few updates and falls by a cosine."""
-    falling = 0.5 * (1 + math.cos(math.pi * number / total))
-    return min(1.0, (number + 1) / WARM) * (LAST_RATE + (1 - LAST_RATE) * falling)

@@ -6,7 +6,7 @@ import torch
 from chengfang.agents import make_rule, plan_spec
 from chengfang.agents.learners import APGSettings, load_policy
 from chengfang.agents.learners.gradient import train_apg
-from chengfang.agents.learners.gradient.train import Boxed, cut, inputs_of, schedule, updates_of
+from chengfang.agents.learners.gradient.train import Boxed, inputs_of
 from chengfang.envs import Market, task_setting
 from chengfang.experiments.benchmark.ticks import training_ticks
 from chengfang.experiments.runs.evaluate import evaluate
@@ -156,25 +156,6 @@ def test_an_action_outside_is_only_drawn_back():
     y.backward(torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0]))
     assert x.grad is not None
     assert x.grad.tolist() == [1, 0, 0, -1, 1]
-
-
-def test_a_long_gradient_is_cut():
-    gradient = torch.ones(3, 5, 2)
-    gradient[:, 0] = 1000
-    shorter = cut(gradient)
-    assert torch.equal(shorter[:, 1:], gradient[:, 1:])
-    assert shorter[:, 0].numpy() == pytest.approx(10.0)
-
-
-def test_the_rate_rises_and_falls():
-    rates = [schedule(i, 100) for i in range(100)]
-    assert rates[0] < rates[5] < rates[9]
-    assert rates[9] > rates[50] > rates[99] > 0.02
-
-
-def test_updates_are_whole():
-    assert updates_of(settings(steps=1), 24) == 1
-    assert updates_of(settings(steps=UPDATE + 1), 24) == 2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chengfang.agents import make_rule, plan_spec
 from chengfang.agents.learners.settings import ShiftSettings
-from chengfang.agents.learners.shifts.fit import _cut, _schedule, _summed, fit_shift, updates_of
+from chengfang.agents.learners.shifts.fit import _summed, fit_shift
 from chengfang.agents.learners.shifts.policy import load_shift
 from chengfang.envs import Market, task_setting
 from chengfang.experiments.benchmark.ticks import training_ticks
@@ -67,26 +67,11 @@ def test_it_simulates_what_its_settings_say(monkeypatch, tmp_path):
     assert splits == {"train"}
 
 
-def test_a_long_gradient_is_cut():
-    gradient = np.ones((3, 5, 2), np.float32)
-    gradient[:, 0] = 1000
-    cut = _cut(gradient)
-    assert np.array_equal(cut[:, 1:], gradient[:, 1:])
-    assert cut[:, 0] == pytest.approx(10.0)
-
-
 def test_ticks_that_share_a_place_are_summed():
     by_tick = np.arange(6.0).reshape(6, 1)
     assert _summed(by_tick, np.arange(6) % 3, 3).ravel().tolist() == [3, 5, 7]
 
 
-def test_the_rate_rises_and_falls():
-    rates = [_schedule(i, 100) for i in range(100)]
-    assert rates[0] < rates[2] < rates[5]
-    assert rates[5] > rates[50] > rates[99] > 0.02
-
-
 def test_settings_need_a_rule():
     with pytest.raises(ValueError, match="a shift needs the rule that it shifts"):
         ShiftSettings.model_validate({"training_env": {}})
-    assert updates_of(settings("constant", steps=1), 24) == 1
