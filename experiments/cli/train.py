@@ -9,7 +9,7 @@ import typer
 
 from ...agents.catalog import is_own
 from ...envs import Setting, find_task, short_name
-from ..recipes import learner_settings
+from ..named_learners import learner_settings
 from .conventions import (
     ScenarioOption,
     SetOption,

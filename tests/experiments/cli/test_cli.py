@@ -236,6 +236,7 @@ def test_new_into_a_folder_that_does_not_exist(tmp_path):
         (["simulate", "PID", "--task", "Bidding", "--picture", "nowhere/plan.png"], ["nowhere"]),
         (["train", "DQN"], ["algorithm is 'DQN'; allowed are APG, PPO, SAC"]),
         (["train", "PPO", "--task", "Auction"], ["task is 'Auction'"]),
+        (["train", "APG", "--settings", "nowhere.yaml"], ["nowhere.yaml: no such configuration"]),
         (["tune", "PDI", "--shift", "constant"], ["rule is 'PDI'; allowed are", "best-rule"]),
         (["tune", "PID", "--shift", "constant", "--task", "Auction"], ["task is 'Auction'"]),
         (["tune", "PID", "--shift", "constant", "--steps", "0"], ["steps is 0"]),
