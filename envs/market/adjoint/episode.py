@@ -52,7 +52,7 @@ class Episode:
         (lambda_t, g_t) = vjp(tick; S_t, a_t)(lambda_{t+1}),
 
     g_t being the derivative of the return in the actions of tick t. Memory grows by about 0.4 KB
-    per market and tick, plus one tick's tape of about 25 KB per market.
+    per market and tick, plus one tick's tape of about 20 KB per market.
 
     Args:
         market: the markets, reset; they are stepped from where they stand.
