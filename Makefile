@@ -9,7 +9,7 @@ CONSTRAINTS := -c constraints.txt
 help:            ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-compare: $(VENV)/.installed        ## train APG, PPO and SAC and compare them with the tuned rules; results in results/latest
+compare: $(VENV)/.installed        ## train APG and PPO and compare them with the tuned rules; results in results/latest
 	$(BIN)/chengfang compare $(ARGS)
 
 benchmark: $(VENV)/.installed      ## tasks x agents x seeds: the numbers of results/benchmark

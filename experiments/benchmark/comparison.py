@@ -251,7 +251,7 @@ def rich_table(rows: list[Summary], title: str) -> Table:
         title_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0,  # the box already sets columns a space apart
     )
     heads = (
         "agent",
@@ -259,7 +259,7 @@ def rich_table(rows: list[Summary], title: str) -> Table:
         "95 % CI",
         "violated",
         "budget",
-        "Δ profit",
+        "Δ\nprofit",
         "losing",
         "ticks",
         "CPU s",

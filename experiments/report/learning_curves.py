@@ -1,4 +1,4 @@
-"""Learning curves: what trainings report over environment steps, on training merchants."""
+"""Learning curves: what trainings report on training merchants, over CPU time or steps."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,10 +9,11 @@ from .plots import PALETTE, new_figure, save_figure
 
 
 class LearningCurve(NamedTuple):
-    """One learner's curve: environment steps and figures of the training episodes."""
+    """One learner's curve: environment steps, CPU seconds, figures of the training episodes."""
 
     name: str
     steps: np.ndarray
+    cpu_seconds: np.ndarray  # NaN where a log, written before they were noted, has none
     figures: dict[str, np.ndarray]
 
 
@@ -20,14 +21,21 @@ def make_curve(name: str, lines: list[dict[str, float]]) -> LearningCurve:
     """A curve from a run's log; reports in which no episode finished are left out."""
     kept = [line for line in lines if line.get("episodes", 0) > 0]
     steps = np.array([line["step"] for line in kept], float)
+    cpu = np.array([line.get("cpu_seconds", np.nan) for line in kept], float)
     names = ("score", "violation", "budget_use", "roi_over_target")
     return LearningCurve(
-        name, steps, {n: np.array([line.get(n, np.nan) for line in kept], float) for n in names}
+        name,
+        steps,
+        cpu,
+        {n: np.array([line.get(n, np.nan) for line in kept], float) for n in names},
     )
 
 
 def learning_figure(curves: list[LearningCurve], path: Path) -> None:
-    """Score, violation and budget use over environment steps, on training merchants."""
+    """Score, violation and budget use on training merchants, over CPU seconds where every log has
+    them, else over environment steps.
+    """
+    timed = all(np.isfinite(curve.cpu_seconds).all() for curve in curves)
     figure = new_figure(11, 3.6)
     axes = figure.subplots(1, 3)
     titles = {
@@ -38,13 +46,13 @@ def learning_figure(curves: list[LearningCurve], path: Path) -> None:
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
         for i, curve in enumerate(curves):
             axis.plot(
-                np.maximum(curve.steps, 1),
+                np.maximum(curve.cpu_seconds if timed else curve.steps, 1),
                 _smooth(curve.figures[name]),
                 color=PALETTE[i % len(PALETTE)],
                 label=curve.name,
             )
         axis.set_title(title, fontsize=10)
-        axis.set_xlabel("environment steps")
+        axis.set_xlabel("CPU seconds" if timed else "environment steps")
         axis.set_xscale("log")
         axis.grid(alpha=0.25)
     if curves:

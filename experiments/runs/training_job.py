@@ -47,18 +47,21 @@ def train_job(job: Job, on_progress: Callable[[Note], None]) -> None:
         **job.settings.model_dump(),
     }
     tracker = Tracker(job.folder, job.name, config, job.track)
-
+    begun = json.loads(json.dumps(config))  # as it is read back
+    before = cpu_seconds(job.folder, begun) or 0.0
+    begin = time.process_time()
     clock = time.monotonic()
 
     def log(steps: int, figures: dict[str, float]) -> None:
         seconds = max(time.monotonic() - clock, 1e-9)
-        speed = {"steps_per_second": steps / seconds, "seconds": seconds}
+        speed = {
+            "steps_per_second": steps / seconds,
+            "seconds": seconds,
+            "cpu_seconds": before + time.process_time() - begin,
+        }
         tracker.log(speed | figures, steps)
         on_progress(Note(job.name, steps, figures))
 
-    begun = json.loads(json.dumps(config))  # as it is read back
-    before = cpu_seconds(job.folder, begun) or 0.0
-    begin = time.process_time()
     try:
         _trained(job, log)
     finally:

@@ -210,6 +210,7 @@ class _Training:
         return {
             "score": float(returns.mean()),
             "score_over_nothing": relative,
+            "episodes": float(len(returns)),
             "violation": float(shown["violated"].mean()),
             "budget_use": float(shown["budget_use"].mean()),
         }

@@ -22,9 +22,11 @@ from chengfang.experiments.benchmark.comparison import (
     compare,
     load_comparison,
     named_agent,
+    rich_table,
 )
 from chengfang.experiments.benchmark.config import load_benchmark, validated_benchmark
 from chengfang.experiments.benchmark.run import Interrupted, Where
+from chengfang.experiments.report.task_report import load_report
 from chengfang.experiments.runs.evaluate import evaluate
 from chengfang.experiments.runs.pool import Options
 from rich.console import Console
@@ -137,6 +139,21 @@ def test_rules_play_with_their_defaults_or_tuned_values(finished, tmp_path):
         rule = make_rule("PID", plan_spec(setting), **values)
         alone = evaluate(rule, setting, 24).relative_score
         assert next(row["iqm"] for row in rows if row["agent"] == "PID") == iqm(alone)
+
+
+@pytest.mark.slow
+def test_the_terminal_s_table_fits_eighty_columns(finished):
+    found = load_report(finished[0], "Bidding")
+    assert found is not None
+    rows = [
+        row._replace(agent="DualMirrorDescent", violation_rate=0.123, cpu_seconds=1234.0)
+        for row in found.rows
+    ]
+    lines = io.StringIO()
+    Console(file=lines, width=80).print(rich_table(rows, "SuperPlan"))
+    shown = lines.getvalue()
+    assert "…" not in shown
+    assert f"{rows[0].score.value:.3f}" in shown
 
 
 def test_manifest_says_what_made_it(finished):

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from chengfang.agents import RULES
-from chengfang.agents.learners import APGSettings, PPOSettings, SACSettings
+from chengfang.agents.learners import APGSettings, PPOSettings
 from chengfang.agents.rules.tuned import tuned_parameters
 from chengfang.envs import load_scenario
 from chengfang.experiments.benchmark.comparison import Changes, load_comparison, with_steps
@@ -32,7 +32,6 @@ def test_default_is_the_shipped_comparison():
     assert set(plan.rules) == set(RULES)
     assert isinstance(plan.learners["APG"], APGSettings)
     assert isinstance(plan.learners["PPO"], PPOSettings)
-    assert isinstance(plan.learners["SAC"], SACSettings)
     tuned = {s.agent: s.options["parameters"] for s in plan_runs(config) if s.kind == "rule"}
     assert tuned["MCKPCoupon"] == tuned_parameters("MCKPCoupon", "SuperPlan")
 
@@ -55,7 +54,7 @@ def test_options_change_it():
     [(task, plan)] = config.tasks.items()
     assert (task, config.held_out(task), config.seeds) == ("Bidding", 16, [0, 1])
     assert plan.scenario is None
-    assert list(with_steps(config, {"PPO": 5}).tasks[task].learners) == ["APG", "PPO", "SAC"]
+    assert list(with_steps(config, {"PPO": 5}).tasks[task].learners) == ["APG", "PPO"]
     assert with_steps(config, {"PPO": 5}).tasks[task].learners["PPO"].steps == 5
     changed = load_comparison(None, Changes(scenario="dual_track", fields={}, rules_only=True))
     assert changed.tasks["SuperPlan"].learners == {}

@@ -2,12 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 from chengfang.agents.learners import APGSettings, load_policy
 from chengfang.envs import task_setting
+from chengfang.experiments.report.learning_curves import make_curve
+from chengfang.experiments.runs.tracking import read_metrics
 from chengfang.experiments.runs.training_job import Job, cpu_seconds, train_job
 
 UPDATE = 8 * 24  # ticks
+SHOWN = ("score", "violation", "budget_use")  # by the learning curves
 
 
 @pytest.mark.slow
@@ -24,3 +28,7 @@ def test_apg_is_trained_and_says_how_far_it_is(tmp_path):
     assert policy.description["algorithm"] == "APG"
     assert (cpu_seconds(tmp_path) or 0) > 0
     assert json.loads((tmp_path / "policy.json").read_text())["cells"] == ["gru"]
+    curve = make_curve("APG", read_metrics(tmp_path))
+    assert curve.steps.tolist() == [UPDATE, 2 * UPDATE]
+    assert 0 < curve.cpu_seconds[0] < curve.cpu_seconds[1]
+    assert all(np.isfinite(curve.figures[name]).all() for name in SHOWN)
