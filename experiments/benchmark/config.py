@@ -12,7 +12,7 @@ of the tasks, which are quick to play, and neither learners nor references.
 """
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -171,6 +171,10 @@ class BenchmarkConfig(BaseModel):
         default=8192, ge=2, le=1_000_000, description="held-out, per agent and seed"
     )
     test_seed: int = Field(default=TEST_SEED, ge=0)
+    split: Literal["validation", "test"] = Field(
+        default="test",
+        description="whose merchants: validation to choose on, test to report on",
+    )
     seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1, max_length=1000)
     tuned: bool = Field(
         default=True, description="rules play with the values tuned for the task, or their defaults"
@@ -291,7 +295,7 @@ _FIELDS = {
     for name in model.model_fields
 }
 PARTS = ("rules", "learners", "references")
-MERCHANTS = ("episodes", "test_seed", "tuned")  # what committed rows depend on
+MERCHANTS = ("episodes", "test_seed", "split", "tuned")  # what committed rows depend on
 
 
 def _names_own_agents_alone(shared: dict[str, Any], tasks: dict[str, Any]) -> bool:
@@ -395,6 +399,7 @@ def quick(config: BenchmarkConfig) -> BenchmarkConfig:
         {
             "episodes": min(config.episodes, 16),
             "test_seed": config.test_seed,
+            "split": config.split,
             "seeds": config.seeds[:1],
             "tuned": config.tuned,
             "tasks": tasks,

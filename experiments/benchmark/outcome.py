@@ -64,7 +64,8 @@ def write_outcome(book: Book, failed: dict[str, str]) -> Written:
         results += made
         missing += lacking
         facts |= report.runs if report is not None else {}
-    title = book.title if not missing else f"{book.title} (not finished)"
+    chosen_on = ", validation merchants" if book.config.split == "validation" else ""
+    title = book.title + chosen_on + (" (not finished)" if missing else "")
     rows = write_report(book.folder, reports, title)
     keep_best(book.config, book.folder, results, facts)
     seconds = time.time() - book.begin if book.begin else 0.0
@@ -262,6 +263,7 @@ def _manifest(
         "scenarios": {task: {"name": s.name, "hash": s.hash} for task, s in scenarios.items()},
         "episodes": config.episodes,
         "test_seed": config.test_seed,
+        "split": config.split,
         "training_seeds": config.seeds,
         "complete": not missing,
         "missing": missing,

@@ -68,7 +68,10 @@ def _task_runs(config: BenchmarkConfig, task: str) -> list[RunSpec]:
 
     def whole(agent: str, kind: Any, seed: int, options: dict[str, Any]) -> RunSpec:
         episodes = config.held_out(task, agent)
-        return RunSpec(task, agent, kind, seed, *world, options, config.test_seed, episodes)
+        first = config.test_seed
+        return RunSpec(
+            task, agent, kind, seed, *world, options, first, episodes, split=config.split
+        )
 
     specs = [whole(NOTHING, "reference", 0, {})]
     for rule in plan.rules:
@@ -107,6 +110,7 @@ def _reference_runs(
             config.test_seed + first,
             min(reference.chunk, episodes - first),
             part,
+            config.split,
         )
         for part, first in enumerate(range(0, episodes, reference.chunk))
     ]

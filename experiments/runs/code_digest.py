@@ -21,6 +21,7 @@ SOURCES: dict[Kind, tuple[str, ...]] = {
         "agents/wrappers/*.py",
         "agents/rules/**/*.py",
         "envs/api/sb3_vec_env.py",
+        "envs/market/adjoint/*.py",
     ),
     "shift": (
         "agents/learners/shifts/*.py",

@@ -108,10 +108,12 @@ def judged(policy: Policy, spec: RunSpec) -> Figures:
 
 def chosen_by(policy: Policy, spec: RunSpec) -> float:
     """IQM of a policy's score over doing nothing on validation merchants, a quarter as many as it
-    is judged on and at most VALIDATION: what the best agent and the typical run are chosen by.
+    is judged on, none of them the same, and at most VALIDATION: what the best agent and the typical
+    run are chosen by.
     """
     count = max(2, min(VALIDATION, spec.episodes // 4))
-    return iqm(evaluate(policy, spec.setting("validation"), count, spec.test_seed).relative_score)
+    first = spec.test_seed if spec.split == "test" else spec.test_seed + spec.episodes
+    return iqm(evaluate(policy, spec.setting("validation"), count, first).relative_score)
 
 
 def _joined(blocks: list[dict[str, np.ndarray]]) -> Figures:

@@ -51,6 +51,8 @@ def fingerprint(spec: RunSpec) -> str:
         "test_seed": spec.test_seed,
         "episodes": spec.episodes,
     }
+    if spec.split != "test":  # the only one that there was once
+        data["split"] = spec.split
     if spec.kind == "rule":
         data["policy"] = _rule_print(_world_key(spec), json.dumps(spec.options, sort_keys=True))
     return _digest(json.dumps(data, sort_keys=True).encode())

@@ -48,6 +48,7 @@ class RunSpec:
     test_seed: int  # first stream of the held-out episodes
     episodes: int
     part: int | None = None  # of an agent whose episodes are split among several runs
+    split: str = "test"  # whose merchants it is judged on
     fingerprint: str = ""  # of all that decides its figures; `fingerprint.identified` sets it
     training: str = ""  # of all that decides a trained policy; empty for what is not trained
 
@@ -84,6 +85,6 @@ class RunSpec:
         ticks = self.days * int(self.scenario["clock"]["ticks_per_day"])
         return self.episodes * ticks + self.training_steps
 
-    def setting(self, split: str = "test") -> Setting:
-        """What is played."""
-        return Setting(load_scenario(self.scenario), self.levers, self.days, split)
+    def setting(self, split: "str | None" = None) -> Setting:
+        """What is played, with the merchants that it is judged on unless others are named."""
+        return Setting(load_scenario(self.scenario), self.levers, self.days, split or self.split)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from chengfang.agents import make_rule, plan_spec
 from chengfang.agents.learners import load_policy
 from chengfang.agents.learners import settings as settings_module
 from chengfang.experiments.benchmark import run as module
@@ -247,8 +248,44 @@ def test_what_decides_the_figures_decides_what_is_run(tmp_path):
     assert run(validated_benchmark(rules), tmp_path)[0].ran == 2
     assert run(validated_benchmark(rules | {"seeds": [0, 1, 2]}), tmp_path)[0].ran == 0
     assert run(validated_benchmark(rules | {"test_seed": 5}), tmp_path)[0].ran == 2
+    assert run(validated_benchmark(rules | {"split": "validation"}), tmp_path)[0].ran == 2
     other = {"Bidding": {"rules": ["PID"], "scenario": "dual_track"}}
     assert run(validated_benchmark(rules | {"tasks": other}), tmp_path)[0].ran == 2
+
+
+def test_a_benchmark_on_validation_merchants_chooses_on_others_of_them(monkeypatch):
+    rules = {"episodes": 16, "seeds": [0], "tasks": {"Bidding": {"rules": ["PID"]}}}
+    on_test, on_validation = (
+        plan_runs(validated_benchmark(rules | {"split": split}))[1]
+        for split in ("test", "validation")
+    )
+    assert (on_test.setting().split, on_validation.setting().split) == ("test", "validation")
+    assert on_validation.setting("train").split == "train"
+    seen = []
+    evaluate = execute_module.evaluate
+
+    def noted(policy, setting, episodes, seed, *rest, **options):
+        seen.append((setting.split, seed, seed + episodes))
+        return evaluate(policy, setting, episodes, seed, *rest, **options)
+
+    monkeypatch.setattr(execute_module, "evaluate", noted)
+    for spec in (on_test, on_validation):
+        rule = make_rule("PID", plan_spec(spec.setting()))
+        execute_module.chosen_by(rule, spec)
+        execute_module.judged(rule, spec)
+    first = on_test.test_seed
+    assert seen == [
+        ("validation", first, first + 4),
+        ("test", first, first + 16),
+        ("validation", first + 16, first + 20),
+        ("validation", first, first + 16),
+    ]
+
+
+def test_a_benchmark_is_not_judged_on_train():
+    rules = {"split": "train", "tasks": {"Bidding": {"rules": ["PID"]}}}
+    with pytest.raises(ConfigError, match=r"split.*'train'.*validation"):
+        validated_benchmark(rules)
 
 
 @pytest.mark.slow
