@@ -309,6 +309,9 @@ class ShiftSettings(RenamedFields):
         le=1,
         description="of Adam, at the start; falls by a cosine",
     )
+    compiled: bool = Field(
+        default=False, description="fuse the derivative with torch.compile; needs a C++ compiler"
+    )
     training_env: TrainingEnv = Field(description="which rule is shifted, and its values")
 
     @model_validator(mode="after")

@@ -36,6 +36,7 @@ FINAL = (
     "final_ci_low",
     "final_ci_high",
 )  # and these, of the agents in a task's final
+PAIRED = ("over_rule", "over_rule_low", "over_rule_high")  # and these, of who met the best rule
 REPLAYED = ("fresh_iqm", "fresh_ci_low", "fresh_ci_high")  # and these, of plans in hindsight
 
 
@@ -92,6 +93,9 @@ class Summary(NamedTuple):
     # of plans found in hindsight: as `score`, replayed on noise that they were not fitted to; None
     # for others, and where no replay was made
     fresh: Interval | None = None
+    # IQM over that of the task's best rule, less 1, paired on the same episodes; None for the rule
+    # itself, for references, and where the two were not played here
+    over_rule: Interval | None = None
 
 
 def relative_score(result: AgentResult) -> np.ndarray:
@@ -230,7 +234,11 @@ def summary_rows(results: list[AgentResult]) -> list[dict[str, Any]]:
 def plain_row(row: Summary) -> dict[str, Any]:
     """A row of `summary.json`."""
     full = full_row(row)
-    more = (*(FINAL if row.final else ()), *(REPLAYED if row.fresh else ()))
+    more = (
+        *(PAIRED if row.over_rule else ()),
+        *(FINAL if row.final else ()),
+        *(REPLAYED if row.fresh else ()),
+    )
     return {name: full[name] for name in (*SUMMARY, *more)}
 
 
@@ -275,6 +283,7 @@ def full_row(row: Summary) -> dict[str, Any]:
             zip(FINAL, (row.final_episodes, *row.final) if row.final else (None,) * 4, strict=True)
         ),
         **dict(zip(REPLAYED, row.fresh or (None,) * 3, strict=True)),
+        **dict(zip(PAIRED, row.over_rule or (None,) * 3, strict=True)),
     }
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value

@@ -125,6 +125,32 @@ def gain_over_rule(task: str, rows: list[Summary], results: list[AgentResult]) -
     return paired_gain(relative_score(one), relative_score(two))
 
 
+def paired_with_rule(task: str, rows: list[Summary], results: list[AgentResult]) -> list[Summary]:
+    """The rows of a task, each with its gain over the task's best rule on the same episodes.
+
+    Args:
+        task: its name.
+        rows: summaries, of this and other tasks.
+        results: of agents that were played here; others keep what they have.
+    """
+    rule = best(rows, "rule", task)
+    known = {result.agent: result for result in results if result.task == task}
+    if rule is None or rule.agent not in known:
+        return rows
+    theirs = relative_score(known[rule.agent])
+
+    def paired(row: Summary) -> Summary:
+        if row.task != task or row.agent not in known or row.kind == "reference":
+            return row
+        if row.agent == rule.agent:
+            return row
+        mine = relative_score(known[row.agent])
+        count = min(mine.shape[1], theirs.shape[1])
+        return row._replace(over_rule=paired_gain(mine[:, :count], theirs[:, :count]))
+
+    return [paired(row) for row in rows]
+
+
 def compare_own(task: str, rows: list[Summary], results: list[AgentResult]) -> list[OwnComparison]:
     """Every agent of the user's own against the task's best rule, best agent first.
 

@@ -1,7 +1,7 @@
 """The benchmark's tables for a paper: booktabs, one per task."""
 
 from ..analysis.summary import Summary, best, ranked
-from .markdown import COLUMNS
+from .markdown import Column, shown_columns
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -54,8 +54,9 @@ def task_table(rows: list[Summary], title: str) -> str:
     order = ranked(rows)
     bold = {row.agent for row in (best(rows, "learner"), best(rows, "rule")) if row}
     bold |= {row.agent for row in rows if row.kind == "own"}
-    policies = [_line(row, row.agent in bold) for row in order if row.kind != "reference"]
-    references = [_line(row, False) for row in order if row.kind == "reference"]
+    columns = shown_columns(rows)
+    policies = [_line(row, columns, row.agent in bold) for row in order if row.kind != "reference"]
+    references = [_line(row, columns, False) for row in order if row.kind == "reference"]
     body = policies + ([r"\midrule"] if policies and references else []) + references
     label = "".join(
         letter if letter.isalnum() and letter.isascii() else "-" for letter in rows[0].task.lower()
@@ -63,10 +64,11 @@ def task_table(rows: list[Summary], title: str) -> str:
     episodes = max(row.episodes for row in rows)
     caption = (
         f"{title}: {rows[0].task}, {episodes} held-out episodes. Score: inter-quartile mean as a "
-        "multiple of doing nothing, with a 95 % bootstrap interval; clairv. and bound: share of "
-        "the gain above doing nothing; Δ GMV and profit in CNY; Δ profit: median above doing "
-        "nothing; losing: share of episodes with less profit than doing nothing; ticks and CPU "
-        "seconds of one training, tuning or search."
+        "multiple of doing nothing, with a 95 % bootstrap interval; over rule: paired "
+        "gain over the best rule; clairv. and bound: share of the gain above doing nothing; "
+        "Δ GMV and profit in CNY; Δ profit: median above doing nothing; losing: share of episodes "
+        "with less profit than doing nothing; ticks and CPU seconds of one training, tuning or "
+        "search."
     )
     return "\n".join(
         [
@@ -75,9 +77,9 @@ def task_table(rows: list[Summary], title: str) -> str:
             rf"\caption{{{escape(caption)}}}",
             rf"\label{{tab:{label}}}",
             r"\resizebox{\linewidth}{!}{%",
-            rf"\begin{{tabular}}{{{''.join('l' if c.left else 'r' for c in COLUMNS)}}}",
+            rf"\begin{{tabular}}{{{''.join('l' if c.left else 'r' for c in columns)}}}",
             r"\toprule",
-            " & ".join(escape(column.head) for column in COLUMNS) + r" \\",
+            " & ".join(escape(column.head) for column in columns) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -88,6 +90,6 @@ def task_table(rows: list[Summary], title: str) -> str:
     )
 
 
-def _line(row: Summary, bold: bool) -> str:
-    cells = [escape(column.show(row)) for column in COLUMNS]
+def _line(row: Summary, columns: list[Column], bold: bool) -> str:
+    cells = [escape(column.show(row)) for column in columns]
     return " & ".join([rf"\textbf{{{cells[0]}}}" if bold else cells[0], *cells[1:]]) + r" \\"

@@ -11,6 +11,7 @@ from ..analysis.verdicts import (
     Verdict,
     adaptivity_sentence,
     bars_sentence,
+    change,
     interval,
     own_sentences,
     percent,
@@ -22,11 +23,12 @@ LEGEND = (
     "**score**: inter-quartile mean (IQM), over runs and held-out episodes, of settled GMV · "
     "min(1, (ROI/target)²), as a multiple of doing nothing on the same merchant and random "
     "numbers. **95 % CI**: bootstrap over runs and over episodes, which are the same "
-    "merchants for every run. **clairv.**, **bound**: IQM of (score − nothing) / (reference − "
-    "nothing). **violated**: episodes with ROI under 0.98 of the target. **short**: mean of "
-    "max(0, 1 − ROI/target). **budget**: mean share spent. **Δ GMV**, **profit**: mean per "
-    "episode, CNY; Δ is above doing nothing. **Δ profit**: median of the profit above doing "
-    "nothing, of the latter's. **losing**: episodes with less profit than doing nothing. "
+    "merchants for every run. **over rule**: IQM over that of the task's best rule, less 1, "
+    "paired on the same episodes, with its 95 % interval. **clairv.**, **bound**: IQM of (score − "
+    "nothing) / (reference − nothing). **violated**: episodes with ROI under 0.98 of the target. "
+    "**short**: mean of max(0, 1 − ROI/target). **budget**: mean share spent. **Δ GMV**, "
+    "**profit**: mean per episode, CNY; Δ is above doing nothing. **Δ profit**: median of the "
+    "profit above doing nothing, of the latter's. **losing**: episodes with less profit than doing nothing. "
     "**ticks**, **CPU s**: market ticks, copies and inherited tuning included, and CPU seconds "
     "of one training, of a tuning or of a search; – where it was not recorded."
 )
@@ -67,6 +69,7 @@ COLUMNS = (
     Column("kind", lambda r: r.kind, True),
     Column("score", lambda r: f"{r.score.value:.3f}"),
     Column("95 % CI", lambda r: f"{r.score.low:.3f}–{r.score.high:.3f}"),
+    Column("over rule", lambda r: change(r.over_rule) if r.over_rule else "–"),
     Column("clairv.", lambda r: _share(r, "clairvoyant")),
     Column("bound", lambda r: _share(r, "bound")),
     Column("violated", lambda r: percent(r.violation_rate)),
@@ -100,12 +103,18 @@ def markdown(rows: list[Summary], verdicts: list[Verdict], title: str) -> str:
 
 def task_table(rows: list[Summary]) -> str:
     """One task's Markdown table, best first, learners and own agents in bold."""
+    columns = shown_columns(rows)
     body = []
     for row in ranked(rows):
-        cells = [_cell(column.show(row)) for column in COLUMNS]
+        cells = [_cell(column.show(row)) for column in columns]
         bold = row.kind in ("learner", "own")
         body.append([f"**{cells[0]}**" if bold else cells[0], *cells[1:]])
-    return _table([column.head for column in COLUMNS], body, [column.left for column in COLUMNS])
+    return _table([column.head for column in columns], body, [column.left for column in columns])
+
+
+def shown_columns(rows: list[Summary]) -> list[Column]:
+    """The columns in which at least one row has something to say."""
+    return [column for column in COLUMNS if any(column.show(row) != "–" for row in rows)]
 
 
 def headroom_table(rows: list[Summary]) -> str:

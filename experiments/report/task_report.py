@@ -24,6 +24,7 @@ from ..analysis.verdicts import (
     compare_own,
     gain_over_rule,
     judge,
+    paired_with_rule,
     rivals,
 )
 from ..runs.code_digest import report_digest
@@ -85,7 +86,7 @@ def task_report(
     counts = [row.common_episodes for row in old]
     counts += [known_episodes(fresh, task)] if fresh else []
     made = [_with_facts(summarise(result, min(counts)), facts) for result in fresh]
-    rows = ranked([*old, *made])
+    rows = paired_with_rule(task, ranked([*old, *made]), mine)
     curves = task_curves(task, rows, mine)
     gain = gain_over_rule(task, rows, mine)
     if taken:

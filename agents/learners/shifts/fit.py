@@ -102,7 +102,7 @@ class _Fit:
         self.shift = shift._replace(**self._spread())
         self.mean = self.shift
         self._averaged = 0
-        self.episode = Episode(self.market)
+        self.episode = Episode(self.market, compiled=settings.compiled)
 
     def _begin(self) -> None:
         """Fresh merchants, the same in both batches."""

@@ -15,6 +15,7 @@ from chengfang.experiments.analysis.verdicts import (
     better_bar,
     headline,
     own_sentences,
+    paired_with_rule,
     word,
 )
 
@@ -91,3 +92,31 @@ def test_the_best_is_chosen_on_validation_merchants_where_all_played_there():
 def test_what_is_never_the_same_again_is_not_in_the_summary():
     assert "cpu_seconds" not in plain_row(row())
     assert full_row(row()._replace(cpu_seconds=3.5, ticks=7))["cpu_seconds"] == 3.5
+
+
+def test_everybody_who_met_the_best_rule_is_paired_with_it():
+    rng = np.random.default_rng(0)
+    merchants = rng.lognormal(1, 1, 400)
+
+    def played(agent, kind, factor, count=400):
+        figures = {"score": factor * merchants[None, :count]}
+        return AgentResult("T", agent, kind, figures, {"score": np.ones(count)}, None, None)
+
+    results = [
+        played("MPC", "rule", 1.0),
+        played("PID", "rule", 0.9),
+        played("APG", "learner", 1.02),
+        played("constant", "shift", 1.01, count=300),
+        played("clairvoyant", "reference", 1.5),
+    ]
+    rows = [summarise(result) for result in results]
+    rows.append(summarise(results[2])._replace(agent="PPO"))  # not played here
+    found = {one.agent: one.over_rule for one in paired_with_rule("T", rows, results)}
+    assert found.pop("MPC") is found.pop("clairvoyant") is found.pop("PPO") is None
+    assert found["PID"] == pytest.approx((-0.1,) * 3)
+    assert found["APG"] == pytest.approx((0.02,) * 3)  # no noise is left where noise is common
+    assert found["constant"] == pytest.approx((0.01,) * 3)
+    assert plain_row(rows[0]).keys().isdisjoint({"over_rule"})
+    paired = next(one for one in paired_with_rule("T", rows, results) if one.agent == "APG")
+    assert plain_row(paired)["over_rule"] == pytest.approx(0.02)
+    assert paired_with_rule("T", rows, results[2:]) == rows  # the best rule was played elsewhere

@@ -172,3 +172,17 @@ def test_an_action_outside_is_only_drawn_back():
 def test_settings_that_do_not_apply_are_refused(data, sentence):
     with pytest.raises(ValidationError, match=sentence):
         APGSettings.model_validate(data)
+
+
+@pytest.mark.slow
+def test_compiled_it_learns_the_same(tmp_path):
+    def learned(name, updates, compiled):
+        learn(tmp_path / name, settings(updates, compiled=compiled, average_last=0.0))
+        policy = load_policy(tmp_path / name)
+        return np.concatenate([part.ravel() for layer in policy.layers for part in layer])
+
+    early = learned("early", 1, False)
+    eager, fused = learned("eager", 6, False), learned("fused", 6, True)
+    moved = np.linalg.norm(eager - early)
+    assert moved > 0.01
+    assert np.linalg.norm(fused - eager) < 0.02 * moved

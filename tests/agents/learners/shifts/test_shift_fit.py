@@ -39,6 +39,17 @@ def test_it_finds_what_a_bad_rule_lacks(form, tmp_path):
 
 
 @pytest.mark.slow
+def test_compiled_it_finds_the_same(tmp_path):
+    found = [
+        fit_shift(settings("constant", compiled=compiled), SETTING, 0, tmp_path / str(compiled))
+        for compiled in (False, True)
+    ]
+    one, two = (policy.shift.constant for policy in found)
+    assert np.abs(one).max() > 0.05
+    np.testing.assert_allclose(one, two, atol=2e-3)
+
+
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_shift(tmp_path):
     made = [
         fit_shift(settings("start_facts", steps=32 * 24 * 3), SETTING, seed, tmp_path / str(i))
