@@ -251,10 +251,14 @@ def headroom_figure(rows: list[Summary], path: Path) -> None:
             axis.barh(y, level.score.value, color=LEVELS[level.name], height=0.72)
             for colour, width in (("white", 2.6), ("#111827", 1)):
                 axis.plot([level.score.low, level.score.high], [y, y], color=colour, lw=width)
+            said = f"{level.score.value:.2f}"
+            if level.fresh:
+                axis.plot(level.fresh.value, y, "D", color="white", markeredgecolor="#111827", ms=6)
+                said += f", on fresh noise {level.fresh.value:.2f} (◇)"
             axis.text(
                 level.score.high + 0.012 * highest,
                 y,
-                f"{level.score.value:.2f}",
+                said,
                 va="center",
                 fontsize=8,
             )
@@ -265,7 +269,8 @@ def headroom_figure(rows: list[Summary], path: Path) -> None:
             for level in levels
         ]
         axis.set_yticks(range(len(levels)), names, fontsize=8)
-        axis.set_xlim(0, 1.12 * highest)
+        replayed = any(level.fresh for level in levels)
+        axis.set_xlim(0, (1.42 if replayed else 1.12) * highest)
         axis.set_title(task, fontsize=10, loc="left", fontweight="bold")
         axis.grid(axis="y", visible=False)
     axes[-1].set_xlabel("score as a multiple of doing nothing: IQM and 95 % interval")

@@ -106,7 +106,12 @@ def task_data(verdict: Verdict, rows: list[Summary], curves: Curves) -> dict[str
             {"rule": rule, "chance": _numbers(chance)} for rule, chance in curves.improvements
         ],
         "headroom": [
-            {"name": level.name, "agent": level.agent, "score": _numbers(level.score)}
+            {
+                "name": level.name,
+                "agent": level.agent,
+                "score": _numbers(level.score),
+                "fresh": _interval(level.fresh),
+            }
             for level in headroom(rows, verdict.task)
         ],
     }
@@ -121,6 +126,8 @@ def _row(row: Summary) -> dict[str, Any]:
         "episodes": row.episodes,
         "family": family(row.agent),
         "score": _numbers(row.score),
+        "overRule": _interval(row.over_rule),
+        "fresh": _interval(row.fresh),
         "share": _interval(row.clairvoyant.iqm),
         "bound": _interval(row.bound.iqm),
         "violation": _number(row.violation_rate),

@@ -262,10 +262,12 @@ function headroomChart(task, width) {
     const y = 27 * i + 4, text = level.name.startsWith("best ") && level.name !== "best constant" ? `${level.name}: ${level.agent}` : level.name;
     const most = Math.floor((left - 8) / 6.6), short = text.length > most ? text.slice(0, most - 1) + "…" : text;
     const says = [text, `score ${span(level.score, three)}`, `${percent(level.score[0] - 1, 0)} above doing nothing`];
+    if (level.fresh) says.push(`on fresh noise ${span(level.fresh, three)}`);
     svg.append(focusable(level.agent, says, draw("g", {},
       draw("text", { class: "name", x: left - 8, y: y + 15, "text-anchor": "end" }, short),
       draw("rect", { x: left, y, width: x(level.score[0]) - left, height: 20, rx: 3, style: `fill: var(${tones[level.name]})`, opacity: 0.85 }),
       draw("line", { class: "name", x1: x(level.score[1]), x2: x(level.score[2]), y1: y + 10, y2: y + 10, style: "stroke: var(--ink)" }),
+      ...(level.fresh ? [draw("path", { d: `M${x(level.fresh[0])} ${y + 4}l6 6l-6 6l-6 -6z`, style: "fill: var(--card); stroke: var(--ink)" })] : []),
       draw("text", { class: "name", x: x(level.score[2]) + 6, y: y + 15 }, number(level.score[0], 2)))));
   });
   return svg;
@@ -276,6 +278,7 @@ function headroomChart(task, width) {
 const COLUMNS = [
   ["agent", (r) => r.agent, (r) => r.agent, "left"], ["kind", (r) => r.kind, (r) => r.kind, "left"], ["score", (r) => r.score[0], (r) => three(r.score[0])],
   ["95 % CI", (r) => r.score[1], (r) => `${three(r.score[1])}–${three(r.score[2])}`],
+  ["over rule", (r) => r.overRule && r.overRule[0], (r) => percent(r.overRule && r.overRule[0])],
   ["share of clairvoyant", (r) => r.share && r.share[0], (r) => percent(r.share && r.share[0])], ["share of bound", (r) => r.bound && r.bound[0], (r) => percent(r.bound && r.bound[0])],
   ["violated", (r) => r.violation, (r) => percent(r.violation), "violation"], ["short", (r) => r.shortfall, (r) => percent(r.shortfall, 2), "shortfall"],
   ["budget", (r) => r.budget, (r) => percent(r.budget, 0)], ["Δ GMV, CNY", (r) => r.gmv, (r) => number(r.gmv)],
