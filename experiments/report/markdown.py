@@ -28,9 +28,9 @@ LEGEND = (
     "nothing) / (reference − nothing). **violated**: episodes with ROI under 0.98 of the target. "
     "**short**: mean of max(0, 1 − ROI/target). **budget**: mean share spent. **Δ GMV**, "
     "**profit**: mean per episode, CNY; Δ is above doing nothing. **Δ profit**: median of the "
-    "profit above doing nothing, of the latter's. **losing**: episodes with less profit than doing nothing. "
-    "**ticks**, **CPU s**: market ticks, copies and inherited tuning included, and CPU seconds "
-    "of one training, of a tuning or of a search; – where it was not recorded."
+    "profit above doing nothing, of the latter's. **losing**: episodes with less profit than doing "
+    "nothing. **ticks**, **CPU s**: market ticks, copies and inherited tuning included, and CPU "
+    "seconds of one training, of a tuning or of a search; – where it was not recorded."
 )
 
 
