@@ -123,6 +123,9 @@ class TaskPlan(BaseModel):
     learners: dict[str, LearnerSettings] = {}
     references: dict[str, Reference] = {}
     agents: dict[str, OwnAgent] = {}
+    seeds: dict[str, list[int]] = Field(
+        default={}, description="training seeds of single learners; others have the benchmark's"
+    )
 
     @field_validator("rules")
     @classmethod
@@ -149,6 +152,11 @@ class TaskPlan(BaseModel):
                         "and not that of a rule, a reference or another agent"
                     )
             taken |= set(names)
+        known_names("learners in seeds", list(self.seeds), tuple(self.learners))
+        for name, seeds in self.seeds.items():
+            if not seeds:
+                raise ValueError(f"seeds.{name} is empty; it holds at least one training seed")
+            _distinct(seeds)
         if self.final:
             known_names("agents in final", self.final.agents, (*self.rules, *self.learners))
         return self
@@ -209,6 +217,12 @@ class BenchmarkConfig(BaseModel):
         if plan.final and agent in (*plan.final.agents, NOTHING):
             return plan.final.episodes
         return plan.episodes or self.episodes
+
+    def training_seeds(self, task: str, agent: str) -> list[int]:
+        """Seeds that a learner of a task is trained with. A shift has few numbers: one fit."""
+        kind = self.agents(task)[agent]
+        usual = self.seeds if kind == "learner" else self.seeds[:1]
+        return self.tasks[task].seeds.get(agent, usual)
 
     def scenario(self, task: str) -> Scenario:
         """The market a task is played in."""
@@ -385,6 +399,7 @@ def quick(config: BenchmarkConfig) -> BenchmarkConfig:
         tasks[name] = plan | {
             "episodes": None,
             "final": None,
+            "seeds": {agent: seeds[:1] for agent, seeds in plan["seeds"].items()},
             "learners": learners,
             "references": references,
             "agents": {

@@ -235,7 +235,7 @@ def keep_best(
         if found is None:
             continue
         result, run = found
-        name = f"{result.agent}-seed{sorted(config.seeds)[run]}"
+        name = f"{result.agent}-seed{sorted(config.training_seeds(task, result.agent))[run]}"
         for path in sorted((folder / RUNS_FOLDER / task / name).glob("policy.*")):
             target = folder / "best" / task / path.name
             target.parent.mkdir(parents=True, exist_ok=True)

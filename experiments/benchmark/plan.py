@@ -80,7 +80,7 @@ def _task_runs(config: BenchmarkConfig, task: str) -> list[RunSpec]:
     for name, settings in plan.learners.items():
         options = resolved(settings).model_dump(mode="json")
         kind = config.agents(task)[name]
-        seeds = config.seeds if kind == "learner" else config.seeds[:1]  # few numbers, one fit
+        seeds = config.training_seeds(task, name)
         specs += [whole(name, kind, seed, options) for seed in seeds]
     for name, own in plan.agents.items():
         seeds = (own.seeds or config.seeds) if own.train else [0]

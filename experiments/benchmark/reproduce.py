@@ -16,7 +16,7 @@ from rich.console import Console
 from ...agents.learners import ArtefactError, load_policy
 from ...envs import find_task, short_name
 from ..analysis.results import AgentResult
-from ..analysis.summary import summarise
+from ..analysis.summary import PAIRED, summarise
 from ..report.task_report import TaskReport, load_report
 from ..runs.execute import FINISHED
 from ..runs.manifest import write_json
@@ -34,7 +34,8 @@ TOLERANCE = 1e-9  # relative; rules agree exactly on the same kind of processor
 POLICY_TOLERANCE = 1e-5
 
 
-LATER = ("profit_gain", "losing_share", "ticks")  # columns that older rows know nothing of
+# columns that older rows know nothing of
+LATER = ("profit_gain", "losing_share", "ticks", *PAIRED)
 
 
 class Comparison(NamedTuple):
@@ -240,7 +241,7 @@ def _run_differences(book: Book, spec: RunSpec, report: TaskReport | None) -> st
         return "could not be made again" if row else "is not in the committed report"
     [made] = collect([spec, nothing], there)
     one = summarise(_shortened(made, row.episodes))
-    seeds = sorted(book.config.seeds)
+    seeds = sorted(book.config.training_seeds(spec.task, spec.agent))
     i = seeds.index(spec.seed)
     return differences(
         {"iqm": row.run_scores[i], "violation_rate": row.run_violations[i]},

@@ -282,6 +282,31 @@ def test_a_benchmark_on_validation_merchants_chooses_on_others_of_them(monkeypat
     ]
 
 
+def test_a_learner_may_have_seeds_of_its_own_and_a_shift_is_fitted_once():
+    shift = {"algorithm": "Shift", "training_env": {"rule": "PID"}}
+    learners = {"APG": {"algorithm": "APG"}, "MLP": {"algorithm": "APG"}, "moved": shift}
+    plan = {"learners": learners, "seeds": {"MLP": [4, 7]}}
+    config = validated_benchmark({"seeds": [0, 1, 2], "tasks": {"Bidding": plan}})
+    seeds = {}
+    for spec in plan_runs(config):
+        seeds.setdefault(spec.agent, []).append(spec.seed)
+    assert {name: sorted(found) for name, found in seeds.items()} == {
+        "nothing": [0],
+        "APG": [0, 1, 2],
+        "MLP": [4, 7],
+        "moved": [0],
+    }
+    assert config.training_seeds("Bidding", "MLP") == [4, 7]
+    assert quick(config).training_seeds("Bidding", "MLP") == [4]
+    for wrong, said in (
+        ({"PPO": [0]}, "unknown learners in seeds PPO"),
+        ({"MLP": []}, "seeds.MLP is empty"),
+        ({"MLP": [1, 1]}, "named once"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            validated_benchmark({"tasks": {"Bidding": plan | {"seeds": wrong}}})
+
+
 def test_a_benchmark_is_not_judged_on_train():
     rules = {"split": "train", "tasks": {"Bidding": {"rules": ["PID"]}}}
     with pytest.raises(ConfigError, match=r"split.*'train'.*validation"):
