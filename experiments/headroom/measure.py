@@ -37,16 +37,16 @@ class Effort(NamedTuple):
     noises: int = 32  # that everybody is judged on
     climb: Climb = Climb()
     sweep: int = 8  # noises that a lever's constants are chosen on
-    shift_ticks: int = 2_000_000  # that each shift of the rule is fitted on
+    shift_ticks: int = 1_000_000  # that each shift of the rule is fitted on
 
     @classmethod
     def usual(cls, days: int) -> "Effort":
         """About ten CPU minutes."""
         if days == 1:
-            return cls(128)
+            return cls(96)
         if days <= 7:
             return cls(48, noises=24)
-        return cls(24, noises=12, climb=Climb(40, 8), sweep=6)
+        return cls(24, noises=12, climb=Climb(40, 8), sweep=6, shift_ticks=1_500_000)
 
     @classmethod
     def quick(cls) -> "Effort":
