@@ -5,7 +5,8 @@ score over noises is climbed by the market's own derivative, with new noises at 
 several starts: plans that act out a policy and shift it at every tick, and plans that act out what
 the policy does on average, whatever they see. The best start of each merchant is chosen on noises
 of its own, and what is reported is judged on others still. It is a value that is reached, not a
-bound: a plan that also reads the noise better may do more.
+bound: a plan that also reads the noise better may do more. Imports torch: import it where it is
+used.
 
 A shift is the sum of a constant, a number per day, one per hour of the day and one per tick: what
 many ticks share is found from many ticks.
