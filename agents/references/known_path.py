@@ -71,8 +71,13 @@ class KnownPath:
             nothing: whether doing nothing is played, too.
         """
         k = len(keys)
+        one = self.start
         start = MarketState(
-            *(None if part is None else np.repeat(part, k, axis=0) for part in self.start)
+            np.repeat(one.states, k),
+            np.repeat(one.merchants, k),
+            np.repeat(one.cells, k, axis=0),
+            None,
+            np.repeat(one.observations, k, axis=0),
         )
         start.states["key"] ^= np.tile(np.asarray(keys, np.uint64), len(self.seeds))
         market = Market.of(self.setting, len(start.states), reward="score", noop=True)
