@@ -51,6 +51,38 @@ class Start(NamedTuple):
     open_loop: bool = False
 
 
+class Group(NamedTuple):
+    """Which merchants share a shift, and which lever of theirs moves."""
+
+    index: np.ndarray  # (n,) int, of each merchant's group
+    weight: np.ndarray  # (n,) what a merchant counts in its group
+    lever: np.ndarray  # (n,) int; -1: all levers
+
+    @classmethod
+    def of_its_own(cls, n: int) -> "Group":
+        """Everybody alone, with all levers."""
+        return cls(np.arange(n), np.ones(n), np.full(n, -1))
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return int(self.index.max()) + 1
+
+    def prepare(self, gradient: np.ndarray) -> np.ndarray:
+        """Gradients (n, ticks, levers), weighted, of the levers that move; no merchant's far longer
+        than the median one's among those who move the same.
+        """
+        out = gradient * self.weight[:, None, None]
+        for lever in np.unique(self.lever):
+            mine = self.lever == lever
+            if lever >= 0:
+                out[mine] *= np.arange(out.shape[2]) == lever
+            norm = np.sqrt((out[mine] ** 2).sum((1, 2)))
+            most = WIDEST * np.median(norm)
+            out[mine] *= np.minimum(most / np.maximum(norm, 1e-12), 1)[:, None, None]
+        return out
+
+
 class Informed(NamedTuple):
     """The plan of each of n merchants."""
 
@@ -130,7 +162,8 @@ def ascend(
     rng: np.random.Generator,
     on_step: "Callable[[int], None] | None" = None,
     parts: "Mapping[str, float] | None" = None,
-    common: "tuple[str, ...]" = (),
+    group: "Group | None" = None,
+    known: bool = True,
 ) -> np.ndarray:
     """Climb the mean score of a policy's shift, or of a plan; returns (n, ticks, levers).
 
@@ -142,7 +175,9 @@ def ascend(
         rng: of the noises.
         on_step: called with the number of each step.
         parts: which parts the shift has, and their rates; all by default.
-        common: parts that all merchants share.
+        group: who shares a shift, and which lever it moves; by default everybody has its own, and
+            all levers move.
+        known: whether the path is the known one, or another in every noise.
     """
     torch.set_num_threads(1)
     n, ticks, levers = begin.shape
@@ -154,10 +189,8 @@ def ascend(
         "ticks": np.arange(ticks),
     }
     rates = PARTS if parts is None else parts
-    numbers = {
-        name: torch.zeros(1 if name in common else n, sums[name].max() + 1, levers)
-        for name in rates
-    }
+    who = Group.of_its_own(n) if group is None else group
+    numbers = {name: torch.zeros(who.count, sums[name].max() + 1, levers) for name in rates}
     groups = [
         {"params": [numbers[name].requires_grad_()], "lr": climb.learning_rate * rate, "rate": rate}
         for name, rate in rates.items()
@@ -167,19 +200,19 @@ def ascend(
     def shift() -> np.ndarray:
         total = begin.copy()
         for name, value in numbers.items():
-            total += value.detach().numpy()[:, sums[name]]
+            total += value.detach().numpy()[who.index][:, sums[name]]
         return total
 
     mean, averaged, episode = shift(), 0, None
     for step in range(climb.steps):
-        draws = path.draw(new_keys(rng, climb.noises))
+        draws = path.draw(new_keys(rng, climb.noises), known=known)
         gradient, episode = path.gradient(draws, policy, shift(), episode, climb.compiled)
-        gradient = _cut(gradient)
+        gradient = who.prepare(gradient)
         share = schedule(step, climb.steps, WARM)
         for group in optimizer.param_groups:
             group["lr"] = climb.learning_rate * group["rate"] * share
         for name, value in numbers.items():
-            value.grad = torch.from_numpy(-_summed(gradient, sums[name], name in common))
+            value.grad = torch.from_numpy(-_summed(gradient, sums[name], who))
         optimizer.step()
         with torch.no_grad():
             for value in numbers.values():
@@ -209,16 +242,10 @@ def new_keys(rng: np.random.Generator, count: int) -> np.ndarray:
     return rng.integers(1, 2**63, size=count).astype(np.uint64)
 
 
-def _cut(gradient: np.ndarray) -> np.ndarray:
-    """(n, ticks, levers), no merchant's far longer than the median one's."""
-    norm = np.sqrt((gradient**2).sum((1, 2)))
-    most = WIDEST * np.median(norm)
-    return gradient * np.minimum(most / np.maximum(norm, 1e-12), 1)[:, None, None]
-
-
-def _summed(gradient: np.ndarray, place: np.ndarray, common: bool) -> np.ndarray:
-    """Rows that share a number, summed: (n or 1, numbers, levers) float32."""
-    out = np.zeros((place.max() + 1, len(gradient), gradient.shape[2]))
-    np.add.at(out, place, gradient.transpose(1, 0, 2))
-    found = out.transpose(1, 0, 2)
-    return (found.sum(0, keepdims=True) if common else found).astype(np.float32)
+def _summed(gradient: np.ndarray, place: np.ndarray, who: Group) -> np.ndarray:
+    """Rows that share a number, summed: (groups, numbers, levers) float32."""
+    parts = np.zeros((place.max() + 1, len(gradient), gradient.shape[2]))
+    np.add.at(parts, place, gradient.transpose(1, 0, 2))
+    out = np.zeros((who.count, *parts.shape[::2]))
+    np.add.at(out, who.index, parts.transpose(1, 0, 2))
+    return out.astype(np.float32)

@@ -9,12 +9,14 @@ innovation lacks to the known one: with y' = keep * y + e, y is raised by (e_kno
 The price shock also answers to the plan's own share of voice; that answer stays the copy's own.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...envs import Market, MarketState, Setting
+from ...envs.interface.units import FEN_PER_CNY
 from ...envs.market.adjoint import Episode
 from ..policy import Policy
 
@@ -28,6 +30,20 @@ class Draws(NamedTuple):
     moves: dict[str, np.ndarray]  # name of a shock -> (ticks, N, scenes) added before each tick
     nothing: np.ndarray | None  # (n, k) CNY: score of doing nothing, if asked for
     noises: int  # k
+
+    def times(self, count: int) -> "Draws":
+        """The same copies so many times, one after the other."""
+        nothing = None if self.nothing is None else np.tile(self.nothing, (count, 1))
+        moves = {name: np.tile(move, (1, count, 1)) for name, move in self.moves.items()}
+        return Draws(_repeated(self.start, count), moves, nothing, self.noises)
+
+    def first(self, merchants: int) -> "Draws":
+        """Those of the first merchants alone."""
+        rows = slice(merchants * self.noises)
+        start = MarketState(*(None if part is None else part[rows].copy() for part in self.start))
+        nothing = None if self.nothing is None else self.nothing[:merchants]
+        moves = {name: move[:, rows] for name, move in self.moves.items()}
+        return Draws(start, moves, nothing, self.noises)
 
 
 class KnownPath:
@@ -63,12 +79,39 @@ class KnownPath:
         """Ticks of an episode."""
         return self.setting.ticks
 
-    def draw(self, keys: np.ndarray, nothing: bool = False) -> Draws:
+    @property
+    def scale(self) -> np.ndarray:
+        """Budget * target of every merchant, CNY, (n,): the unit of `gradient`."""
+        merchants = self.start.merchants
+        return (merchants["budget"] * merchants["roi_target"]).reshape(-1) / FEN_PER_CNY
+
+    def times(self, count: int) -> "KnownPath":
+        """The same merchants and paths so many times, one after the other: (count * n)."""
+        found = copy.copy(self)
+        found.seeds = np.tile(self.seeds, count)
+        found.start = _repeated(self.start, count)
+        found.path = {name: np.tile(part, (1, count, 1)) for name, part in self.path.items()}
+        found.ticks_played = 0
+        return found
+
+    def first(self, merchants: int) -> "KnownPath":
+        """The first merchants alone."""
+        found = copy.copy(self)
+        found.seeds = self.seeds[:merchants]
+        found.start = MarketState(
+            *(None if part is None else part[:merchants].copy() for part in self.start)  # type: ignore[arg-type]
+        )
+        found.path = {name: part[:, :merchants] for name, part in self.path.items()}
+        found.ticks_played = 0
+        return found
+
+    def draw(self, keys: np.ndarray, nothing: bool = False, known: bool = True) -> Draws:
         """Every merchant with each of k noises.
 
         Args:
             keys: (k,) uint64; a key is a noise, the same for every merchant's own stream.
             nothing: whether doing nothing is played, too.
+            known: whether the path is the known one; if not, every noise has a path of its own.
         """
         k = len(keys)
         one = self.start
@@ -81,13 +124,14 @@ class KnownPath:
         )
         start.states["key"] ^= np.tile(np.asarray(keys, np.uint64), len(self.seeds))
         market = Market.of(self.setting, len(start.states), reward="score", noop=True)
-        market.set_state(start)
-        own = _innovations(market)
         moves = {}
-        for name in SHOCKS:
-            keep = market.world.constants[0][_keep(name)]
-            moves[name] = (np.repeat(self.path[name], k, axis=1) - own[name]) / keep
-        self.ticks_played += market.ticks * market.num_envs
+        if known:
+            market.set_state(start)
+            own = _innovations(market)
+            for name in SHOCKS:
+                keep = market.world.constants[0][_keep(name)]
+                moves[name] = (np.repeat(self.path[name], k, axis=1) - own[name]) / keep
+            self.ticks_played += market.ticks * market.num_envs
         earned = None
         if nothing:
             market.set_state(start)
@@ -208,6 +252,13 @@ class _Played:
         if self.shift is not None:
             raw = raw + np.repeat(self.shift[:, tick], self.noises, axis=0)
         return np.clip(raw, -1, 1), raw
+
+
+def _repeated(state: MarketState, count: int) -> MarketState:
+    """A state so many times, one after the other."""
+    return MarketState(
+        *(None if part is None else np.concatenate([part] * count) for part in state)  # type: ignore[arg-type]
+    )
 
 
 def _keep(name: str) -> str:

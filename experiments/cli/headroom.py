@@ -36,6 +36,12 @@ class HeadroomOptions(NamedTuple):
     quick: Annotated[
         bool, typer.Option("--quick", help="A look within two minutes: 8 merchants, 4 noises.")
     ] = False
+    levers_only: Annotated[
+        bool,
+        typer.Option(
+            "--levers-only", help="Measure the levers anew; keep the rows that --out has."
+        ),
+    ] = False
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 
 
@@ -54,7 +60,7 @@ def headroom(given: HeadroomOptions) -> None:
 
     from ...agents.catalog import describe, find_policy
     from ...envs import find_task, short_name, task_setting
-    from ..headroom.measure import Effort, as_dict, measure
+    from ..headroom.measure import Effort, as_dict, levers_anew, measure
     from ..headroom.report import write_headroom
     from ..runs.progress import Progress
 
@@ -75,10 +81,13 @@ def headroom(given: HeadroomOptions) -> None:
                 errors.print(f"[dim]{escape(line)}[/]")
                 stage.update(note=f"last: {line}")
 
-            found = measure(setting, task, (name, policy), effort, on_progress)
-        text = write_headroom(folder, found)
+            if given.levers_only:
+                data = levers_anew(folder, setting, task, effort, on_progress)
+            else:
+                data = as_dict(measure(setting, task, (name, policy), effort, on_progress))
+        text = write_headroom(folder, data)
         if given.json:
-            print(json.dumps(as_dict(found)))
+            print(json.dumps(data))
         else:
             console.print(Markdown(text))
             console.print(f"results: {given.out}")

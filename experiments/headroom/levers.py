@@ -1,25 +1,28 @@
-"""What telling each lever more is worth: the merchant, the time, the days to come.
+"""What each lever of a task is worth alone: knowing the merchant, timing, and reacting.
 
-Taken away from the informed plan, lever by lever. The plan is the best rule, moved by one constant
-for all, plus a shift sigma (merchant, tick) of every lever that knows merchant and path
-(`agents.references.informed`). For one lever, the others keeping theirs,
+A lever is moved around the best rule with its best common constant (the base), all other levers
+staying as the base plays them. Five shifts of its action are climbed by the market's derivative,
+each beginning where the one it extends has ended:
 
-    full      sigma
-    timed     own mean + common shape: the merchant's mean over ticks, plus what all merchants'
-              shifts have in common by day and by hour of the day
-    constant  own mean
-    common    the mean of all merchants' means
+    common    one constant for all merchants
+    schedule  common + a number per day and one per hour of the day, for all merchants
+    own       one constant per merchant
+    plan      own + a number per day, per hour and per tick, per merchant
+    path      plan, climbed on for the known path of demand and prices
 
-and, in scores over doing nothing on noises that nothing was fitted on,
+The first four see another path in every noise: they know the merchant and the clock, not the days
+to come. `path` sees the known path with new noise at every step, never the noise it is judged on.
+In mean scores over doing nothing, judged on noises of the known path that nothing was fitted on,
 
-    reacting = full - timed        following this merchant's own days
-    timing   = timed - constant    following the clock
-    knowing  = constant - common   knowing the merchant
+    knowing      own - common        what it is worth that the lever is set for this merchant
+    timing       schedule - common   what following the clock is worth to everybody
+    own timing   plan - own          what a timing of its own is worth to a merchant
+    reacting     path - plan         what following this merchant's own days is worth
 
-The three add up to what the lever loses if it is told nothing. Levers that stand in for each other
-hide each other's worth here; so a sweep moves each lever alone, by one constant per merchant
-against the best one for all, and says how far the merchants' best constants lie apart and how many
-lie at an end of the lever.
+Whatever is told may be ignored: a shift replaces the one it extends only if it has the higher mean
+on noises kept for choosing. (One choice for all merchants, so it can hardly be fitted to luck.)
+Worths of levers that stand in for each other do not add up: each is measured with the others still
+there.
 """
 
 from collections.abc import Callable
@@ -28,126 +31,174 @@ from typing import NamedTuple
 import numpy as np
 
 from ...agents import Policy
-from ...agents.references.informed import mean_actions, new_keys
+from ...agents.references.informed import Climb, Group, ascend, mean_actions, new_keys
 from ...agents.references.known_path import Draws, KnownPath
 from ..analysis.statistics import Interval
 from ..studies.paired import paired_mean
 
-SWEEP = np.array([-1.0, -0.6, -0.3, -0.15, 0.0, 0.15, 0.3, 0.6, 1.0])
+SWEEP = np.array([-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0])  # where constants begin
+USUAL_NOISES = 4  # on which the mean action of the base is taken
 CORNER = 0.98  # of the box: beyond it a lever counts as at its end
+CLOCK = {"days": 1.0, "hours": 1.0}
+
+
+class _Form(NamedTuple):
+    """How a shift is made."""
+
+    extends: str  # the shift that it falls back on
+    parts: dict[str, float]  # what it adds, and the rate of each
+    shared: bool = False  # by all merchants
+    known: bool = False  # whether it meets the known path
+    constant: bool = False  # whether it begins at the best constant of a sweep
+
+
+CONSTANT = {"constant": 1.0}
+CLOCK = {"days": 1.0, "hours": 1.0}
+TICKS = {"days": 0.7, "hours": 0.7, "ticks": 0.3}
+FORMS = {
+    "common": _Form("base", CONSTANT, shared=True, constant=True),
+    "schedule": _Form("common", CLOCK, shared=True),
+    "own": _Form("common", CONSTANT, constant=True),
+    "plan": _Form("own", TICKS),
+    "path": _Form("plan", TICKS, known=True),
+}
+WORTHS = {
+    "knowing": ("own", "common"),
+    "timing": ("schedule", "common"),
+    "own_timing": ("plan", "own"),
+    "reacting": ("path", "plan"),
+}
+
+
+class LeverEffort(NamedTuple):
+    """How hard the shifts of single levers are searched."""
+
+    merchants: int  # of those of the table, the first
+    climb: Climb
+    sweep: int = 4  # noises on which constants begin
 
 
 class LeverWorth(NamedTuple):
     """One lever. Figures are differences of scores over doing nothing, relative to the mean score
-    of the rule with its constant: 0.01 is 1 %.
+    of the base: 0.01 is 1 %.
     """
 
     lever: str
     knowing: Interval
     timing: Interval
+    own_timing: Interval
     reacting: Interval
-    alone: Interval  # the merchant's own constant against the best one for all, this lever alone
-    best: tuple[float, float, float]  # quartiles of the merchants' best constants, action units
-    corner: float  # share of merchants whose best constant holds the lever at an end
-
-
-class _Table(NamedTuple):
-    """What a figure is a share of, and how."""
-
-    nothing: np.ndarray  # (n,) CNY
-    level: float  # mean score over doing nothing of the rule with its constant
-
-    def worth(self, after: np.ndarray, before: np.ndarray) -> Interval:
-        """Of scores (n, k), CNY."""
-        unit = self.nothing * self.level
-        return paired_mean(after.mean(1), before.mean(1), unit)
+    best: tuple[float, float, float]  # quartiles of the merchants' own constants, the lever itself
+    corner: float  # share of merchants whose own constant holds the lever at an end of [-1, 1]
 
 
 def lever_worths(
     path: KnownPath,
     base: Policy,
-    shift: np.ndarray,
     draws: Draws,
-    noises: int,
+    effort: LeverEffort,
     rng: np.random.Generator,
-    on_lever: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> list[LeverWorth]:
-    """What each lever of a task is worth.
+    """What each lever of a task is worth alone; all levers are climbed side by side.
 
     Args:
         path: merchants and their paths.
-        base: the best rule with its constant.
-        shift: (n, ticks, levers) of the informed plan around it.
-        draws: noises that nothing was fitted on, doing nothing played.
-        noises: on which the sweep chooses.
-        rng: of these.
-        on_lever: called with the name of each lever before it is measured.
+        base: what plays the other levers.
+        draws: noises to judge on, of these merchants, doing nothing played.
+        effort: how hard is searched.
+        rng: of the noises for searching.
+        on_progress: called with what is being fitted.
     """
     assert draws.nothing is not None
-    plain = path.scores(draws, base)
-    nothing = draws.nothing.mean(1)
-    table = _Table(nothing, float((plain.mean(1) / nothing).mean()))
-    full = path.scores(draws, base, shift)
-    choosing = path.draw(new_keys(rng, noises))
-    usual = mean_actions(path, base, new_keys(rng, max(noises // 2, 1))).mean(1)
-    found = []
-    for i, lever in enumerate(path.setting.levers):
-        on_lever(lever)
-        timed, constant, common = (
-            path.scores(draws, base, _told(shift, i, less)) for less in lesser(shift[..., i], path)
+    n, levers = len(path.seeds), len(path.setting.levers)
+    found = _Levers(path, base, draws.nothing.mean(1), effort, rng)
+    judging = draws.times(levers)
+    judged = {"base": found.relative(judging, found.shifts["base"])}
+    for name, form in FORMS.items():
+        on_progress(name)
+        found.fit(name, form)
+        judged[name] = found.relative(judging, found.shifts[name])
+    path.ticks_played += found.many.ticks_played
+    usual = mean_actions(path, base, new_keys(rng, USUAL_NOISES)).mean(1)  # (n, levers)
+    level, one = np.full(n, judged["base"][0].mean()), np.arange(levers)
+    best = np.clip(usual.T + found.own_constants.reshape(levers, n, levers)[one, :, one], -1, 1)
+    corner = (np.abs(best) >= CORNER).mean(1)
+    low, middle, high = np.quantile(best, (0.25, 0.5, 0.75), axis=1)
+    return [
+        LeverWorth(
+            lever,
+            *(paired_mean(judged[a][i], judged[b][i], level) for a, b in WORTHS.values()),
+            best=(float(low[i]), float(middle[i]), float(high[i])),
+            corner=float(corner[i]),
         )
-        own, everybody = _sweep(path, base, choosing, i)
-        alone = [path.scores(draws, base, one) for one in (own, everybody)]
-        ends = np.abs(np.clip(usual[:, i] + own[:, 0, i], -1, 1)) >= CORNER
-        low, middle, high = np.quantile(own[:, 0, i], (0.25, 0.5, 0.75))
-        found.append(
-            LeverWorth(
-                lever,
-                table.worth(constant, common),
-                table.worth(timed, constant),
-                table.worth(full, timed),
-                table.worth(*alone),
-                (float(low), float(middle), float(high)),
-                float(ends.mean()),
-            )
+        for i, lever in enumerate(path.setting.levers)
+    ]
+
+
+class _Levers:
+    """Every lever's shifts, (levers * n, ticks, levers), lever by lever every merchant."""
+
+    def __init__(
+        self,
+        path: KnownPath,
+        base: Policy,
+        nothing: np.ndarray,
+        effort: LeverEffort,
+        rng: np.random.Generator,
+    ):
+        self.base, self.effort, self.rng = base, effort, rng
+        self.n, self.levers = len(path.seeds), len(path.setting.levers)
+        self.many = path.times(self.levers)
+        self.lever = np.repeat(np.arange(self.levers), self.n)
+        self.nothing = np.tile(np.maximum(nothing, 1e-9), self.levers)
+        self.choosing = self.many.draw(new_keys(rng, effort.climb.choosing))
+        shape = (self.levers * self.n, path.ticks, self.levers)
+        self.shifts = {"base": np.zeros(shape, np.float32)}
+        self.chosen = {"base": self.relative(self.choosing, self.shifts["base"])}
+        self.swept = self._sweep()
+
+    def relative(self, draws: Draws, shift: np.ndarray) -> np.ndarray:
+        """Mean scores over doing nothing, (levers, n)."""
+        scores = self.many.scores(draws, self.base, shift).mean(1)
+        return (scores / self.nothing).reshape(self.levers, self.n)
+
+    def fit(self, name: str, form: _Form) -> None:
+        """Climb a shift, and keep it where it is better than what it extends."""
+        begin = self.shifts[form.extends]
+        if form.constant:
+            begin = self._constants(form.shared)
+        group = Group(np.arange(len(self.lever)), np.ones(len(self.lever)), self.lever)
+        if form.shared:
+            group = Group(self.lever, self.many.scale / self.nothing, self.lever)
+        shift = ascend(
+            self.many,
+            self.base,
+            begin,
+            self.effort.climb,
+            self.rng,
+            parts=form.parts,
+            group=group,
+            known=form.known,
         )
-    return found
+        if name == "own":
+            self.own_constants = shift[:, 0]
+        scores = self.relative(self.choosing, shift)
+        before = self.chosen[form.extends]
+        better = (scores.mean(1) > before.mean(1))[:, None]
+        kept = np.repeat(better, self.n)[:, None, None]
+        self.shifts[name] = np.where(kept, shift, self.shifts[form.extends])
+        self.chosen[name] = np.where(better, scores, before)
 
+    def _sweep(self) -> np.ndarray:
+        """Mean scores over doing nothing of constant shifts, (values, levers, n)."""
+        draws = self.many.draw(new_keys(self.rng, self.effort.sweep), known=False)
+        moved = np.eye(self.levers, dtype=np.float32)[self.lever][:, None]
+        return np.stack([self.relative(draws, value * moved) for value in SWEEP])
 
-def lesser(shift: np.ndarray, path: KnownPath) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Timed, constant and common: what is left, step by step, of one lever's shift (n, ticks)."""
-    per_day = path.setting.scenario.clock.ticks_per_day
-    own = shift.mean(1, keepdims=True)
-    shape = (shift - own).mean(0).reshape(-1, per_day)
-    by_day = shape.mean(1, keepdims=True)
-    shared = (by_day + (shape - by_day).mean(0)).ravel()
-    constant = np.broadcast_to(own, shift.shape)
-    return constant + shared, constant, np.broadcast_to(own.mean(), shift.shape)
-
-
-def _told(shift: np.ndarray, lever: int, less: np.ndarray) -> np.ndarray:
-    """The shift with one lever's taken from elsewhere."""
-    out = shift.copy()
-    out[..., lever] = less
-    return out
-
-
-def _sweep(
-    path: KnownPath, base: Policy, choosing: Draws, lever: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each merchant's best constant of one lever, and the best one for all, as shifts
-    (n, 1, levers).
-    """
-    values = []
-    for value in SWEEP:
-        shift = np.zeros((1, 1, len(path.setting.levers)), np.float32)
-        shift[..., lever] = value
-        values.append(path.scores(choosing, base, shift).mean(1))
-    scores = np.stack(values)
-    own = np.zeros((scores.shape[1], 1, len(path.setting.levers)), np.float32)
-    everybody = np.zeros_like(own)
-    own[:, 0, lever] = SWEEP[scores.argmax(0)]
-    # merchants count alike, as in the mean score over doing nothing
-    relative = scores / np.maximum(scores[len(SWEEP) // 2], 1e-9)
-    everybody[:, 0, lever] = SWEEP[relative.mean(1).argmax()]
-    return own, everybody
+    def _constants(self, shared: bool) -> np.ndarray:
+        """The best constants of the sweep as shifts."""
+        best = self.swept.mean(2, keepdims=True) if shared else self.swept
+        value = SWEEP[np.broadcast_to(best, self.swept.shape).argmax(0)].ravel()
+        moved = np.eye(self.levers, dtype=np.float32)[self.lever] * value[:, None]
+        return np.broadcast_to(moved[:, None], self.shifts["base"].shape).astype(np.float32)

@@ -2,6 +2,7 @@
 all on the same merchants, paths and noises, and what each lever is worth.
 """
 
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from ...envs import Setting
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
 from ..studies.paired import paired_mean
-from .levers import LeverWorth, lever_worths
+from .levers import LeverEffort, LeverWorth, lever_worths
 
 FORMS = {
     "rule + constant": "constant",
@@ -36,22 +37,29 @@ class Effort(NamedTuple):
     merchants: int
     noises: int = 32  # that everybody is judged on
     climb: Climb = Climb()
-    sweep: int = 8  # noises that a lever's constants are chosen on
+    levers: LeverEffort = LeverEffort(32, Climb(16, 4, 0.03))
     shift_ticks: int = 1_000_000  # that each shift of the rule is fitted on
 
     @classmethod
     def usual(cls, days: int) -> "Effort":
         """About ten CPU minutes."""
         if days == 1:
-            return cls(96)
+            return cls(96, levers=LeverEffort(96, Climb(24, 6, 0.03)))
         if days <= 7:
-            return cls(48, noises=24)
-        return cls(24, noises=12, climb=Climb(40, 8), sweep=6, shift_ticks=1_500_000)
+            return cls(48, noises=24, levers=LeverEffort(24, Climb(16, 3, 0.03, choosing=8)))
+        return cls(
+            24,
+            noises=12,
+            climb=Climb(40, 8),
+            levers=LeverEffort(12, Climb(16, 2, 0.03, choosing=8)),
+            shift_ticks=1_500_000,
+        )
 
     @classmethod
     def quick(cls) -> "Effort":
         """A look within a minute or two."""
-        return cls(8, 4, Climb(5, 4, choosing=4, compiled=False), 2, 50_000)
+        climb = Climb(5, 4, choosing=4, compiled=False)
+        return cls(8, 4, climb, LeverEffort(4, climb._replace(steps=2, noises=2), 2), 50_000)
 
 
 class Row(NamedTuple):
@@ -158,15 +166,7 @@ def measure(
     note("informed", "a plan per merchant", scores_of(path, found, starts, draws), ticks, seconds)
     if setting.days == 1:
         note(*_bound(setting, seeds, draws))
-    worths = lever_worths(
-        path,
-        base,
-        found.shifts["around the rule"],
-        draws,
-        effort.sweep,
-        rng,
-        lambda lever: on_progress(f"{task}: {lever}"),
-    )
+    worths = _levers(path, base, draws, task, effort, on_progress)
     names = [*found.starts, *(f"{name}, not moved" for name in found.starts)]
     counts = np.bincount(found.chosen, minlength=len(names))
     return Headroom(
@@ -182,6 +182,60 @@ def measure(
         path.ticks_played,
         round(time.process_time() - began, 1),
     )
+
+
+def levers_anew(
+    folder: Path, setting: Setting, task: str, effort: Effort, on_progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """What a folder knows of a task, its levers measured anew on the same merchants and noises.
+
+    Raises:
+        ValueError: if the folder has no rows of this task, or rows of another effort.
+    """
+    file = folder / f"{task}.json"
+    if not file.is_file():
+        raise ValueError(f"--levers-only keeps rows, and {file} is not there; leave it out first")
+    data = json.loads(file.read_text(encoding="utf-8"))
+    wanted = {"scenario_hash": setting.scenario.hash, "first_seed": TEST_SEED}
+    efforts = {name: value for name, value in as_dict(effort).items() if name != "levers"}
+    had = {name: data["effort"].get(name) for name in efforts}
+    if had != efforts or wanted != {name: data[name] for name in wanted}:
+        raise ValueError(f"--levers-only keeps rows, and those of {file} are of another effort")
+    began = time.process_time()
+    path = KnownPath(setting, np.arange(TEST_SEED, TEST_SEED + effort.merchants))
+    draws = path.draw(new_keys(np.random.default_rng(JUDGE_SEED), effort.noises), nothing=True)
+    on_progress(f"{task}: fitting rule + constant")
+    base, _ = _fitted(setting, task, best_rule(task), "constant", effort)
+    worths = _levers(path, base, draws, task, effort, on_progress)
+    return data | {
+        "effort": as_dict(effort),
+        "levers": [as_dict(one) for one in worths],
+        "ticks": data["ticks"] + path.ticks_played,
+        "cpu_seconds": round(data["cpu_seconds"] + time.process_time() - began, 1),
+    }
+
+
+def _levers(
+    path: KnownPath,
+    base: Policy,
+    draws: Draws,
+    task: str,
+    effort: Effort,
+    on_progress: Callable[[str], None],
+) -> list[LeverWorth]:
+    """What the levers are worth to the first merchants of a path."""
+    count = min(effort.levers.merchants, effort.merchants)
+    few = path.first(count)
+    worths = lever_worths(
+        few,
+        base,
+        draws.first(count),
+        effort.levers,
+        np.random.default_rng([JUDGE_SEED, 1]),
+        lambda shift: on_progress(f"{task}: levers, {shift}"),
+    )
+    path.ticks_played += few.ticks_played
+    return worths
 
 
 def _fitted(
@@ -234,7 +288,7 @@ def _rows(played: dict[str, tuple[str, np.ndarray, int, float]]) -> list[Row]:
     ]
 
 
-def as_dict(found: Headroom) -> dict[str, Any]:
+def as_dict(found: NamedTuple) -> dict[str, Any]:
     """Named tuples as dicts, all the way down."""
 
     def plain(value: Any) -> Any:

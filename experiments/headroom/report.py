@@ -10,10 +10,14 @@ from ..report.markdown import millions
 from ..report.plots import PALETTE, new_figure, save_figure
 from ..runs.manifest import write_json
 from ..studies.outputs import table
-from .measure import Headroom, as_dict
 
 LEVELS = ("nothing", "best rule", "rule + constant", "learner", "informed")  # of the short table
-WORTHS = (("knowing", PALETTE[0]), ("timing", PALETTE[1]), ("reacting", PALETTE[2]))
+WORTHS = (
+    ("knowing", PALETTE[0]),
+    ("timing", PALETTE[1]),
+    ("own_timing", PALETTE[3]),
+    ("reacting", PALETTE[2]),
+)
 COLOURS = {
     "nothing": "#9ca3af",
     "best rule": "#2563a8",
@@ -31,26 +35,31 @@ merchant and a path that are known while the noise is not: a value that is reach
 ticks and CPU seconds are those of finding a row, the rule's tuning and the learner's training
 aside."""
 LEVERS = """\
-What each lever would lose, in % of the score of the rule with its constant, if it were not told
-something: *knowing* the merchant (its own mean or everybody's), *timing* (what all merchants' plans
-have in common by day and hour), *reacting* (the rest: this merchant's own days). Measured by taking
-it from the informed plan around the rule, the other levers keeping theirs. *Alone*: one constant
-per merchant against the best one for all, no other lever moved. *Best constants*: the merchants'
-quartiles, in action units around the rule; *corner*: merchants whose best constant holds the lever
-at an end. The sweep is over nine values."""
+What each lever is worth alone, in % of the score of the rule with its constant, which plays all
+other levers. *Knowing*: one constant per merchant against the best one for all. *Timing*: a shift
+by day and hour, the same for all merchants, against that constant. *Own timing*: a shift by tick
+that is a merchant's own, against its own constant. *Reacting*: the same fitted to the known path of
+demand and prices, against the one that is fitted to no path in particular. All are climbed by the
+market's derivative and judged on noises that they were not fitted on. What is no better on noises
+kept for choosing is not played: then it is worth 0.00 without an interval. *Best constants*: the
+quartiles of the merchants' own, as what is played on average in [-1, 1]; *corner*: the share of
+merchants whose own constant holds the lever at an end of it."""
 
 
-def write_headroom(folder: Path, found: Headroom) -> str:
+def write_headroom(folder: Path, data: dict[str, Any]) -> str:
     """Keep a task's headroom and draw its picture; write the page of all that are in the folder.
+
+    Args:
+        folder: of the results.
+        data: of a task, as `measure.as_dict` gives it.
 
     Returns:
         The text about this task.
     """
-    data = as_dict(found)
-    write_json(folder / f"{found.task}.json", data)
-    headroom_picture(data, folder / f"{found.task}.png")
+    write_json(folder / f"{data['task']}.json", data)
+    headroom_picture(data, folder / f"{data['task']}.png")
     everything = read_headroom(folder)
-    parts = ["# What there is to win", INTRODUCTION.format(split=found.split)]
+    parts = ["# What there is to win", INTRODUCTION.format(split=data["split"])]
     parts += [overview(everything), "## Levers", LEVERS]
     parts += [task_text(one) for one in everything.values()]
     with whole_file(folder / "results.md") as draft:
@@ -104,19 +113,26 @@ def task_text(data: dict[str, Any]) -> str:
         [
             one["lever"],
             *(_percent(one[name]) for name, _ in WORTHS),
-            _percent(one["alone"]),
             ", ".join(f"{value:+.2f}" for value in one["best"]),
             f"{100 * one['corner']:.0f} %",
         ]
         for one in data["levers"]
     ]
-    lever_heads = ["lever", *(name for name, _ in WORTHS), "alone", "best constants", "corner"]
+    lever_heads = [
+        "lever",
+        *(name.replace("_", " ") for name, _ in WORTHS),
+        "best constants",
+        "corner",
+    ]
     starts = ", ".join(f"{name} {count}" for name, count in data["chosen"].items() if count)
     effort = data["effort"]
+    few = effort["levers"]
+    seen = few["climb"]["steps"] * few["climb"]["noises"]
     how = (
         f"{effort['merchants']} merchants, judged on {effort['noises']} noises each; the informed "
         f"plan saw {effort['climb']['steps'] * effort['climb']['noises']} noises of every merchant "
-        f"from each start (chosen: {starts}). In all {millions(data['ticks'])} ticks, "
+        f"from each start (chosen: {starts}). Levers: the first {few['merchants']} merchants, "
+        f"{seen} noises of each for every shift. In all {millions(data['ticks'])} ticks, "
         f"{data['cpu_seconds']:.0f} CPU seconds."
     )
     return "\n\n".join(
@@ -127,7 +143,7 @@ def task_text(data: dict[str, Any]) -> str:
 def headroom_picture(data: dict[str, Any], path: Path) -> None:
     """Rows as gains above doing nothing, and what each lever is worth."""
     rows, levers = data["rows"], data["levers"]
-    figure = new_figure(11, 1.6 + 0.3 * max(len(rows), len(levers)))
+    figure = new_figure(11, 1.6 + 0.34 * max(len(rows), len(levers)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     for y, row in enumerate(rows[::-1]):
         low, value, high = (row["score"][part] for part in ("low", "value", "high"))
@@ -145,8 +161,9 @@ def headroom_picture(data: dict[str, Any], path: Path) -> None:
     for y, one in enumerate(levers[::-1]):
         for i, (name, colour) in enumerate(WORTHS):
             low, value, high = (100 * one[name][part] for part in ("low", "value", "high"))
-            at = y + 0.24 * (1 - i)
-            right.barh(at, value, color=colour, height=0.22, label=name if y == 0 else None)
+            at = y + 0.2 * (1.5 - i)
+            label = name.replace("_", " ") if y == 0 else None
+            right.barh(at, value, color=colour, height=0.18, label=label)
             right.plot([low, high], [at, at], color="#111827", lw=0.7)
     right.axvline(0, color="#111827", lw=0.8)
     right.axvline(0.5, color="#9ca3af", lw=0.8, ls=":")

@@ -5,6 +5,7 @@ import pytest
 from chengfang.agents import make_rule, plan_spec
 from chengfang.agents.references.informed import (
     Climb,
+    Group,
     Start,
     acted,
     ascend,
@@ -72,13 +73,23 @@ def test_it_is_above_where_it_starts_and_not_below_the_best_start(path, judged):
     assert all(np.array_equal(again.shifts[name], found.shifts[name]) for name in starts)
 
 
-def test_parts_that_are_common_are_the_same_for_all(path):
+def test_who_shares_a_shift_has_the_same_and_moves_one_lever(path):
     begin = np.zeros((6, path.ticks, len(SETTING.levers)), np.float32)
     climb = SMALL._replace(steps=2, noises=2)
+    group = Group(np.array([0, 0, 0, 1, 1, 1]), np.ones(6), np.array([2, 2, 2, -1, -1, -1]))
     rng = np.random.default_rng(1)
-    shift = ascend(path, low_bids(), begin, climb, rng, parts={"hours": 1.0}, common=("hours",))
-    assert np.abs(shift).max() > 0
-    assert (shift == shift[:1]).all()
+    shift = ascend(path, low_bids(), begin, climb, rng, parts={"hours": 1.0}, group=group)
+    assert (shift[:3] == shift[:1]).all()
+    assert (shift[3:] == shift[3:4]).all()
+    assert (np.abs(shift[3]).max(0) > 0).all()
+    assert np.abs(shift[0]).max(0)[2] > 0
+    assert (np.delete(shift[0], 2, axis=1) == 0).all()
+
+
+def test_who_counts_more_has_its_way(path):
+    gradient = np.ones((2, path.ticks, 1)) * np.array([1.0, -1.0])[:, None, None]
+    group = Group(np.zeros(2, int), np.array([3.0, 1.0]), np.full(2, -1))
+    assert group.prepare(gradient).sum() > 0
 
 
 def test_an_open_loop_begins_at_what_the_policy_does(path):

@@ -110,6 +110,30 @@ def test_a_shock_that_keeps_nothing_is_refused():
         KnownPath(setting, SEEDS)
 
 
+def test_an_unknown_path_is_another_one_in_every_noise(path):
+    draws = path.draw(KEYS, known=False)
+    assert draws.moves == {}
+    copies = path.market(draws)
+    copies.noop = True
+    found = shocks(copies)["demand_shock"].reshape(path.ticks, len(SEEDS), len(KEYS), -1)
+    assert np.abs(found[:, :, 0] - found[:, :, 1]).max() > 0.05
+
+
+def test_merchants_can_be_repeated_and_fewer(path):
+    plan = make_rule("PID", plan_spec(SETTING))
+    draws = path.draw(KEYS, nothing=True)
+    scores = path.scores(draws, plan)
+    np.testing.assert_array_equal(
+        path.times(2).scores(draws.times(2), plan), np.tile(scores, (2, 1))
+    )
+    np.testing.assert_array_equal(path.first(2).scores(draws.first(2), plan), scores[:2])
+    again = path.times(2).draw(KEYS, nothing=True).nothing
+    np.testing.assert_array_equal(again, draws.times(2).nothing)
+    budgets = path.market(draws).merchants["budget"].reshape(len(SEEDS), -1)[:, 0]
+    assert (path.scale > budgets / 100 / 10).all()
+    assert path.times(2).scale.shape == (2 * len(SEEDS),)
+
+
 def test_ticks_are_counted():
     path = KnownPath(SETTING, SEEDS)
     episode = len(SEEDS) * path.ticks
