@@ -19,8 +19,9 @@ In mean scores over doing nothing, judged on noises of the known path that nothi
     own timing   plan - own          what a timing of its own is worth to a merchant
     reacting     path - plan         what following this merchant's own days is worth
 
-Whatever is told may be ignored: a shift replaces the one it extends only if it has the higher mean
-on noises kept for choosing. (One choice for all merchants, so it can hardly be fitted to luck.)
+Whatever is told may be ignored: of a shift, of 0.4 of the way to it, and of the one it extends,
+that with the highest mean on noises kept for choosing is played. (One choice for all merchants, so
+it can hardly be fitted to luck; a short way keeps a gain where a climb has been led about by noise.)
 Worths of levers that stand in for each other do not add up: each is measured with the others still
 there.
 """
@@ -38,6 +39,7 @@ from ..studies.paired import paired_mean
 
 SWEEP = np.array([-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0])  # where constants begin
 USUAL_NOISES = 4  # on which the mean action of the base is taken
+SHARES = (1.0, 0.4)  # of what is climbed, from which the best is chosen
 CORNER = 0.98  # of the box: beyond it a lever counts as at its end
 CLOCK = {"days": 1.0, "hours": 1.0}
 
@@ -183,12 +185,16 @@ class _Levers:
         )
         if name == "own":
             self.own_constants = shift[:, 0]
-        scores = self.relative(self.choosing, shift)
-        before = self.chosen[form.extends]
-        better = (scores.mean(1) > before.mean(1))[:, None]
-        kept = np.repeat(better, self.n)[:, None, None]
-        self.shifts[name] = np.where(kept, shift, self.shifts[form.extends])
-        self.chosen[name] = np.where(better, scores, before)
+        fallback = self.shifts[form.extends]
+        kept, best = fallback.copy(), self.chosen[form.extends]
+        for share in SHARES:
+            tried = fallback + np.float32(share) * (shift - fallback)
+            scores = self.relative(self.choosing, tried)
+            better = scores.mean(1) > best.mean(1)
+            best = np.where(better[:, None], scores, best)
+            mine = better[self.lever]
+            kept[mine] = tried[mine]
+        self.shifts[name], self.chosen[name] = kept, best
 
     def _sweep(self) -> np.ndarray:
         """Mean scores over doing nothing of constant shifts, (values, levers, n)."""

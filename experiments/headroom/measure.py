@@ -46,12 +46,12 @@ class Effort(NamedTuple):
         if days == 1:
             return cls(96, levers=LeverEffort(96, Climb(24, 6, 0.03)))
         if days <= 7:
-            return cls(48, noises=24, levers=LeverEffort(24, Climb(16, 3, 0.03, choosing=8)))
+            return cls(48, noises=24, levers=LeverEffort(24, Climb(16, 3, 0.03, choosing=6)))
         return cls(
             24,
             noises=12,
             climb=Climb(40, 8),
-            levers=LeverEffort(12, Climb(16, 2, 0.03, choosing=8)),
+            levers=LeverEffort(12, Climb(16, 2, 0.03, choosing=6)),
             shift_ticks=1_500_000,
         )
 
