@@ -20,8 +20,9 @@ In mean scores over doing nothing, judged on noises of the known path that nothi
     reacting     path - plan         what following this merchant's own days is worth
 
 Whatever is told may be ignored: of a shift, of 0.4 of the way to it, and of the one it extends,
-that with the highest mean on noises kept for choosing is played. (One choice for all merchants, so
-it can hardly be fitted to luck; a short way keeps a gain where a climb has been led about by noise.)
+that with the highest mean on noises kept for choosing is played. (It is one choice for all
+merchants, so it can hardly be fitted to luck; a short way keeps a gain where noise led a climb
+about.)
 Worths of levers that stand in for each other do not add up: each is measured with the others still
 there.
 """
