@@ -42,18 +42,15 @@ class Effort(NamedTuple):
 
     @classmethod
     def usual(cls, days: int) -> "Effort":
-        """About ten CPU minutes."""
+        """Five to ten CPU minutes."""
         if days == 1:
-            return cls(96, levers=LeverEffort(96, Climb(24, 6, 0.03)))
+            levers = LeverEffort(64, Climb(20, 6, 0.03, choosing=8))
+            return cls(64, 24, Climb(40), levers)
         if days <= 7:
-            return cls(48, noises=24, levers=LeverEffort(24, Climb(16, 3, 0.03, choosing=6)))
-        return cls(
-            24,
-            noises=12,
-            climb=Climb(40, 8),
-            levers=LeverEffort(12, Climb(16, 2, 0.03, choosing=6)),
-            shift_ticks=1_500_000,
-        )
+            levers = LeverEffort(16, Climb(12, 3, 0.03, choosing=6))
+            return cls(32, 16, Climb(30, 8), levers)
+        levers = LeverEffort(6, Climb(10, 2, 0.03, choosing=6))
+        return cls(12, 8, Climb(24, 6, choosing=8), levers, 700_000)
 
     @classmethod
     def quick(cls) -> "Effort":
@@ -189,18 +186,20 @@ def levers_anew(
 ) -> dict[str, Any]:
     """What a folder knows of a task, its levers measured anew on the same merchants and noises.
 
+    Rows keep their merchants and noises, whatever `effort` says.
+
     Raises:
-        ValueError: if the folder has no rows of this task, or rows of another effort.
+        ValueError: if the folder has no rows of this task, or rows of another scenario.
     """
     file = folder / f"{task}.json"
     if not file.is_file():
         raise ValueError(f"--levers-only keeps rows, and {file} is not there; leave it out first")
     data = json.loads(file.read_text(encoding="utf-8"))
     wanted = {"scenario_hash": setting.scenario.hash, "first_seed": TEST_SEED}
-    efforts = {name: value for name, value in as_dict(effort).items() if name != "levers"}
-    had = {name: data["effort"].get(name) for name in efforts}
-    if had != efforts or wanted != {name: data[name] for name in wanted}:
-        raise ValueError(f"--levers-only keeps rows, and those of {file} are of another effort")
+    if any(data[name] != value for name, value in wanted.items()):
+        raise ValueError(f"--levers-only keeps rows, and those of {file} are of another scenario")
+    kept = {name: data["effort"][name] for name in ("merchants", "noises", "shift_ticks")}
+    effort = effort._replace(**kept)
     began = time.process_time()
     path = KnownPath(setting, np.arange(TEST_SEED, TEST_SEED + effort.merchants))
     draws = path.draw(new_keys(np.random.default_rng(JUDGE_SEED), effort.noises), nothing=True)
@@ -208,7 +207,7 @@ def levers_anew(
     base, _ = _fitted(setting, task, best_rule(task), "constant", effort)
     worths = _levers(path, base, draws, task, effort, on_progress)
     return data | {
-        "effort": as_dict(effort),
+        "effort": as_dict(effort) | {"climb": data["effort"]["climb"]},
         "levers": [as_dict(one) for one in worths],
         "ticks": data["ticks"] + path.ticks_played,
         "cpu_seconds": round(data["cpu_seconds"] + time.process_time() - began, 1),
