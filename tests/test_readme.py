@@ -12,6 +12,7 @@ from chengfang.agents.rules.tuned import tuned_parameters
 from chengfang.envs import TASKS, Setting, find_task, load_scenario, select_levers, short_name
 from chengfang.experiments.analysis.statistics import iqm
 from chengfang.experiments.benchmark.config import load_benchmark
+from chengfang.experiments.headroom.report import overview, read_headroom
 from chengfang.experiments.runs.evaluate import evaluate, play_noop
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +57,11 @@ def _chapter(name: str) -> str:
 
 def test_the_headroom_in_the_readme_is_the_committed_one() -> None:
     assert _table(_between("headroom")) == _table(_chapter("Headroom"))
+
+
+def test_the_informed_plans_in_the_readme_are_the_committed_ones() -> None:
+    committed = read_headroom(ROOT / "results" / "studies" / "headroom")
+    assert _table(_between("informed")) == _table(overview(committed))
 
 
 @pytest.mark.parametrize("task", NAMES)

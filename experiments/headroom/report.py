@@ -4,8 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...agents.rules.tuned import tuned_parameters
 from ...envs import TASKS, short_name
 from ...envs.files import whole_file
+from ..benchmark.config import load_benchmark
+from ..benchmark.plan import plan_runs
+from ..benchmark.ticks import ticks_of, tuning_ticks
 from ..report.markdown import millions
 from ..report.plots import PALETTE, new_figure, save_figure
 from ..runs.manifest import write_json
@@ -32,8 +36,8 @@ merchants, the same exogenous path of demand and prices, and the same noises, wh
 fitted on; intervals are 95 %, bootstrapped over merchants. *Informed* is the best plan found for a
 merchant and a path that are known while the noise is not: a value that is reached, not a bound.
 *Share* is of its gain above doing nothing. Shifts of the rule are fitted on training merchants;
-ticks and CPU seconds are those of finding a row, the rule's tuning and the learner's training
-aside."""
+*ticks* and CPU seconds are those of finding a row here; *before* are ticks that it builds on: the
+rule's tuning, the learner's training and what that inherited."""
 LEVERS = """\
 What each lever is worth alone, in % of the score of the rule with its constant, which plays all
 other levers. *Knowing*: one constant per merchant against the best one for all. *Timing*: a shift
@@ -56,6 +60,8 @@ def write_headroom(folder: Path, data: dict[str, Any]) -> str:
     Returns:
         The text about this task.
     """
+    for row in data["rows"]:
+        row["ticks_before"] = ticks_before(data["task"], data["rows"], row["name"])
     write_json(folder / f"{data['task']}.json", data)
     headroom_picture(data, folder / f"{data['task']}.png")
     everything = read_headroom(folder)
@@ -65,6 +71,33 @@ def write_headroom(folder: Path, data: dict[str, Any]) -> str:
     with whole_file(folder / "results.md") as draft:
         draft.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return task_text(data)
+
+
+def ticks_before(task: str, rows: list[dict[str, Any]], name: str) -> int | None:
+    """Ticks that a row builds on: the tuning of its rule, the training of its learner.
+
+    Args:
+        task: its name.
+        rows: of the task; the best rule and the learner are named there.
+        name: of the row.
+
+    Returns:
+        None for a learner that the shipped benchmark does not know.
+    """
+    agents = {row["name"]: row["agent"] for row in rows}
+    rule = agents["best rule"]
+    tuned = tuning_ticks(rule, tuned_parameters(rule, task))
+    if name.startswith("rule +") or name == "best rule":
+        return tuned
+    if name not in ("learner", "informed"):
+        return 0
+    specs = [
+        spec for spec in plan_runs(load_benchmark(), [task]) if spec.agent == agents["learner"]
+    ]
+    trained = ticks_of(specs) if specs else None
+    if trained is None:
+        return None
+    return trained.total + (tuned if name == "informed" else 0)
 
 
 def read_headroom(folder: Path) -> dict[str, dict[str, Any]]:
@@ -104,11 +137,12 @@ def task_text(data: dict[str, Any]) -> str:
             _signed(row["over_rule"], 4),
             f"{100 * row['share']:.1f} %",
             millions(row["ticks"]) if row["ticks"] else "–",
+            millions(row["ticks_before"]) if row["ticks_before"] else "–",
             f"{row['cpu_seconds']:.0f}" if row["cpu_seconds"] else "–",
         ]
         for row in data["rows"]
     ]
-    heads = ["row", "agent", "score", "over the rule", "share", "ticks", "CPU s"]
+    heads = ["row", "agent", "score", "over the rule", "share", "ticks", "before", "CPU s"]
     levers = [
         [
             one["lever"],
