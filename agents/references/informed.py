@@ -64,7 +64,7 @@ class Group(NamedTuple):
         return cls(np.arange(n), np.ones(n), np.full(n, -1))
 
     @property
-    def count(self) -> int:
+    def groups(self) -> int:
         """How many groups there are."""
         return int(self.index.max()) + 1
 
@@ -190,12 +190,12 @@ def ascend(
     }
     rates = PARTS if parts is None else parts
     who = Group.of_its_own(n) if group is None else group
-    numbers = {name: torch.zeros(who.count, sums[name].max() + 1, levers) for name in rates}
-    groups = [
+    numbers = {name: torch.zeros(who.groups, sums[name].max() + 1, levers) for name in rates}
+    rated = [
         {"params": [numbers[name].requires_grad_()], "lr": climb.learning_rate * rate, "rate": rate}
         for name, rate in rates.items()
     ]
-    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(rated, betas=(0.9, 0.99))
 
     def shift() -> np.ndarray:
         total = begin.copy()
@@ -209,8 +209,8 @@ def ascend(
         gradient, episode = path.gradient(draws, policy, shift(), episode, climb.compiled)
         gradient = who.prepare(gradient)
         share = schedule(step, climb.steps, WARM)
-        for group in optimizer.param_groups:
-            group["lr"] = climb.learning_rate * group["rate"] * share
+        for part in optimizer.param_groups:
+            part["lr"] = climb.learning_rate * part["rate"] * share
         for name, value in numbers.items():
             value.grad = torch.from_numpy(-_summed(gradient, sums[name], who))
         optimizer.step()
@@ -246,6 +246,6 @@ def _summed(gradient: np.ndarray, place: np.ndarray, who: Group) -> np.ndarray:
     """Rows that share a number, summed: (groups, numbers, levers) float32."""
     parts = np.zeros((place.max() + 1, len(gradient), gradient.shape[2]))
     np.add.at(parts, place, gradient.transpose(1, 0, 2))
-    out = np.zeros((who.count, *parts.shape[::2]))
+    out = np.zeros((who.groups, *parts.shape[::2]))
     np.add.at(out, who.index, parts.transpose(1, 0, 2))
     return out.astype(np.float32)

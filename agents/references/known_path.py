@@ -35,12 +35,17 @@ class Draws(NamedTuple):
         """The same copies so many times, one after the other."""
         nothing = None if self.nothing is None else np.tile(self.nothing, (count, 1))
         moves = {name: np.tile(move, (1, count, 1)) for name, move in self.moves.items()}
-        return Draws(_repeated(self.start, count), moves, nothing, self.noises)
+        return Draws(
+            _each(self.start, lambda part: np.concatenate([part] * count)),
+            moves,
+            nothing,
+            self.noises,
+        )
 
     def first(self, merchants: int) -> "Draws":
         """Those of the first merchants alone."""
         rows = slice(merchants * self.noises)
-        start = MarketState(*(None if part is None else part[rows].copy() for part in self.start))
+        start = _each(self.start, lambda part: part[rows].copy())
         nothing = None if self.nothing is None else self.nothing[:merchants]
         moves = {name: move[:, rows] for name, move in self.moves.items()}
         return Draws(start, moves, nothing, self.noises)
@@ -89,7 +94,7 @@ class KnownPath:
         """The same merchants and paths so many times, one after the other: (count * n)."""
         found = copy.copy(self)
         found.seeds = np.tile(self.seeds, count)
-        found.start = _repeated(self.start, count)
+        found.start = _each(self.start, lambda part: np.concatenate([part] * count))
         found.path = {name: np.tile(part, (1, count, 1)) for name, part in self.path.items()}
         found.ticks_played = 0
         return found
@@ -98,9 +103,7 @@ class KnownPath:
         """The first merchants alone."""
         found = copy.copy(self)
         found.seeds = self.seeds[:merchants]
-        found.start = MarketState(
-            *(None if part is None else part[:merchants].copy() for part in self.start)  # type: ignore[arg-type]
-        )
+        found.start = _each(self.start, lambda part: part[:merchants].copy())
         found.path = {name: part[:, :merchants] for name, part in self.path.items()}
         found.ticks_played = 0
         return found
@@ -114,14 +117,7 @@ class KnownPath:
             known: whether the path is the known one; if not, every noise has a path of its own.
         """
         k = len(keys)
-        one = self.start
-        start = MarketState(
-            np.repeat(one.states, k),
-            np.repeat(one.merchants, k),
-            np.repeat(one.cells, k, axis=0),
-            None,
-            np.repeat(one.observations, k, axis=0),
-        )
+        start = _each(self.start, lambda part: np.repeat(part, k, axis=0))
         start.states["key"] ^= np.tile(np.asarray(keys, np.uint64), len(self.seeds))
         market = Market.of(self.setting, len(start.states), reward="score", noop=True)
         moves = {}
@@ -254,10 +250,14 @@ class _Played:
         return np.clip(raw, -1, 1), raw
 
 
-def _repeated(state: MarketState, count: int) -> MarketState:
-    """A state so many times, one after the other."""
+def _each(state: MarketState, change: Callable[[np.ndarray], np.ndarray]) -> MarketState:
+    """A state whose arrays, markets along their first axis, are changed alike."""
     return MarketState(
-        *(None if part is None else np.concatenate([part] * count) for part in state)  # type: ignore[arg-type]
+        change(state.states),
+        change(state.merchants),
+        change(state.cells),
+        None,
+        change(state.observations),
     )
 
 
