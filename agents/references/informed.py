@@ -54,7 +54,7 @@ class Start(NamedTuple):
 class Group(NamedTuple):
     """Which merchants share a shift, and which lever of theirs moves."""
 
-    index: np.ndarray  # (n,) int, of each merchant's group
+    group: np.ndarray  # (n,) int, that each merchant is in
     weight: np.ndarray  # (n,) what a merchant counts in its group
     lever: np.ndarray  # (n,) int; -1: all levers
 
@@ -66,7 +66,7 @@ class Group(NamedTuple):
     @property
     def groups(self) -> int:
         """How many groups there are."""
-        return int(self.index.max()) + 1
+        return int(self.group.max()) + 1
 
     def prepare(self, gradient: np.ndarray) -> np.ndarray:
         """Gradients (n, ticks, levers), weighted, of the levers that move; no merchant's far longer
@@ -200,7 +200,7 @@ def ascend(
     def shift() -> np.ndarray:
         total = begin.copy()
         for name, value in numbers.items():
-            total += value.detach().numpy()[who.index][:, sums[name]]
+            total += value.detach().numpy()[who.group][:, sums[name]]
         return total
 
     mean, averaged, episode = shift(), 0, None
@@ -247,5 +247,5 @@ def _summed(gradient: np.ndarray, place: np.ndarray, who: Group) -> np.ndarray:
     parts = np.zeros((place.max() + 1, len(gradient), gradient.shape[2]))
     np.add.at(parts, place, gradient.transpose(1, 0, 2))
     out = np.zeros((who.groups, *parts.shape[::2]))
-    np.add.at(out, who.index, parts.transpose(1, 0, 2))
+    np.add.at(out, who.group, parts.transpose(1, 0, 2))
     return out.astype(np.float32)

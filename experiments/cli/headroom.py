@@ -60,7 +60,7 @@ def headroom(given: HeadroomOptions) -> None:
 
     from ...agents.catalog import describe, find_policy
     from ...envs import find_task, short_name, task_setting
-    from ..headroom.measure import Effort, as_dict, levers_anew, measure
+    from ..headroom.measure import Effort, as_dict, levers_anew, measure, rows_of
     from ..headroom.report import write_headroom
     from ..runs.progress import Progress
 
@@ -73,6 +73,8 @@ def headroom(given: HeadroomOptions) -> None:
         effort = effort._replace(
             merchants=given.merchants or effort.merchants, noises=given.noises or effort.noises
         )
+        if given.levers_only:
+            rows_of(given.out, setting, task)
         folder = folder_for_results(given.out)
         with Progress(errors) as progress:
             stage = progress.add(f"headroom {task}")

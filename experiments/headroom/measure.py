@@ -181,15 +181,11 @@ def measure(
     )
 
 
-def levers_anew(
-    folder: Path, setting: Setting, task: str, effort: Effort, on_progress: Callable[[str], None]
-) -> dict[str, Any]:
-    """What a folder knows of a task, its levers measured anew on the same merchants and noises.
-
-    Rows keep their merchants and noises, whatever `effort` says.
+def rows_of(folder: Path, setting: Setting, task: str) -> dict[str, Any]:
+    """What a folder knows of a task.
 
     Raises:
-        ValueError: if the folder has no rows of this task, or rows of another scenario.
+        ValueError: if it has no rows of this task, or rows of another scenario.
     """
     file = folder / f"{task}.json"
     if not file.is_file():
@@ -198,6 +194,17 @@ def levers_anew(
     wanted = {"scenario_hash": setting.scenario.hash, "first_seed": TEST_SEED}
     if any(data[name] != value for name, value in wanted.items()):
         raise ValueError(f"--levers-only keeps rows, and those of {file} are of another scenario")
+    return data
+
+
+def levers_anew(
+    folder: Path, setting: Setting, task: str, effort: Effort, on_progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """What a folder knows of a task, its levers measured anew on the same merchants and noises.
+
+    Rows keep their merchants and noises, whatever `effort` says. Raises what `rows_of` does.
+    """
+    data = rows_of(folder, setting, task)
     kept = {name: data["effort"][name] for name in ("merchants", "noises", "shift_ticks")}
     effort = effort._replace(**kept)
     began = time.process_time()

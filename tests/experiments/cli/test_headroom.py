@@ -47,7 +47,7 @@ def test_a_quick_look_names_every_level_and_lever(tmp_path, monkeypatch):
         (("--task", "Selling"), "Selling"),
         (("--learner", "nobody"), "nobody"),
         (("--merchants", "1"), "merchants"),
-        (("--task", "Bidding", "--levers-only", "--out", "nowhere"), "Bidding.json is not there"),
+        (("--task", "Bidding", "--levers-only", "--out", "nowhere"), "is not there"),
         (("--task", "Bidding", "--out", "/dev/null/there"), "/dev/null"),
     ],
 )
