@@ -17,6 +17,7 @@ from ...agents.learners.settings import (
     ShiftSettings,
     TrainingEnv,
     rule_values,
+    start_settings,
 )
 from ...agents.rules.tuned import load_tuned
 from ...envs import find_task, load_scenario
@@ -88,6 +89,10 @@ def training_ticks(settings: LearnerSettings, episode: int) -> Ticks:
     if env is not None and env.rule:
         tuning = tuning_ticks(env.rule, rule_values(env))
     shown = settings.demonstrations and settings.demonstrations * _demonstration_ticks(episode)
+    begun_by = start_settings(settings)
+    if begun_by is not None:
+        first = _fitting_ticks(begun_by, episode)
+        own, copies = own + first.training, copies + first.copies
     return Ticks(networks * own, networks * copies, networks * shown, tuning)
 
 

@@ -91,6 +91,7 @@ def _cost(settings: Any, setting: Setting, folder: Path) -> str:
 def _train_learner(
     name: str, settings: Any, task: str, setting: Setting, seed: int, folder: Path, track: Track
 ) -> None:
+    from ...agents.learners.settings import all_steps
     from ..runs.progress import Progress
     from ..runs.training_job import Job, Note, train_job
 
@@ -102,7 +103,9 @@ def _train_learner(
     }
     job = Job(f"{name}-seed{seed}", settings, setting, seed, folder, track, origin)
     with Progress(errors) as progress:
-        stage = progress.add(f"train {name}", settings.steps, "steps", "compiling and starting")
+        stage = progress.add(
+            f"train {name}", all_steps(settings), "steps", "compiling and starting"
+        )
 
         def on_progress(note: Note) -> None:
             score = note.figures.get("score")
