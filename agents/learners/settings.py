@@ -34,6 +34,7 @@ FIRST_NAMES = {
     "safety_margin": "caution",
     "margin_range": "caution_range",
 }  # of fields, as in configurations and policies written before they were renamed
+SCALE_MARKETS = 1024  # whose episodes the inputs of a PPO are measured over
 Counterfactual = Literal["none", "noop", "rule"]
 APG_USES = {  # of a training env
     "rule",

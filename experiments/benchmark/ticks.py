@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from ...agents.learners.settings import (
+    SCALE_MARKETS,
     APGSettings,
     LearnerSettings,
     PPOSettings,
@@ -89,6 +90,10 @@ def training_ticks(settings: LearnerSettings, episode: int) -> Ticks:
     if env is not None and env.rule:
         tuning = tuning_ticks(env.rule, rule_values(env))
     shown = settings.demonstrations and settings.demonstrations * _demonstration_ticks(episode)
+    if isinstance(settings, PPOSettings) and settings.spread is not None:
+        # of the episodes that inputs are measured over
+        own += SCALE_MARKETS * (episode - hold)
+        copies += SCALE_MARKETS * _copies(env) * episode
     begun_by = start_settings(settings)
     if begun_by is not None:
         first = _fitting_ticks(begun_by, episode)

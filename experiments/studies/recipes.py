@@ -25,8 +25,7 @@ from .outputs import Size
 
 FILE = Path(__file__).parent.parent / "configs" / "recipes.yaml"
 MERCHANTS = 32  # merchants to judge on, for each of a study's usual episodes
-SCALE_MARKETS = 1024  # that inputs are measured over (`agents.learners.training.input_scaling`)
-JUDGE_SEED = 5_000_000_000  # streams of the train split that neither training nor tuning plays
+JUDGE_SEED = 0  # first stream of the validation split that recipes are judged on
 
 
 class Recipe(NamedTuple):
@@ -36,6 +35,7 @@ class Recipe(NamedTuple):
     name: str
     change: str  # what it is, or what it changes of another
     settings: PPOSettings | SACSettings
+    seeds: tuple[int, ...] = (0,)  # of its trainings
 
 
 class RecipeScore(NamedTuple):
@@ -70,29 +70,14 @@ def load_recipes(path: Path = FILE) -> tuple[dict[str, str], list[Recipe]]:
             options = merged(written[entry["of"]], options)
         written[name] = options
         settings = adapter.validate_python(options)
-        found.append(Recipe(entry["task"], name, entry["change"], settings))
+        seeds = tuple(entry.get("seeds", (0,)))
+        found.append(Recipe(entry["task"], name, entry["change"], settings, seeds))
     return data["rules"], found
 
 
-def simulated_ticks(settings: PPOSettings | SACSettings, episode: int) -> int:
-    """Ticks that a training simulates: the learner's own, those of its counterfactual copies, and
-    the episodes over which inputs are measured.
-
-    Args:
-        settings: of the learner.
-        episode: ticks of an episode.
-    """
-    ticks = training_ticks(settings, episode).total
-    if isinstance(settings, PPOSettings) and settings.input_spread is not None:
-        one = settings.model_copy(update={"num_envs": SCALE_MARKETS, "n_steps": 1, "steps": 1})
-        copies = training_ticks(one, episode).copies > 0
-        ticks += SCALE_MARKETS * episode * (1 + copies)
-    return ticks
-
-
 def judge(task: str, rule_name: str, policy: Any, episodes: int) -> dict[str, float]:
-    """Scores of a policy and of the tuned rule on the same fresh merchants of the train split."""
-    setting = train_setting(task)
+    """Scores of a policy and of the tuned rule on the same merchants of the validation split."""
+    setting = judged_setting(task)
     rule = make_rule(rule_name, plan_spec(setting), **tuned_parameters(rule_name, task))
     nothing = play_noop(setting, np.arange(JUDGE_SEED, JUDGE_SEED + episodes))
     played = evaluate(policy, setting, episodes, JUDGE_SEED, nothing)
@@ -111,9 +96,9 @@ def judge(task: str, rule_name: str, policy: Any, episodes: int) -> dict[str, fl
     }
 
 
-def train_setting(task: str) -> Setting:
-    """What a task plays, with merchants of the train split."""
-    return task_setting(task, split="train")
+def judged_setting(task: str) -> Setting:
+    """What a task plays, with merchants of the validation split."""
+    return task_setting(task, split="validation")
 
 
 def run_recipe(
@@ -124,7 +109,7 @@ def run_recipe(
     """
     from ...agents.learners.training import train
 
-    setting = train_setting(recipe.task)
+    setting = judged_setting(recipe.task)
     count = episodes if setting.days == 1 else max(episodes // 2, 1)
     began = time.process_time()
     policy = train(recipe.settings, setting, seed, folder)
@@ -135,7 +120,7 @@ def run_recipe(
         recipe.name,
         seed,
         **figures,
-        ticks=simulated_ticks(recipe.settings, setting.ticks),
+        ticks=training_ticks(recipe.settings, setting.ticks).total,
         cpu_seconds=round(seconds, 1),
     )
 
@@ -158,10 +143,9 @@ def recipe_table(recipes: Sequence[Recipe], scores: list[RecipeScore]) -> str:
     changes = {recipe.name: recipe.change for recipe in recipes}
     lines = [
         "# PPO and SAC from scratch, recipe by recipe\n",
-        "Shares are of the best tuned rule's gain above doing nothing, on the same merchants, "
-        "± one "
-        "standard error of the paired difference. Ticks include counterfactual copies; CPU "
-        "seconds are of training.\n",
+        "Shares are of the best tuned rule's gain above doing nothing, on the same merchants of "
+        "the validation split, ± one standard error of the paired difference. Ticks include "
+        "counterfactual copies and a start's; CPU seconds are of training.\n",
         "| task | recipe | what it is | seed | score | rule | share of the rule's gain "
         "| violations | budget used | ticks, million | CPU s |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -201,15 +185,14 @@ def study_recipes(
 
     Args:
         folder: of the results; policies and checkpoints are written to `runs/` in it.
-        size: judged on MERCHANTS times its episodes, fresh merchants of the train split. A size
+        size: judged on MERCHANTS times its episodes, merchants of the validation split. A size
             without training (`Size.quick`) runs two recipes with a hundredth of their steps.
         on_progress: called with a line per training.
     """
     rules, recipes = load_recipes()
-    seeds = (0,)
     if not size.learner_steps:
         recipes = [_shortened(recipe) for recipe in recipes[:2]]
-    return run_recipes(folder, rules, recipes, seeds, MERCHANTS * size.episodes, on_progress)
+    return run_recipes(folder, rules, recipes, MERCHANTS * size.episodes, on_progress)
 
 
 def _shortened(recipe: Recipe) -> Recipe:
@@ -221,7 +204,6 @@ def run_recipes(
     folder: Path,
     rules: dict[str, str],
     recipes: Sequence[Recipe],
-    seeds: Sequence[int],
     episodes: int,
     on_progress: Callable[[str], None],
 ) -> str:
@@ -232,7 +214,7 @@ def run_recipes(
     done = {(score.recipe, score.seed) for score in scores}
     order = [recipe.name for recipe in recipes]
     for recipe in recipes:
-        for seed in seeds:
+        for seed in recipe.seeds:
             if (recipe.name, seed) in done:
                 continue
             run = folder / "runs" / f"{recipe.name}-seed{seed}"

@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from ..settings import PPOSettings
+from ..settings import SCALE_MARKETS, PPOSettings
 from .run import TrainingRun
 from .training_env import make_training_env
 
 SCALE_SEED = 500_000  # train streams of the episodes that inputs are measured over
-SCALE_MARKETS = 1024
 LEAST_SPREAD = 0.02  # inputs that hardly move are not blown up
 
 

@@ -3,19 +3,15 @@
 import numpy as np
 import pytest
 from chengfang.agents import make_rule, plan_spec
-from chengfang.agents.learners import PPOSettings, SACSettings
-from chengfang.agents.learners.settings import TrainingEnv
-from chengfang.agents.learners.training import input_scaling
 from chengfang.agents.rules.tuned import tuned_parameters, tuned_study
+from chengfang.experiments.benchmark.ticks import training_ticks
 from chengfang.experiments.studies import run_study
 from chengfang.experiments.studies.recipes import (
-    SCALE_MARKETS,
     RecipeScore,
     judge,
+    judged_setting,
     load_recipes,
     read_scores,
-    simulated_ticks,
-    train_setting,
     write_scores,
 )
 
@@ -36,26 +32,14 @@ def test_every_recipe_is_read_and_names_a_task_with_a_rule():
 def test_no_recipe_simulates_more_than_the_rule_was_tuned_with(task):
     rules, recipes = load_recipes()
     budget = tuned_study(rules[task], task)["steps"]
-    ticks = train_setting(task).ticks
+    ticks = judged_setting(task).ticks
     for recipe in recipes:
         if recipe.task == task:
-            assert simulated_ticks(recipe.settings, ticks) <= 1.03 * budget, recipe.name
-
-
-def test_copies_and_measured_inputs_count_as_ticks():
-    plain = PPOSettings(num_envs=10, n_steps=24, steps=240)
-    assert simulated_ticks(plain, 24) == 240
-    held = PPOSettings(num_envs=10, n_steps=8, steps=240, training_env=TrainingEnv(hold=3))
-    copied = simulated_ticks(held, 24)
-    assert copied >= 2 * 240  # the no-op plays every episode that begins
-    spread = held.model_copy(update={"input_spread": 0.3})
-    assert simulated_ticks(spread, 24) == copied + 2 * SCALE_MARKETS * 24
-    assert SCALE_MARKETS == input_scaling.SCALE_MARKETS
-    assert simulated_ticks(SACSettings(num_envs=10, steps=120), 24) == 120
+            assert training_ticks(recipe.settings, ticks).total <= 1.03 * budget, recipe.name
 
 
 def test_the_rule_itself_has_all_of_its_gain():
-    setting = train_setting("Bidding")
+    setting = judged_setting("Bidding")
     rule = make_rule("OnlineLP", plan_spec(setting), **tuned_parameters("OnlineLP", "Bidding"))
     found = judge("Bidding", "OnlineLP", rule, 32)
     assert found["share"] == 1
