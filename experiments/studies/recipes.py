@@ -4,8 +4,9 @@ differ in one setting each (`configs/recipes.yaml`), judged beside the best tune
 
 import csv
 import io
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -22,6 +23,7 @@ from ...envs.scenario.validation import merged
 from ..benchmark.ticks import training_ticks
 from ..runs.evaluate import evaluate, play_noop
 from .outputs import Size
+from .pictures import signal_figure
 
 FILE = Path(__file__).parent.parent / "configs" / "recipes.yaml"
 MERCHANTS = 32  # merchants to judge on, for each of a study's usual episodes
@@ -36,6 +38,15 @@ class Recipe(NamedTuple):
     change: str  # what it is, or what it changes of another
     settings: PPOSettings | SACSettings
     seeds: tuple[int, ...] = (0,)  # of its trainings
+
+
+class Look(NamedTuple):
+    """A look at the policy gradient of a trained recipe's actor (`analysis.policy_gradient`)."""
+
+    recipe: str
+    log_std: float  # of the noise in its actions
+    batches: int
+    num_envs: int  # episodes of a batch
 
 
 class RecipeScore(NamedTuple):
@@ -73,6 +84,12 @@ def load_recipes(path: Path = FILE) -> tuple[dict[str, str], list[Recipe]]:
         seeds = tuple(entry.get("seeds", (0,)))
         found.append(Recipe(entry["task"], name, entry["change"], settings, seeds))
     return data["rules"], found
+
+
+def load_looks(path: Path = FILE) -> list[Look]:
+    """Whose policy gradient is measured, and with which noise."""
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [Look(**entry) for entry in data["looks"]]
 
 
 def judge(task: str, rule_name: str, policy: Any, episodes: int) -> dict[str, float]:
@@ -192,7 +209,12 @@ def study_recipes(
     rules, recipes = load_recipes()
     if not size.learner_steps:
         recipes = [_shortened(recipe) for recipe in recipes[:2]]
-    return run_recipes(folder, rules, recipes, MERCHANTS * size.episodes, on_progress)
+    text = run_recipes(folder, rules, recipes, MERCHANTS * size.episodes, on_progress)
+    if size.learner_steps:
+        text += look_at_gradients(folder, recipes, load_looks(), on_progress)
+        with whole_file(folder / "results.md") as draft:
+            draft.write_text(text, encoding="utf-8")
+    return text
 
 
 def _shortened(recipe: Recipe) -> Recipe:
@@ -227,3 +249,76 @@ def run_recipes(
     with whole_file(folder / "results.md") as draft:
         draft.write_text(text, encoding="utf-8")
     return text
+
+
+def look_at_gradients(
+    folder: Path,
+    recipes: Sequence[Recipe],
+    looks: Sequence[Look],
+    on_progress: Callable[[str], None],
+) -> str:
+    """Measure what `signals.csv` does not hold yet, of each recipe's training with seed 0; draws
+    signals.png and returns the table.
+    """
+    path = folder / "signals.csv"
+    rows = _read_rows(path)
+    done = {(row["recipe"], round(float(row["noise"]), 3)) for row in rows}
+    named = {recipe.name: recipe for recipe in recipes}
+    for look in looks:
+        if (look.recipe, round(math.exp(look.log_std), 3)) in done:
+            continue
+        from ...agents.learners.training.run import TrainingRun
+        from ..analysis.policy_gradient import signals
+
+        recipe = named[look.recipe]
+        setting = judged_setting(recipe.task).of("train")
+        run = TrainingRun(recipe.settings, setting, 0, folder / "runs" / f"{recipe.name}-seed0")
+        found = signals(recipe.task, recipe.name, run, *look[1:])
+        rows += [{name: _written(value) for name, value in s._asdict().items()} for s in found]
+        _write_rows(path, rows)
+        on_progress(f"{look.recipe}, noise {math.exp(look.log_std):.2f}: gradients measured")
+    if rows:
+        signal_figure(rows, folder / "signals.png")
+    return signal_table(rows)
+
+
+def _written(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with whole_file(path) as draft:
+        draft.write_text(text.getvalue(), encoding="utf-8")
+
+
+def signal_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """The measured gradients as a Markdown table, a line per estimate."""
+    lines = [
+        "\n## How much of a policy gradient is signal\n",
+        "Of one batch's estimate, for the actor that a recipe has learned (seed 0) with some noise "
+        "in its actions: the squared length of the mean estimate over the variance of one; its "
+        "cosine with the gradient by the market's derivative, over all batches, of the same noisy "
+        "actor; and the cosine of all batches' mean with it. Explained: share of the variance of "
+        "returns that the critic foretells at an episode's start.\n",
+        "| task | recipe | noise | estimate | episodes | signal to noise | cosine "
+        "| cosine of all | explained |",
+        "|---|---|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {row['task']} | {row['recipe']} | {float(row['noise']):.2f} | {row['estimate']} "
+        f"| {row['episodes']} | {float(row['signal_to_noise']):.3g} | {float(row['cosine']):.2f} "
+        f"| {float(row['cosine_of_all']):.2f} | {float(row['explained']):.2f} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"

@@ -115,8 +115,9 @@ class AsymmetricPolicy(ActorCriticPolicy):
         """
         linear = [m for m in self.mlp_extractor.policy_net if isinstance(m, nn.Linear)]
         for layer, (weight, bias) in zip([*linear, self.action_net], saved.layers, strict=True):
-            layer.weight.copy_(torch.as_tensor(weight))
-            layer.bias.copy_(torch.as_tensor(bias))
+            layer.load_state_dict(
+                {"weight": torch.as_tensor(weight), "bias": torch.as_tensor(bias)}
+            )
         whitening = saved.whitening
         assert whitening is not None
         self.mlp_extractor.set_scale(whitening.mean, 1 / whitening.std)
