@@ -26,7 +26,9 @@ from .conventions import (
 def train(
     algorithm: Annotated[
         str,
-        typer.Argument(help="PPO, SAC or APG; or module:train, a function of your own."),
+        typer.Argument(
+            help="PPO, PPO-from-APG, SAC or APG; or module:train, a function of your own."
+        ),
     ],
     task: TaskOption = "SuperPlan",
     scenario: ScenarioOption = None,
@@ -59,7 +61,7 @@ def train(
             if settings_file is not None:
                 raise ValueError(
                     f"settings is {settings_file}, but {algorithm} is a function of your own; "
-                    "allowed with PPO, SAC and APG"
+                    "allowed with the learners of this package"
                 )
             name = algorithm.replace(":", "-")
             folder = folder_for_results(out or Path("runs") / f"{short}-{name}-seed{seed}")

@@ -234,7 +234,7 @@ def test_new_into_a_folder_that_does_not_exist(tmp_path):
         (["simulate", "PDI", "--task", "Bidding"], ["policy is 'PDI'"]),
         (["simulate", "PID", "--task", "Auction"], ["task is 'Auction'"]),
         (["simulate", "PID", "--task", "Bidding", "--picture", "nowhere/plan.png"], ["nowhere"]),
-        (["train", "DQN"], ["algorithm is 'DQN'; allowed are APG, PPO, SAC"]),
+        (["train", "DQN"], ["algorithm is 'DQN'; allowed are APG, PPO, PPO-from-APG, SAC"]),
         (["train", "PPO", "--task", "Auction"], ["task is 'Auction'"]),
         (["train", "APG", "--settings", "nowhere.yaml"], ["nowhere.yaml: no such configuration"]),
         (["tune", "PDI", "--shift", "constant"], ["rule is 'PDI'; allowed are", "best-rule"]),
