@@ -8,6 +8,7 @@ from .calibrate import calibrate
 from .compare import compare
 from .evaluate import evaluate
 from .exact import exact
+from .headroom import headroom
 from .scenarios import scenarios_app
 from .simulate import simulate
 from .study import study
@@ -36,6 +37,7 @@ for command in (
     calibrate,
     bench,
     study,
+    headroom,
     exact,
     import_sb3,
 ):
