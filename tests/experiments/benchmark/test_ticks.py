@@ -58,6 +58,25 @@ RECIPES = {
     "demonstrations": PPOSettings.model_validate(
         SMALL | {"steps": 48, "demonstrations": 1, "training_env": {"hold": 6}}
     ),
+    "no-op for the critic alone": PPOSettings.model_validate(
+        SMALL
+        | {
+            "steps": 150,
+            "training_env": {"hold": 6, "counterfactual": "none", "relative": False},
+        }
+    ),
+    "no copies": PPOSettings.model_validate(
+        SMALL
+        | {
+            "steps": 150,
+            "training_env": {
+                "hold": 6,
+                "counterfactual": "none",
+                "relative": False,
+                "privileged": False,
+            },
+        }
+    ),
     "measured inputs": PPOSettings.model_validate(
         SMALL | {"steps": 150, "input_spread": 0.3, "training_env": {"hold": 6}}
     ),
