@@ -371,8 +371,10 @@ def test_train_then_evaluate_and_simulate(tmp_path):
         "train", "ppo", "--task", "Bidding", "--steps", "13000", "--track", "off", "--out", "policy"
     ).stdout
     assert "chengfang evaluate policy --task Bidding" in text
-    # whole rollouts of 512 markets; the ticks and the CPU seconds that they took
-    assert re.search(r"saved policy \(24,576 ticks, \d+ CPU seconds\)", text)
+    # whole rollouts of 1,024 markets, doing nothing beside them, and measuring the inputs
+    assert re.search(
+        r"saved policy \(0.1 M ticks \(training 46,080, copies 0.1 M\), \d+ CPU seconds\)", text
+    )
     data = json.loads(call("evaluate", "policy", *TINY, "--json").stdout)
     assert (data["agent"], data["kind"]) == ("policy", "learner")
     call("simulate", "policy", "--task", "Bidding")
