@@ -20,8 +20,8 @@ def learner_settings(
     """Name and settings of a learner on a task.
 
     Args:
-        name: PPO or SAC, as in the shipped comparison, or a learner of `configs/learners.yaml`;
-            in any case.
+        name: of a learner of `configs/learners.yaml`, or, on tasks that it does not name, of the
+            shipped comparison; in any case.
         task: short name.
         changes: a YAML file of fields that go before the recipe's.
         steps: to train for, before both.
@@ -38,8 +38,9 @@ def learner_settings(
             f"algorithm is {name!r}; allowed are {', '.join(known)}, and module:train of your own "
             "code"
         )
-    if found in recipes:
-        options = {"algorithm": found} | recipes[found].get(task, {})
+    own = recipes.get(found, {})
+    if task in own or found not in shipped.learners:
+        options = {"algorithm": found} | own.get(task, {})
     else:
         options = shipped.learners[found].model_dump()
     options |= {} if changes is None else read_config(changes)

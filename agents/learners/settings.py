@@ -34,6 +34,7 @@ FIRST_NAMES = {
     "safety_margin": "caution",
     "margin_range": "caution_range",
 }  # of fields, as in configurations and policies written before they were renamed
+SCALE_MARKETS = 1024  # whose episodes the inputs of a PPO are measured over
 Counterfactual = Literal["none", "noop", "rule"]
 APG_USES = {  # of a training env
     "rule",
@@ -199,10 +200,39 @@ class Settings(RenamedFields):
     demonstration_epochs: int = Field(default=SHARED["demonstration_epochs"], ge=1, le=10_000)
 
 
+class Start(RenamedFields):
+    """What an actor learns by the market's derivative before PPO goes on with it: an MLP of APG's,
+    as wide as `hidden` says, on the same task and seed. Fields are those of `APGSettings`.
+    """
+
+    num_envs: int = Field(default=APG["num_envs"], ge=1, le=65_536)
+    steps: int = Field(
+        default=APG["steps"], ge=1, description="market ticks, doing nothing aside, before PPO's"
+    )
+    learning_rate: float = Field(default=APG["learning_rate"], gt=0, le=1)
+    gradient_limit: float = Field(default=APG["gradient_limit"], gt=0)
+    average_last: Share = Field(default=APG["average_last"])
+    compiled: bool = Field(default=False)
+
+
 class PPOSettings(Settings):
     """Proximal policy optimisation (Schulman et al. 2017) in stable-baselines3."""
 
     algorithm: Literal["PPO"] = "PPO"
+    actor: Literal["plain", "apg"] = Field(
+        default="plain",
+        description="the network: layers with tanh and a mean action that may leave the box; or, "
+        "with a training_env, APG's: inputs of mean 0 and deviation 1, SiLU, a mean within the box",
+    )
+    start: Start | None = Field(
+        default=None, description="train the actor by the market's derivative first"
+    )
+    critic_first: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="updates in which only the critic learns; with a training_env",
+    )
     n_steps: int = Field(
         default=PPO["n_steps"],
         ge=1,
@@ -257,13 +287,52 @@ class PPOSettings(Settings):
             data.pop("average_last", None)
         if self.ensemble == 1:
             data.pop("ensemble", None)
+        if self.actor == "plain":
+            data.pop("actor", None)
+        if self.start is None:
+            data.pop("start", None)
+        if not self.critic_first:
+            data.pop("critic_first", None)
         return data
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation to bring every input to; None leaves them."""
+        return 1.0 if self.actor == "apg" else self.input_spread
 
     @model_validator(mode="after")
     def _spread_needs_training_env(self) -> "PPOSettings":
         if self.input_spread is not None and self.training_env is None:
             raise ValueError(
                 f"input_spread is {self.input_spread}; without a training_env only None is allowed"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _actor_fits(self) -> "PPOSettings":
+        if self.critic_first and self.training_env is None:
+            raise ValueError(
+                f"critic_first is {self.critic_first}; without a training_env only 0 is allowed"
+            )
+        if self.actor == "plain":
+            if self.start is not None:
+                raise ValueError("actor is 'plain'; with a start only 'apg' is allowed")
+            return self
+        if self.training_env is None:
+            raise ValueError("actor is 'apg'; without a training_env only 'plain' is allowed")
+        if self.input_spread is not None:
+            raise ValueError(
+                f"input_spread is {self.input_spread}; the actor 'apg' has its own, allowed is None"
+            )
+        if self.ensemble > 1:
+            raise ValueError(f"ensemble is {self.ensemble}; with the actor 'apg' only 1 is allowed")
+        if self.demonstrations:
+            raise ValueError(
+                f"demonstrations is {self.demonstrations}; with the actor 'apg' only 0 is allowed"
+            )
+        if self.start and (len(self.hidden) != 2 or self.hidden[0] != self.hidden[1]):
+            raise ValueError(
+                f"hidden is {self.hidden}; with a start two layers of one width are allowed"
             )
         return self
 
@@ -373,6 +442,21 @@ class APGSettings(RenamedFields):
 LearnerSettings = Annotated[
     PPOSettings | SACSettings | ShiftSettings | APGSettings, Field(discriminator="algorithm")
 ]
+
+
+def all_steps(settings: LearnerSettings) -> int:
+    """Environment steps of a training, those of its start included, copies aside."""
+    start = settings.start if isinstance(settings, PPOSettings) else None
+    return settings.steps + (start.steps if start else 0)
+
+
+def start_settings(settings: LearnerSettings) -> APGSettings | None:
+    """The training by which the actor of a PPO starts; None where it starts from nothing."""
+    if not isinstance(settings, PPOSettings) or settings.start is None or not settings.training_env:
+        return None
+    env = settings.training_env.model_dump(include=APG_USES)
+    data = settings.start.model_dump() | {"policy": "mlp", "width": settings.hidden[0]}
+    return APGSettings.model_validate(data | {"training_env": env})
 
 
 def rule_values(training_env: TrainingEnv) -> dict[str, float]:

@@ -382,16 +382,20 @@ def _own(task: str, plan: dict[str, Any]) -> dict[str, Any]:
     return plan | parts
 
 
+def _shortened(settings: dict[str, Any]) -> dict[str, Any]:
+    """A learner's settings with few steps, those of its start included."""
+    few = {"steps": min(settings["steps"], 100_000), "num_envs": min(settings["num_envs"], 64)}
+    start = settings.get("start")
+    return settings | few | ({"start": _shortened(start)} if start else {})
+
+
 def quick(config: BenchmarkConfig) -> BenchmarkConfig:
     """The same benchmark as a trial of minutes: 16 episodes, one seed, 100,000 training steps,
     references of one day only.
     """
     tasks = {}
     for name, plan in config.model_dump(mode="json")["tasks"].items():
-        learners = {
-            agent: s | {"steps": min(s["steps"], 100_000), "num_envs": min(s["num_envs"], 64)}
-            for agent, s in plan["learners"].items()
-        }
+        learners = {agent: _shortened(s) for agent, s in plan["learners"].items()}
         days = plan["days"] or find_task(name).days
         references = {
             agent: r for agent, r in plan["references"].items() if days == 1 or agent == NOTHING

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from ...agents.learners.settings import (
+    SCALE_MARKETS,
     APGSettings,
     LearnerSettings,
     PPOSettings,
+    SACSettings,
     ShiftSettings,
-    TrainingEnv,
     rule_values,
+    start_settings,
 )
 from ...agents.rules.tuned import load_tuned
 from ...envs import find_task, load_scenario
@@ -81,13 +83,21 @@ def training_ticks(settings: LearnerSettings, episode: int) -> Ticks:
     decisions = -(-alone // hold)
     own = -(-decisions // together) * together * hold
     begun = settings.num_envs * (1 + own // settings.num_envs // episode)  # episodes
-    copies = _copies(env) * begun * episode
+    copies = _copies(settings) * begun * episode
     if env is None and settings.reward == "incremental":
         copies = own
     tuning = 0
     if env is not None and env.rule:
         tuning = tuning_ticks(env.rule, rule_values(env))
     shown = settings.demonstrations and settings.demonstrations * _demonstration_ticks(episode)
+    if isinstance(settings, PPOSettings) and settings.spread is not None:
+        # of the episodes that inputs are measured over
+        own += SCALE_MARKETS * (episode - hold)
+        copies += SCALE_MARKETS * _copies(settings) * episode
+    begun_by = start_settings(settings)
+    if begun_by is not None:
+        first = _fitting_ticks(begun_by, episode)
+        own, copies = own + first.training, copies + first.copies
     return Ticks(networks * own, networks * copies, networks * shown, tuning)
 
 
@@ -135,11 +145,13 @@ def _study_ticks(task: str, study: dict[str, Any]) -> int:
     return ticks + (_study_ticks(task, namesake) if namesake else 0)
 
 
-def _copies(env: TrainingEnv | None) -> int:
+def _copies(settings: PPOSettings | SACSettings) -> int:
     """How many copies of its markets a training env plays beside them (`agents.wrappers`)."""
+    env = settings.training_env
     if env is None:
         return 0
-    noop = env.relative or env.counterfactual == "noop"  # one copy serves both
+    seen = env.privileged and isinstance(settings, PPOSettings)
+    noop = env.relative or env.counterfactual == "noop" or seen  # one copy serves all
     return int(noop) + int(env.counterfactual == "rule")
 
 

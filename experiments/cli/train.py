@@ -26,7 +26,9 @@ from .conventions import (
 def train(
     algorithm: Annotated[
         str,
-        typer.Argument(help="PPO, SAC or APG; or module:train, a function of your own."),
+        typer.Argument(
+            help="PPO, PPO-from-APG, SAC or APG; or module:train, a function of your own."
+        ),
     ],
     task: TaskOption = "SuperPlan",
     scenario: ScenarioOption = None,
@@ -59,7 +61,7 @@ def train(
             if settings_file is not None:
                 raise ValueError(
                     f"settings is {settings_file}, but {algorithm} is a function of your own; "
-                    "allowed with PPO, SAC and APG"
+                    "allowed with the learners of this package"
                 )
             name = algorithm.replace(":", "-")
             folder = folder_for_results(out or Path("runs") / f"{short}-{name}-seed{seed}")
@@ -91,6 +93,7 @@ def _cost(settings: Any, setting: Setting, folder: Path) -> str:
 def _train_learner(
     name: str, settings: Any, task: str, setting: Setting, seed: int, folder: Path, track: Track
 ) -> None:
+    from ...agents.learners.settings import all_steps
     from ..runs.progress import Progress
     from ..runs.training_job import Job, Note, train_job
 
@@ -102,7 +105,9 @@ def _train_learner(
     }
     job = Job(f"{name}-seed{seed}", settings, setting, seed, folder, track, origin)
     with Progress(errors) as progress:
-        stage = progress.add(f"train {name}", settings.steps, "steps", "compiling and starting")
+        stage = progress.add(
+            f"train {name}", all_steps(settings), "steps", "compiling and starting"
+        )
 
         def on_progress(note: Note) -> None:
             score = note.figures.get("score")

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 from chengfang.agents import Policy, rollout
 from chengfang.agents.learners import PlanCallback, SavedPolicy, load_policy, save_policy
+from chengfang.agents.wrappers import CounterfactualReward, HoldAction, ObjectiveReward
 from chengfang.envs import Market, PromotionVecEnv, Setting, find_task, task_setting
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import configure
+
+HOLD_OF_A_DAY = 3  # ticks that a decision lasts in a campaign of one day
 
 
 def train(task: str, seed: int, folder: Path, steps: int) -> SavedPolicy:
@@ -23,24 +26,28 @@ def train(task: str, seed: int, folder: Path, steps: int) -> SavedPolicy:
     This is also the form that a benchmark asks of a learner of one's own.
     """
     facts = find_task(task)
-    env = PromotionVecEnv(
-        512, facts.scenario, facts.levers, facts.days, reward="score", split="train", seed=seed
+    markets = PromotionVecEnv(
+        128, facts.scenario, facts.levers, facts.days, split="train", seed=seed
     )
+    ticks = markets.market.ticks
+    hold = HOLD_OF_A_DAY if facts.days == 1 else ticks // facts.days
+    # paid for what a no-op on the same noise would not earn; few, long decisions
+    env = HoldAction(CounterfactualReward(ObjectiveReward(markets)), hold)
     model = PPO(
         "MlpPolicy",
         env,
-        n_steps=24,
-        batch_size=4096,
-        n_epochs=4,
+        n_steps=ticks // hold,  # whole episodes
+        batch_size=64 * (ticks // hold),
+        n_epochs=10,
         learning_rate=1e-3,
         gamma=1.0,  # a campaign is finite, and every yuan counts the same
         gae_lambda=0.9,
-        policy_kwargs={"log_std_init": -0.7},
+        policy_kwargs={"log_std_init": -1.0},
         device="cpu",
         seed=seed,
     )
     model.set_logger(configure(str(folder / "log"), ["csv"]))
-    model.learn(steps, callback=PlanCallback())
+    model.learn(steps // hold, callback=PlanCallback())
     model.logger.close()
     env.close()
     return save_policy(model, folder / "policy", task)

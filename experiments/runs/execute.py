@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from ...agents import Policy, make_rule, plan_spec
 from ...agents.learners.artefact import load_artefact
-from ...agents.learners.settings import LearnerSettings
+from ...agents.learners.settings import LearnerSettings, all_steps
 from ..analysis.statistics import iqm
 from .code_digest import code_digest
 from .evaluate import evaluate, play_noop
@@ -174,9 +174,9 @@ def _train(spec: RunSpec, call: _Call) -> None:
 
     def on_note(note: Note) -> None:
         score = f"score {note.figures['score']:.3f}" if "score" in note.figures else ""
-        call.on_progress(RunProgress(spec.name, note.steps, settings.steps, score))
+        call.on_progress(RunProgress(spec.name, note.steps, all_steps(settings), score))
 
-    call.on_progress(RunProgress(spec.name, 0, settings.steps, "compiling and starting"))
+    call.on_progress(RunProgress(spec.name, 0, all_steps(settings), "compiling and starting"))
     name = spec.name.replace("/", "-")
     train_job(Job(name, settings, setting, spec.seed, call.folder, call.track, origin), on_note)
 

@@ -1,6 +1,6 @@
 """Figures of the studies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..report.plots import PALETTE
 from ..report.plots import new_figure as _figure
 from ..report.plots import save_figure as _save
 
+LEAST_SIGNAL = 1e-3  # that a figure shows
 Effects = Mapping[str, Mapping[str, Interval]]  # agent or part -> arm -> gain
 
 
@@ -234,4 +235,30 @@ def information_figure(gains: Mapping[str, Mapping[str, Interval]], path: Path) 
     figure.suptitle(
         "Over the best tuned rule, on the same merchants and noises; 95 % intervals", fontsize=11
     )
+    _save(figure, path)
+
+
+def signal_figure(rows: Sequence[Mapping[str, str]], path: Path) -> None:
+    """Signal to noise of a policy gradient over the noise in the actions, a panel per task."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    estimates = list(dict.fromkeys(row["estimate"] for row in rows))
+    figure = _figure(4.6 * len(tasks) + 0.6, 4.2)
+    axes = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
+    for axis, task in zip(axes, tasks, strict=True):
+        of_task = [row for row in rows if row["task"] == task]
+        for i, estimate in enumerate(estimates):
+            points = sorted(
+                (float(row["noise"]), max(float(row["signal_to_noise"]), LEAST_SIGNAL))
+                for row in of_task
+                if row["estimate"] == estimate
+            )
+            axis.plot(*zip(*points, strict=True), marker="o", color=PALETTE[i], label=estimate)
+        axis.axhline(1, color="grey", lw=0.8)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xlabel("standard deviation of the actions' noise")
+        axis.set_title(f"{task}, batches of {of_task[0]['episodes']} episodes", fontsize=10)
+        axis.grid(alpha=0.25)
+    axes[0].set_ylabel("signal to noise of one batch's gradient")
+    _legend_below(figure, axes[0])
     _save(figure, path)

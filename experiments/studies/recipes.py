@@ -4,8 +4,9 @@ differ in one setting each (`configs/recipes.yaml`), judged beside the best tune
 
 import csv
 import io
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -22,11 +23,11 @@ from ...envs.scenario.validation import merged
 from ..benchmark.ticks import training_ticks
 from ..runs.evaluate import evaluate, play_noop
 from .outputs import Size
+from .pictures import signal_figure
 
 FILE = Path(__file__).parent.parent / "configs" / "recipes.yaml"
 MERCHANTS = 32  # merchants to judge on, for each of a study's usual episodes
-SCALE_MARKETS = 1024  # that inputs are measured over (`agents.learners.training.input_scaling`)
-JUDGE_SEED = 5_000_000_000  # streams of the train split that neither training nor tuning plays
+JUDGE_SEED = 0  # first stream of the validation split that recipes are judged on
 
 
 class Recipe(NamedTuple):
@@ -36,6 +37,16 @@ class Recipe(NamedTuple):
     name: str
     change: str  # what it is, or what it changes of another
     settings: PPOSettings | SACSettings
+    seeds: tuple[int, ...] = (0,)  # of its trainings
+
+
+class Look(NamedTuple):
+    """A look at the policy gradient of a trained recipe's actor (`analysis.policy_gradient`)."""
+
+    recipe: str
+    log_std: float  # of the noise in its actions
+    batches: int
+    num_envs: int  # episodes of a batch
 
 
 class RecipeScore(NamedTuple):
@@ -70,29 +81,20 @@ def load_recipes(path: Path = FILE) -> tuple[dict[str, str], list[Recipe]]:
             options = merged(written[entry["of"]], options)
         written[name] = options
         settings = adapter.validate_python(options)
-        found.append(Recipe(entry["task"], name, entry["change"], settings))
+        seeds = tuple(entry.get("seeds", (0,)))
+        found.append(Recipe(entry["task"], name, entry["change"], settings, seeds))
     return data["rules"], found
 
 
-def simulated_ticks(settings: PPOSettings | SACSettings, episode: int) -> int:
-    """Ticks that a training simulates: the learner's own, those of its counterfactual copies, and
-    the episodes over which inputs are measured.
-
-    Args:
-        settings: of the learner.
-        episode: ticks of an episode.
-    """
-    ticks = training_ticks(settings, episode).total
-    if isinstance(settings, PPOSettings) and settings.input_spread is not None:
-        one = settings.model_copy(update={"num_envs": SCALE_MARKETS, "n_steps": 1, "steps": 1})
-        copies = training_ticks(one, episode).copies > 0
-        ticks += SCALE_MARKETS * episode * (1 + copies)
-    return ticks
+def load_looks(path: Path = FILE) -> list[Look]:
+    """Whose policy gradient is measured, and with which noise."""
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [Look(**entry) for entry in data["looks"]]
 
 
 def judge(task: str, rule_name: str, policy: Any, episodes: int) -> dict[str, float]:
-    """Scores of a policy and of the tuned rule on the same fresh merchants of the train split."""
-    setting = train_setting(task)
+    """Scores of a policy and of the tuned rule on the same merchants of the validation split."""
+    setting = judged_setting(task)
     rule = make_rule(rule_name, plan_spec(setting), **tuned_parameters(rule_name, task))
     nothing = play_noop(setting, np.arange(JUDGE_SEED, JUDGE_SEED + episodes))
     played = evaluate(policy, setting, episodes, JUDGE_SEED, nothing)
@@ -111,9 +113,9 @@ def judge(task: str, rule_name: str, policy: Any, episodes: int) -> dict[str, fl
     }
 
 
-def train_setting(task: str) -> Setting:
-    """What a task plays, with merchants of the train split."""
-    return task_setting(task, split="train")
+def judged_setting(task: str) -> Setting:
+    """What a task plays, with merchants of the validation split."""
+    return task_setting(task, split="validation")
 
 
 def run_recipe(
@@ -124,7 +126,7 @@ def run_recipe(
     """
     from ...agents.learners.training import train
 
-    setting = train_setting(recipe.task)
+    setting = judged_setting(recipe.task)
     count = episodes if setting.days == 1 else max(episodes // 2, 1)
     began = time.process_time()
     policy = train(recipe.settings, setting, seed, folder)
@@ -135,7 +137,7 @@ def run_recipe(
         recipe.name,
         seed,
         **figures,
-        ticks=simulated_ticks(recipe.settings, setting.ticks),
+        ticks=training_ticks(recipe.settings, setting.ticks).total,
         cpu_seconds=round(seconds, 1),
     )
 
@@ -158,10 +160,9 @@ def recipe_table(recipes: Sequence[Recipe], scores: list[RecipeScore]) -> str:
     changes = {recipe.name: recipe.change for recipe in recipes}
     lines = [
         "# PPO and SAC from scratch, recipe by recipe\n",
-        "Shares are of the best tuned rule's gain above doing nothing, on the same merchants, "
-        "± one "
-        "standard error of the paired difference. Ticks include counterfactual copies; CPU "
-        "seconds are of training.\n",
+        "Shares are of the best tuned rule's gain above doing nothing, on the same merchants of "
+        "the validation split, ± one standard error of the paired difference. Ticks include "
+        "counterfactual copies and a start's; CPU seconds are of training.\n",
         "| task | recipe | what it is | seed | score | rule | share of the rule's gain "
         "| violations | budget used | ticks, million | CPU s |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -201,15 +202,19 @@ def study_recipes(
 
     Args:
         folder: of the results; policies and checkpoints are written to `runs/` in it.
-        size: judged on MERCHANTS times its episodes, fresh merchants of the train split. A size
+        size: judged on MERCHANTS times its episodes, merchants of the validation split. A size
             without training (`Size.quick`) runs two recipes with a hundredth of their steps.
         on_progress: called with a line per training.
     """
     rules, recipes = load_recipes()
-    seeds = (0,)
     if not size.learner_steps:
         recipes = [_shortened(recipe) for recipe in recipes[:2]]
-    return run_recipes(folder, rules, recipes, seeds, MERCHANTS * size.episodes, on_progress)
+    text = run_recipes(folder, rules, recipes, MERCHANTS * size.episodes, on_progress)
+    if size.learner_steps:
+        text += look_at_gradients(folder, recipes, load_looks(), on_progress)
+        with whole_file(folder / "results.md") as draft:
+            draft.write_text(text, encoding="utf-8")
+    return text
 
 
 def _shortened(recipe: Recipe) -> Recipe:
@@ -221,7 +226,6 @@ def run_recipes(
     folder: Path,
     rules: dict[str, str],
     recipes: Sequence[Recipe],
-    seeds: Sequence[int],
     episodes: int,
     on_progress: Callable[[str], None],
 ) -> str:
@@ -232,7 +236,7 @@ def run_recipes(
     done = {(score.recipe, score.seed) for score in scores}
     order = [recipe.name for recipe in recipes]
     for recipe in recipes:
-        for seed in seeds:
+        for seed in recipe.seeds:
             if (recipe.name, seed) in done:
                 continue
             run = folder / "runs" / f"{recipe.name}-seed{seed}"
@@ -245,3 +249,76 @@ def run_recipes(
     with whole_file(folder / "results.md") as draft:
         draft.write_text(text, encoding="utf-8")
     return text
+
+
+def look_at_gradients(
+    folder: Path,
+    recipes: Sequence[Recipe],
+    looks: Sequence[Look],
+    on_progress: Callable[[str], None],
+) -> str:
+    """Measure what `signals.csv` does not hold yet, of each recipe's training with seed 0; draws
+    signals.png and returns the table.
+    """
+    path = folder / "signals.csv"
+    rows = _read_rows(path)
+    done = {(row["recipe"], round(float(row["noise"]), 3)) for row in rows}
+    named = {recipe.name: recipe for recipe in recipes}
+    for look in looks:
+        if (look.recipe, round(math.exp(look.log_std), 3)) in done:
+            continue
+        from ...agents.learners.training.run import TrainingRun
+        from ..analysis.policy_gradient import signals
+
+        recipe = named[look.recipe]
+        setting = judged_setting(recipe.task).of("train")
+        run = TrainingRun(recipe.settings, setting, 0, folder / "runs" / f"{recipe.name}-seed0")
+        found = signals(recipe.task, recipe.name, run, *look[1:])
+        rows += [{name: _written(value) for name, value in s._asdict().items()} for s in found]
+        _write_rows(path, rows)
+        on_progress(f"{look.recipe}, noise {math.exp(look.log_std):.2f}: gradients measured")
+    if rows:
+        signal_figure(rows, folder / "signals.png")
+    return signal_table(rows)
+
+
+def _written(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with whole_file(path) as draft:
+        draft.write_text(text.getvalue(), encoding="utf-8")
+
+
+def signal_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """The measured gradients as a Markdown table, a line per estimate."""
+    lines = [
+        "\n## How much of a policy gradient is signal\n",
+        "Of one batch's estimate, for the actor that a recipe has learned (seed 0) with some noise "
+        "in its actions: the squared length of the mean estimate over the variance of one; its "
+        "cosine with the gradient by the market's derivative, over all batches, of the same noisy "
+        "actor; and the cosine of all batches' mean with it. Explained: share of the variance of "
+        "returns that the critic foretells at an episode's start.\n",
+        "| task | recipe | noise | estimate | episodes | signal to noise | cosine "
+        "| cosine of all | explained |",
+        "|---|---|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {row['task']} | {row['recipe']} | {float(row['noise']):.2f} | {row['estimate']} "
+        f"| {row['episodes']} | {float(row['signal_to_noise']):.3g} | {float(row['cosine']):.2f} "
+        f"| {float(row['cosine_of_all']):.2f} | {float(row['explained']):.2f} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"

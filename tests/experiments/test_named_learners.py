@@ -2,7 +2,7 @@
 
 import pytest
 from chengfang.agents.learners import APGSettings, PPOSettings, SACSettings
-from chengfang.envs import find_task
+from chengfang.envs import find_task, task_setting
 from chengfang.experiments.benchmark.config_file import ConfigError
 from chengfang.experiments.named_learners import FILE, learner_settings
 
@@ -21,6 +21,20 @@ def test_every_shipped_learner_has_settings_on_every_task(task):
         known, settings = learner_settings(name, task)
         assert known == name.upper()
         assert isinstance(settings, kind)
+    known, settings = learner_settings("ppo-from-apg", task)
+    assert known == "PPO-from-APG"
+    assert isinstance(settings, PPOSettings)
+    assert settings.start is not None
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_held_actions_and_rollouts_fit_the_episode(task):
+    for name in ("PPO", "PPO-from-APG"):
+        _, settings = learner_settings(name, task)
+        assert isinstance(settings, PPOSettings)
+        assert settings.training_env is not None
+        hold = settings.training_env.hold
+        assert task_setting(task).ticks % (hold * settings.n_steps) == 0
 
 
 def test_recipes_are_of_known_tasks():
@@ -41,7 +55,7 @@ def test_a_file_and_steps_change_single_fields(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("DQN", "", "algorithm is 'DQN'; allowed are APG, PPO, SAC"),
+        ("DQN", "", "algorithm is 'DQN'; allowed are APG, PPO, PPO-from-APG, SAC"),
         ("APG", "widht: 3\n", "widht is 3; there is no such field, did you mean width?"),
         ("APG", "policy: lstm\n", "policy is 'lstm'"),
         ("APG", "training_env: {rule: PID, hold: 3}\n", "training_env.hold is 3, which APG does"),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..saved_policy import SavedPolicy, load_policy
 from ..settings import PPOSettings
-from .progress import OnProgress, Progress
+from .progress import OnProgress, as_part
 from .run import TrainingRun
 
 STRIDE = 1_000_003  # between the seeds of networks: far more than there are markets in a batch
@@ -46,7 +46,8 @@ def train_ensemble(
     policies: list[SavedPolicy] = []
     for number, one in enumerate(_networks(run, settings)):
         try:
-            policies.append(train_network(one, _of_the_whole(on_progress, run, one, number)))
+            part = as_part(on_progress, number * one.settings.steps, run.settings.steps)
+            policies.append(train_network(one, part))
         except KeyboardInterrupt:
             # a training that is stopped before its first decision leaves no policy
             if (one.folder / "policy.json").is_file():
@@ -70,19 +71,6 @@ def _networks(run: TrainingRun, settings: PPOSettings) -> list[TrainingRun]:
         )
         for number in range(settings.ensemble)
     ]
-
-
-def _of_the_whole(
-    on_progress: OnProgress | None, run: TrainingRun, one: TrainingRun, number: int
-) -> OnProgress | None:
-    if on_progress is None:
-        return None
-    before = number * one.settings.steps
-
-    def report(progress: Progress) -> None:
-        on_progress(progress._replace(steps=before + progress.steps, total=run.settings.steps))
-
-    return report
 
 
 def _save(policies: list[SavedPolicy], run: TrainingRun, settings: PPOSettings) -> SavedPolicy:

@@ -1,4 +1,4 @@
-"""PPO's exploration on a schedule instead of learned."""
+"""What of PPO goes by a schedule: its exploration, and when its actor begins to learn."""
 
 from typing import Any
 
@@ -40,3 +40,30 @@ class FallingNoise(BaseCallback):
         policy.log_std.requires_grad_(False)
         with torch.no_grad():
             policy.log_std.fill_(self.start + (self.end - self.start) * done)
+
+
+class CriticFirst(BaseCallback):
+    """Lets only the critic learn in the first updates.
+
+    An actor that is good already is spoilt by a critic that knows nothing yet.
+
+    Args:
+        updates: in which the actor stays as it is.
+        decisions: between two updates, of all markets together.
+        learned_noise: whether the optimiser moves the exploration; it stays as well.
+    """
+
+    def __init__(self, updates: int, decisions: int, learned_noise: bool):
+        super().__init__()
+        self.until = updates * decisions
+        self.learned_noise = learned_noise
+
+    def _on_rollout_end(self) -> None:
+        policy: Any = self.model.policy
+        learns = self.model.num_timesteps > self.until
+        actor = [*policy.mlp_extractor.policy_net.parameters(), *policy.action_net.parameters()]
+        for weights in actor + [policy.log_std] * self.learned_noise:
+            weights.requires_grad_(learns)
+
+    def _on_step(self) -> bool:
+        return True

@@ -5,25 +5,26 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from ..settings import PPOSettings
+from ..settings import SCALE_MARKETS, PPOSettings
 from .run import TrainingRun
 from .training_env import make_training_env
 
 SCALE_SEED = 500_000  # train streams of the episodes that inputs are measured over
-SCALE_MARKETS = 1024
 LEAST_SPREAD = 0.02  # inputs that hardly move are not blown up
 
 
 def scale_inputs(model: BaseAlgorithm, run: TrainingRun) -> None:
     """Bring all inputs of actor and critic to mean 0 and one standard deviation, measured over an
-    episode without any shift. Nothing is done where `input_spread` is None.
+    episode without any shift: `input_spread`, or 1 for an actor that is APG's network. Nothing is
+    done where settings ask for neither.
 
     Features are on natural scales: the weekday moves by 0.7, the coupon budget by 0.03. How
     strongly an actor's output first varies with an input, and how fast that is learned, goes with
     its scale. An interrupted training measures the same scales again.
     """
     settings = run.settings
-    if not isinstance(settings, PPOSettings) or settings.input_spread is None:
+    wanted = settings.spread if isinstance(settings, PPOSettings) else None
+    if wanted is None:
         return
     few = settings.model_copy(update={"num_envs": SCALE_MARKETS})
     env = make_training_env(few, run.setting, SCALE_SEED, run.threads)
@@ -35,4 +36,4 @@ def scale_inputs(model: BaseAlgorithm, run: TrainingRun) -> None:
     entries = np.concatenate(seen).astype(float)
     spread = np.maximum(entries.std(0), LEAST_SPREAD)
     policy: Any = model.policy
-    policy.mlp_extractor.set_scale(entries.mean(0), settings.input_spread / spread)
+    policy.mlp_extractor.set_scale(entries.mean(0), wanted / spread)

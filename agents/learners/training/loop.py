@@ -2,6 +2,7 @@
 resumed at will (world 5).
 """
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,18 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ....envs import Setting
-from ..saved_policy import SavedPolicy
-from ..settings import PPOSettings, SACSettings
+from ..gradient import train_apg
+from ..saved_policy import SavedPolicy, load_policy
+from ..settings import PPOSettings, SACSettings, all_steps, start_settings
 from .averaging import WeightAverage
 from .checkpoint import Learned, restore, save
 from .demonstrations import clone_demonstrations
 from .ensemble import train_ensemble
-from .exploration import FallingNoise
+from .exploration import CriticFirst, FallingNoise
 from .input_scaling import scale_inputs
 from .multiplier import PIDMultiplier
 from .networks import build_model
-from .progress import LearnedMultiplier, OnProgress, ProgressReports
+from .progress import LearnedMultiplier, OnProgress, Progress, ProgressReports, as_part
 from .run import TrainingRun
 from .training_env import make_training_env
 
@@ -33,8 +35,8 @@ def train(
     origin: dict[str, Any] | None = None,
     threads: int = 1,
 ) -> SavedPolicy:
-    """Train to `settings.steps` environment steps, from the folder's checkpoint if there is one,
-    and save the policy there.
+    """Train to `settings.steps` environment steps, those of a start aside, from the folder's
+    checkpoint if there is one, and save the policy there.
 
     Args:
         settings: algorithm and hyper-parameters.
@@ -57,24 +59,47 @@ def train(
 def train_network(run: TrainingRun, on_progress: OnProgress | None = None) -> SavedPolicy:
     """Train one network; see `train`."""
     torch.set_num_threads(1)
-    env = make_training_env(run.settings, run.setting, run.seed, run.threads)
-    learned = _untrained(build_model(run.settings, env, run.seed), run)
-    model = learned.model
-    scale_inputs(model, run)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    done = restore(learned, run)
-    try:
-        if done == 0 and run.settings.demonstrations:
-            clone_demonstrations(model, run)
-        if done < run.decisions:
-            callbacks = _callbacks(learned, run, on_progress)
-            model.learn(run.decisions - done, callback=callbacks, reset_num_timesteps=False)
-    except KeyboardInterrupt:
-        save(learned, run)
-        raise
-    finally:
-        env.close()
+    with closing(make_training_env(run.settings, run.setting, run.seed, run.threads)) as env:
+        learned = _untrained(build_model(run.settings, env, run.seed), run)
+        model = learned.model
+        scale_inputs(model, run)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        on_progress = _start(model, run, on_progress)
+        done = restore(learned, run)
+        try:
+            if done == 0 and run.settings.demonstrations:
+                clone_demonstrations(model, run)
+            if done < run.decisions:
+                callbacks = _callbacks(learned, run, on_progress)
+                model.learn(run.decisions - done, callback=callbacks, reset_num_timesteps=False)
+        except KeyboardInterrupt:
+            save(learned, run)
+            raise
     return save(learned, run)
+
+
+def _start(model: Any, run: TrainingRun, on_progress: OnProgress | None) -> OnProgress | None:
+    """Let the actor start from APG, trained in a folder of its own, where settings ask for it.
+    Returns who is told of the progress from then on.
+
+    Raises:
+        KeyboardInterrupt: after APG's checkpoint, and its policy as the run's so far.
+    """
+    settings = run.settings
+    first = start_settings(settings)
+    if first is None:
+        return on_progress
+    folder = run.folder / "start"
+    told = as_part(on_progress, 0, all_steps(settings))
+    report = None if told is None else lambda learned: told(Progress(*learned))
+    try:
+        saved = train_apg(first, run.setting, run.seed, folder, report, run.origin)
+    except KeyboardInterrupt:
+        if (folder / "policy.json").is_file():
+            load_policy(folder).save(run.folder)
+        raise
+    model.policy.take_actor(saved)
+    return as_part(on_progress, first.steps, all_steps(settings))
 
 
 def _untrained(model: Any, run: TrainingRun) -> Learned:
@@ -98,6 +123,10 @@ def _callbacks(
     settings = run.settings
     if isinstance(settings, PPOSettings) and settings.log_std_end is not None:
         callbacks.append(FallingNoise(settings.log_std_start, settings.log_std_end, run.decisions))
+    if isinstance(settings, PPOSettings) and settings.critic_first:
+        between = settings.num_envs * settings.n_steps
+        learned_noise = settings.log_std_end is None
+        callbacks.append(CriticFirst(settings.critic_first, between, learned_noise))
     if learned.average is not None:
         callbacks.append(learned.average)
     return callbacks

@@ -36,7 +36,7 @@ def build_model(settings: PPOSettings | SACSettings, env: VecEnv, seed: int) -> 
         model = _sac(settings, env, common)
         outputs = model.actor.mu
     if settings.training_env is not None and settings.training_env.rule is not None:
-        start_at_rule(outputs)
+        start_at_rule(outputs)  # a start from APG replaces it
     # stable-baselines3's own logger would litter the temporary folder
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model
@@ -48,6 +48,7 @@ def _ppo(settings: PPOSettings, env: VecEnv, common: dict[str, Any]) -> PPO:
         shape = {
             "public": public_entries(env),
             "critic_hidden": list(settings.critic_hidden or settings.hidden),
+            "as_apg": settings.actor == "apg",
         }
     return PPO(
         AsymmetricPolicy if shape else "MlpPolicy",

@@ -27,6 +27,19 @@ class Progress(NamedTuple):
 OnProgress = Callable[[Progress], None]
 
 
+def as_part(on_progress: OnProgress | None, before: int, total: int) -> OnProgress | None:
+    """Reports of a part of a training as such of the whole.
+
+    Args:
+        on_progress: called with the progress of the whole; None for a silent training.
+        before: steps of the whole before this part.
+        total: steps of the whole.
+    """
+    if on_progress is None:
+        return None
+    return lambda part: on_progress(part._replace(steps=before + part.steps, total=total))
+
+
 class ProgressReports(BaseCallback):
     """Calls `on_progress` with the figures of finished episodes every few seconds.
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from chengfang.agents import make_rule, plan_spec
-from chengfang.agents.learners import load_policy
+from chengfang.agents.learners import PPOSettings, load_policy
 from chengfang.agents.learners import settings as settings_module
 from chengfang.experiments.benchmark import run as module
 from chengfang.experiments.benchmark.command import Request, run_request
@@ -558,6 +558,21 @@ def test_shipped_benchmark_is_usable():
         yaml.safe_load((FOLDER / "benchmark.yaml").read_text(encoding="utf-8"))["tasks"].keys()
         == config.tasks.keys()
     )
+
+
+def test_a_quick_benchmark_shortens_a_start_as_well():
+    learner = PPO | {
+        "actor": "apg",
+        "start": {"steps": 9_000_000, "num_envs": 256},
+        "hidden": [16, 16],
+        "training_env": {},
+    }
+    plan = {"rules": [], "learners": {"PPO": learner}}
+    small = quick(validated_benchmark({"tasks": {"Bidding": plan}}))
+    settings = small.tasks["Bidding"].learners["PPO"]
+    assert isinstance(settings, PPOSettings)
+    assert settings.start is not None
+    assert (settings.start.steps, settings.start.num_envs) == (100_000, 64)
 
 
 def test_defaults_are_shared_and_null_takes_away():

@@ -58,6 +58,38 @@ RECIPES = {
     "demonstrations": PPOSettings.model_validate(
         SMALL | {"steps": 48, "demonstrations": 1, "training_env": {"hold": 6}}
     ),
+    "no-op for the critic alone": PPOSettings.model_validate(
+        SMALL
+        | {
+            "steps": 150,
+            "training_env": {"hold": 6, "counterfactual": "none", "relative": False},
+        }
+    ),
+    "no copies": PPOSettings.model_validate(
+        SMALL
+        | {
+            "steps": 150,
+            "training_env": {
+                "hold": 6,
+                "counterfactual": "none",
+                "relative": False,
+                "privileged": False,
+            },
+        }
+    ),
+    "measured inputs": PPOSettings.model_validate(
+        SMALL | {"steps": 150, "input_spread": 0.3, "training_env": {"hold": 6}}
+    ),
+    "started by APG": PPOSettings.model_validate(
+        SMALL
+        | {
+            "steps": 150,
+            "actor": "apg",
+            "hidden": [8, 8],
+            "start": {"num_envs": 4, "steps": 250},
+            "training_env": {"hold": 6},
+        }
+    ),
     "SAC": SACSettings.model_validate(SAC_SMALL | {"steps": 50}),
 }
 

@@ -234,7 +234,7 @@ def test_new_into_a_folder_that_does_not_exist(tmp_path):
         (["simulate", "PDI", "--task", "Bidding"], ["policy is 'PDI'"]),
         (["simulate", "PID", "--task", "Auction"], ["task is 'Auction'"]),
         (["simulate", "PID", "--task", "Bidding", "--picture", "nowhere/plan.png"], ["nowhere"]),
-        (["train", "DQN"], ["algorithm is 'DQN'; allowed are APG, PPO, SAC"]),
+        (["train", "DQN"], ["algorithm is 'DQN'; allowed are APG, PPO, PPO-from-APG, SAC"]),
         (["train", "PPO", "--task", "Auction"], ["task is 'Auction'"]),
         (["train", "APG", "--settings", "nowhere.yaml"], ["nowhere.yaml: no such configuration"]),
         (["tune", "PDI", "--shift", "constant"], ["rule is 'PDI'; allowed are", "best-rule"]),
@@ -371,8 +371,10 @@ def test_train_then_evaluate_and_simulate(tmp_path):
         "train", "ppo", "--task", "Bidding", "--steps", "13000", "--track", "off", "--out", "policy"
     ).stdout
     assert "chengfang evaluate policy --task Bidding" in text
-    # whole rollouts of 512 markets; the ticks and the CPU seconds that they took
-    assert re.search(r"saved policy \(24,576 ticks, \d+ CPU seconds\)", text)
+    # whole rollouts of 1,024 markets, doing nothing beside them, and measuring the inputs
+    assert re.search(
+        r"saved policy \(0.1 M ticks \(training 46,080, copies 0.1 M\), \d+ CPU seconds\)", text
+    )
     data = json.loads(call("evaluate", "policy", *TINY, "--json").stdout)
     assert (data["agent"], data["kind"]) == ("policy", "learner")
     call("simulate", "policy", "--task", "Bidding")

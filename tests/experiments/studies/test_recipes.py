@@ -1,24 +1,27 @@
 """The study of recipes: what is trained, which ticks count, and what is written."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from chengfang.agents import make_rule, plan_spec
-from chengfang.agents.learners import PPOSettings, SACSettings
-from chengfang.agents.learners.settings import TrainingEnv
-from chengfang.agents.learners.training import input_scaling
+from chengfang.agents.learners import PPOSettings
 from chengfang.agents.rules.tuned import tuned_parameters, tuned_study
+from chengfang.experiments.benchmark.ticks import training_ticks
 from chengfang.experiments.studies import run_study
 from chengfang.experiments.studies.recipes import (
-    SCALE_MARKETS,
     RecipeScore,
     judge,
+    judged_setting,
+    load_looks,
     load_recipes,
+    look_at_gradients,
     read_scores,
-    simulated_ticks,
-    train_setting,
+    recipe_table,
     write_scores,
 )
 
+ROOT = Path(__file__).parents[3]
 SCORE = RecipeScore("Bidding", "mended", 0, 3.0, 3.1, 0.95, 0.001, 0.02, 0.7, 6_000_000, 60.0)
 
 
@@ -36,26 +39,14 @@ def test_every_recipe_is_read_and_names_a_task_with_a_rule():
 def test_no_recipe_simulates_more_than_the_rule_was_tuned_with(task):
     rules, recipes = load_recipes()
     budget = tuned_study(rules[task], task)["steps"]
-    ticks = train_setting(task).ticks
+    ticks = judged_setting(task).ticks
     for recipe in recipes:
         if recipe.task == task:
-            assert simulated_ticks(recipe.settings, ticks) <= 1.03 * budget, recipe.name
-
-
-def test_copies_and_measured_inputs_count_as_ticks():
-    plain = PPOSettings(num_envs=10, n_steps=24, steps=240)
-    assert simulated_ticks(plain, 24) == 240
-    held = PPOSettings(num_envs=10, n_steps=8, steps=240, training_env=TrainingEnv(hold=3))
-    copied = simulated_ticks(held, 24)
-    assert copied >= 2 * 240  # the no-op plays every episode that begins
-    spread = held.model_copy(update={"input_spread": 0.3})
-    assert simulated_ticks(spread, 24) == copied + 2 * SCALE_MARKETS * 24
-    assert SCALE_MARKETS == input_scaling.SCALE_MARKETS
-    assert simulated_ticks(SACSettings(num_envs=10, steps=120), 24) == 120
+            assert training_ticks(recipe.settings, ticks).total <= 1.03 * budget, recipe.name
 
 
 def test_the_rule_itself_has_all_of_its_gain():
-    setting = train_setting("Bidding")
+    setting = judged_setting("Bidding")
     rule = make_rule("OnlineLP", plan_spec(setting), **tuned_parameters("OnlineLP", "Bidding"))
     found = judge("Bidding", "OnlineLP", rule, 32)
     assert found["share"] == 1
@@ -82,3 +73,32 @@ def test_a_quick_study_trains_judges_and_goes_on_where_it_stopped(tmp_path):
     assert "share of the rule's gain" in text
     run_study("recipes", tmp_path, episodes=4, quick=True, on_progress=said.append)
     assert len(said) == 2  # nothing was left to do
+
+
+def test_every_look_is_at_a_recipe_with_a_checkpoint_of_ppo():
+    _, recipes = load_recipes()
+    named = {recipe.name: recipe for recipe in recipes}
+    for look in load_looks():
+        settings = named[look.recipe].settings
+        assert isinstance(settings, PPOSettings)
+        assert settings.training_env is not None
+        assert settings.start is None, "from scratch"
+
+
+def test_what_was_measured_is_drawn_and_not_measured_again(tmp_path):
+    committed = ROOT / "results" / "studies" / "recipes" / "signals.csv"
+    (tmp_path / "signals.csv").write_bytes(committed.read_bytes())
+    _, recipes = load_recipes()
+    said: list[str] = []
+    text = look_at_gradients(tmp_path, recipes, load_looks(), said.append)
+    assert said == []
+    assert (tmp_path / "signals.csv").read_bytes() == committed.read_bytes()
+    assert (tmp_path / "signals.png").is_file()
+    assert text.count("| derivative |") == len(load_looks())
+
+
+def test_the_committed_page_is_that_of_the_committed_numbers():
+    folder = ROOT / "results" / "studies" / "recipes"
+    _, recipes = load_recipes()
+    table = recipe_table(recipes, read_scores(folder / "results.csv"))
+    assert (folder / "results.md").read_text(encoding="utf-8").startswith(table)
