@@ -31,6 +31,7 @@ def test_a_script_uses_only_what_users_have(name: str) -> None:
                     "chengfang.agents",
                     "chengfang.agents.learners",
                     "chengfang.agents.rules.tuned",
+                    "chengfang.agents.wrappers",
                 }
 
 
