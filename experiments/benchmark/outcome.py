@@ -13,11 +13,13 @@ from ...envs.files import whole_file
 from ..analysis.results import AgentResult
 from ..analysis.statistics import iqm
 from ..analysis.summary import relative_score
+from ..report.learning_curves import learning_figure, make_curve
 from ..report.task_report import TaskReport, read_report, save_report, still_true, task_report
 from ..report.write import write_report
 from ..runs.manifest import code_version, versions, write_json
 from ..runs.spec import RunSpec
-from ..runs.store import RUNS_FOLDER, Figures, RunResult, read_run
+from ..runs.store import RUNS_FOLDER, Figures, RunResult, read_run, training_folder
+from ..runs.tracking import read_metrics
 from .committed import TaskRuns
 from .config import NOTHING, BenchmarkConfig
 from .ticks import ticks_of, tuning_seconds
@@ -67,11 +69,26 @@ def write_outcome(book: Book, failed: dict[str, str]) -> Written:
     chosen_on = ", validation merchants" if book.config.split == "validation" else ""
     title = book.title + chosen_on + (" (not finished)" if missing else "")
     rows = write_report(book.folder, reports, title)
+    draw_learning(book)
     keep_best(book.config, book.folder, results, facts)
     seconds = time.time() - book.begin if book.begin else 0.0
     manifest = _manifest(book.config, facts, missing, failed, seconds)
     write_json(book.folder / "manifest.json", manifest)
     return Written(rows, reports, missing)
+
+
+def draw_learning(book: Book) -> None:
+    """Learning curves of every task with finished trainings here: figures/<task>-learning.png."""
+    for task, runs in book.tasks.items():
+        learned = sorted((s for s in runs.planned if s.kind == "learner"), key=lambda s: s.name)
+        curves = [
+            make_curve(spec.name.partition("/")[2], lines)
+            for spec in learned
+            if read_run(book.folder, spec) is not None
+            and (lines := read_metrics(training_folder(book.folder, spec)))
+        ]
+        if curves:
+            learning_figure(curves, book.folder / "figures" / f"{task}-learning.png")
 
 
 def with_costs(report: TaskReport, planned: list[RunSpec]) -> TaskReport:

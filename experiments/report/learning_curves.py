@@ -33,9 +33,10 @@ def make_curve(name: str, lines: list[dict[str, float]]) -> LearningCurve:
 
 def learning_figure(curves: list[LearningCurve], path: Path) -> None:
     """Score, violation and budget use on training merchants, over CPU seconds where every log has
-    them, else over environment steps.
+    them, else over environment steps. Runs of one agent share a colour.
     """
     timed = all(np.isfinite(curve.cpu_seconds).all() for curve in curves)
+    agents = list(dict.fromkeys(agent_name(curve) for curve in curves))
     figure = new_figure(11, 3.6)
     axes = figure.subplots(1, 3)
     titles = {
@@ -44,13 +45,16 @@ def learning_figure(curves: list[LearningCurve], path: Path) -> None:
         "budget_use": "budget use",
     }
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
-        for i, curve in enumerate(curves):
+        named: set[str] = set()
+        for curve in curves:
+            agent = agent_name(curve)
             axis.plot(
                 np.maximum(curve.cpu_seconds if timed else curve.steps, 1),
                 _smooth(curve.figures[name]),
-                color=PALETTE[i % len(PALETTE)],
-                label=curve.name,
+                color=PALETTE[agents.index(agent) % len(PALETTE)],
+                label=None if agent in named else agent,
             )
+            named.add(agent)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("CPU seconds" if timed else "environment steps")
         axis.set_xscale("log")
@@ -59,6 +63,11 @@ def learning_figure(curves: list[LearningCurve], path: Path) -> None:
         axes[0].legend(fontsize=8)
     figure.suptitle("Learning curves on training merchants, exploration included", fontsize=11)
     save_figure(figure, path)
+
+
+def agent_name(curve: LearningCurve) -> str:
+    """The agent of a run, `APG` of `APG-seed0`: its runs share a colour."""
+    return curve.name.rpartition("-seed")[0] or curve.name
 
 
 def _smooth(values: np.ndarray, window: int = 7) -> np.ndarray:

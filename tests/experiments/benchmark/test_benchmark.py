@@ -674,3 +674,10 @@ def test_short_runs_come_first_then_the_longest():
     )
     assert [spec.agent for spec in specs[-4:]] == ["B", "B", "A", "A"]
     assert {spec.kind for spec in specs[:-4]} == {"rule", "reference"}
+
+
+@pytest.mark.slow
+def test_learning_is_drawn_where_it_was_trained(finished):
+    _, folder, _ = finished
+    drawn = sorted(path.name for path in (folder / "figures").glob("*-learning.png"))
+    assert drawn == ["Bidding-learning.png"]
