@@ -3,6 +3,7 @@ saved stands by itself.
 """
 
 import contextlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,8 +62,10 @@ def test_before_the_first_update_it_acts_as_apg_does(training_env, tmp_path):
         for one, two in zip(alone.layers, learned.layers, strict=True)
         for a, b in zip(one, two, strict=True)
     )
-    seen = model.env.reset()
-    public = model.policy.mlp_extractor.public
+    env: Any = model.env
+    seen: np.ndarray = env.reset()
+    extractor: Any = model.policy.mlp_extractor
+    public = extractor.public
     wanted = learned.network(seen[:, :public].astype(np.float32), learned.opening_cells(8))[0]
     found, _ = model.predict(seen, deterministic=True)
     assert np.abs(found - wanted).max() < 1e-5
