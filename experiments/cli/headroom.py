@@ -15,6 +15,8 @@ from .conventions import (
     plain_errors,
 )
 
+FULL, QUICK = Path("results/studies/headroom"), Path("results/headroom-quick")
+
 
 class HeadroomOptions(NamedTuple):
     """Options of `chengfang headroom`."""
@@ -31,8 +33,14 @@ class HeadroomOptions(NamedTuple):
         int | None, typer.Option("--noises", help="Noises that everybody is judged on.", min=2)
     ] = None
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the results, of all tasks together.")
-    ] = Path("results/studies/headroom")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of the results, of all tasks together. Default: "
+            "results/studies/headroom, with --quick results/headroom-quick.",
+        ),
+    ] = None
     quick: Annotated[
         bool, typer.Option("--quick", help="A look within two minutes: 8 merchants, 4 noises.")
     ] = False
@@ -73,9 +81,11 @@ def headroom(given: HeadroomOptions) -> None:
         effort = effort._replace(
             merchants=given.merchants or effort.merchants, noises=given.noises or effort.noises
         )
+        out = given.out or (QUICK if given.quick else FULL)
         if given.levers_only:
-            rows_of(given.out, setting, task)
-        folder = folder_for_results(given.out)
+            _refuse_what_rows_decide(given)
+            rows_of(out, setting, task)
+        folder = folder_for_results(out)
         with Progress(errors) as progress:
             stage = progress.add(f"headroom {task}")
 
@@ -92,4 +102,13 @@ def headroom(given: HeadroomOptions) -> None:
             print(json.dumps(data))
         else:
             console.print(Markdown(text))
-            console.print(f"results: {given.out}")
+            console.print(f"results: {out}")
+
+
+def _refuse_what_rows_decide(given: HeadroomOptions) -> None:
+    """With --levers-only, merchants, noises and learner are those of the rows that are kept."""
+    for name, value in (("merchants", given.merchants), ("noises", given.noises)):
+        if value is not None:
+            raise ValueError(f"--{name} is {value}; with --levers-only the rows of --out decide it")
+    if given.learner != "best":
+        raise ValueError(f"--learner is {given.learner!r}; --levers-only plays none, leave it out")

@@ -42,7 +42,6 @@ SWEEP = np.array([-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0])  # where constants begi
 USUAL_NOISES = 4  # on which the mean action of the base is taken
 SHARES = (1.0, 0.4)  # of what is climbed, from which the best is chosen
 CORNER = 0.98  # of the box: beyond it a lever counts as at its end
-CLOCK = {"days": 1.0, "hours": 1.0}
 
 
 class _Form(NamedTuple):
