@@ -22,13 +22,7 @@ WORTHS = (
     ("own_timing", PALETTE[3]),
     ("reacting", PALETTE[2]),
 )
-COLOURS = {
-    "nothing": "#9ca3af",
-    "best rule": "#2563a8",
-    "learner": "#c2410c",
-    "informed": "#15803d",
-    "bound": "#374151",
-}
+COLOURS = {"best rule": "#2563a8", "learner": "#c2410c", "informed": "#15803d"}
 SHIFT = "#7c3aed"
 INTRODUCTION = """\
 Mean score over that of doing nothing, of merchants of the {split} split. Everybody meets the same
@@ -175,23 +169,39 @@ def task_text(data: dict[str, Any]) -> str:
 
 
 def headroom_picture(data: dict[str, Any], path: Path) -> None:
-    """Rows as gains above doing nothing, and what each lever is worth."""
-    rows, levers = data["rows"], data["levers"]
-    figure = new_figure(11, 1.6 + 0.34 * max(len(rows), len(levers)))
+    """What rows gain over the best rule, paired, and what each lever is worth. Doing nothing and
+    the bound lie far outside and are told in words.
+    """
+    levers = data["levers"]
+    score = {row["name"]: row["score"]["value"] for row in data["rows"]}
+    rule = next(row for row in data["rows"] if row["name"] == "best rule")
+    unit = 100 / score["best rule"]
+    rows = [row for row in data["rows"] if row["name"] not in ("nothing", "best rule", "bound")]
+    figure = new_figure(11, 1.9 + 0.34 * max(len(rows), len(levers)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     for y, row in enumerate(rows[::-1]):
-        low, value, high = (row["score"][part] for part in ("low", "value", "high"))
-        left.barh(y, value, color=COLOURS.get(row["name"], SHIFT), height=0.7)
+        low, value, high = (unit * row["over_rule"][part] for part in ("low", "value", "high"))
+        left.barh(y, value, color=COLOURS.get(row["name"], SHIFT), height=0.6)
         left.plot([low, high], [y, y], color="#111827", lw=1)
-        left.text(high, y, f"  {value:.3f}", va="center", fontsize=8)
+        left.text(max(high, 0), y, f"  {value:+.2f} %", va="center", fontsize=8)
     names = [
-        f"{row['name']}: {row['agent']}" if row["name"] in ("best rule", "learner") else row["name"]
+        f"{row['name']}: {row['agent']}" if row["name"] == "learner" else row["name"]
         for row in rows[::-1]
     ]
+    left.axvline(0, color=COLOURS["best rule"], lw=1.5)
     left.set_yticks(range(len(rows)), names, fontsize=8)
-    left.set_xlim(0, 1.15 * max(row["score"]["high"] for row in rows))
-    left.set_xlabel("score over doing nothing, 95 % over merchants", fontsize=8)
-    left.set_title(data["task"], fontsize=10, loc="left", fontweight="bold")
+    left.margins(x=0.22)
+    left.set_xlabel(
+        f"gain over the best rule, {rule['agent']}, % of its score; paired, 95 %", fontsize=8
+    )
+    bound = f", bound {score['bound']:.2f}" if "bound" in score else ""
+    left.set_title(
+        f"{data['task']}: nothing 1, best rule {score['best rule']:.2f}{bound}",
+        fontsize=10,
+        loc="left",
+        fontweight="bold",
+    )
+    right.set_title("each lever alone", fontsize=10, loc="left")
     for y, one in enumerate(levers[::-1]):
         for i, (name, colour) in enumerate(WORTHS):
             low, value, high = (100 * one[name][part] for part in ("low", "value", "high"))
