@@ -25,7 +25,8 @@ from .known_path import Draws, KnownPath
 PARTS = {"constant": 1.0, "days": 0.7, "hours": 0.7, "ticks": 0.3}  # and the rate of each
 WARM = 4  # steps of rising rate
 AVERAGED = 0.4  # last share of the steps whose mean is kept
-WIDEST = 10.0  # a merchant's gradient at a tick is cut to so many times the median one's
+WIDEST = 10.0  # a merchant's gradient is cut to so many times the median one's
+WIDEST_SHIFT = 2.0  # from one end of the box to the other
 
 OnStep = Callable[[str, int, int], None]
 
@@ -180,51 +181,73 @@ def ascend(
         known: whether the path is the known one, or another in every noise.
     """
     torch.set_num_threads(1)
-    n, ticks, levers = begin.shape
-    per_day = path.setting.scenario.clock.ticks_per_day
-    sums = {
-        "constant": np.zeros(ticks, int),
-        "days": np.arange(ticks) // per_day,
-        "hours": np.arange(ticks) % per_day,
-        "ticks": np.arange(ticks),
-    }
-    rates = PARTS if parts is None else parts
-    who = Group.of_its_own(n) if group is None else group
-    numbers = {name: torch.zeros(who.groups, sums[name].max() + 1, levers) for name in rates}
-    rated = [
-        {"params": [numbers[name].requires_grad_()], "lr": climb.learning_rate * rate, "rate": rate}
-        for name, rate in rates.items()
-    ]
-    optimizer = torch.optim.Adam(rated, betas=(0.9, 0.99))
-
-    def shift() -> np.ndarray:
-        total = begin.copy()
-        for name, value in numbers.items():
-            total += value.detach().numpy()[who.group][:, sums[name]]
-        return total
-
-    mean, averaged, episode = shift(), 0, None
+    who = Group.of_its_own(len(begin)) if group is None else group
+    shift = _Shift(begin, PARTS if parts is None else parts, who, path, climb)
+    mean, averaged, episode = shift.whole(), 0, None
     for step in range(climb.steps):
         draws = path.draw(new_keys(rng, climb.noises), known=known)
-        gradient, episode = path.gradient(draws, policy, shift(), episode, climb.compiled)
-        gradient = who.prepare(gradient)
-        share = schedule(step, climb.steps, WARM)
-        for part in optimizer.param_groups:
-            part["lr"] = climb.learning_rate * part["rate"] * share
-        for name, value in numbers.items():
-            value.grad = torch.from_numpy(-_summed(gradient, sums[name], who))
-        optimizer.step()
-        with torch.no_grad():
-            for value in numbers.values():
-                value.clamp_(-2, 2)
+        gradient, episode = path.gradient(draws, policy, shift.whole(), episode, climb.compiled)
+        shift.climb(gradient, schedule(step, climb.steps, WARM))
         if step >= climb.steps * (1 - AVERAGED):
             averaged += 1
-            mean = mean + (shift() - mean) / averaged
+            mean = mean + (shift.whole() - mean) / averaged
         else:
-            mean = shift()
+            mean = shift.whole()
         if on_step is not None:
             on_step(step + 1)
     return mean.astype(np.float32)
+
+
+class _Shift:
+    """The numbers that a shift is made of, and Adam on them."""
+
+    def __init__(
+        self,
+        begin: np.ndarray,
+        rates: Mapping[str, float],
+        who: Group,
+        path: KnownPath,
+        climb: Climb,
+    ):
+        _, ticks, levers = begin.shape
+        per_day = path.setting.scenario.clock.ticks_per_day
+        self.begin, self.who, self.rate = begin, who, climb.learning_rate
+        self.place = {  # part -> (ticks,) its number at each tick
+            "constant": np.zeros(ticks, int),
+            "days": np.arange(ticks) // per_day,
+            "hours": np.arange(ticks) % per_day,
+            "ticks": np.arange(ticks),
+        }
+        self.numbers = {
+            name: torch.zeros(who.groups, self.place[name].max() + 1, levers, requires_grad=True)
+            for name in rates
+        }
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": [self.numbers[name]], "lr": self.rate * rate, "rate": rate}
+                for name, rate in rates.items()
+            ],
+            betas=(0.9, 0.99),
+        )
+
+    def whole(self) -> np.ndarray:
+        """(n, ticks, levers): where it began, and all parts."""
+        total = self.begin.copy()
+        for name, value in self.numbers.items():
+            total += value.detach().numpy()[self.who.group][:, self.place[name]]
+        return total
+
+    def climb(self, gradient: np.ndarray, share: float) -> None:
+        """One step of Adam up a gradient (n, ticks, levers), at a share of the rate."""
+        gradient = self.who.prepare(gradient)
+        for part in self.optimizer.param_groups:
+            part["lr"] = self.rate * part["rate"] * share
+        for name, value in self.numbers.items():
+            value.grad = torch.from_numpy(-_summed(gradient, self.place[name], self.who))
+        self.optimizer.step()
+        with torch.no_grad():
+            for value in self.numbers.values():
+                value.clamp_(-WIDEST_SHIFT, WIDEST_SHIFT)
 
 
 def mean_actions(path: KnownPath, policy: Policy, keys: np.ndarray) -> np.ndarray:

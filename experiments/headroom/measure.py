@@ -87,21 +87,6 @@ class Headroom(NamedTuple):
     cpu_seconds: float
 
 
-class _Clock:
-    """CPU seconds and ticks since it was last read."""
-
-    def __init__(self, path: KnownPath):
-        self.path = path
-        self.read()
-
-    def read(self) -> tuple[int, float]:
-        """(ticks, seconds) since the last reading."""
-        now = (self.path.ticks_played, time.process_time())
-        last = getattr(self, "last", now)
-        self.last = now
-        return now[0] - last[0], now[1] - last[1]
-
-
 def measure(
     setting: Setting,
     task: str,
@@ -124,48 +109,14 @@ def measure(
     seeds = np.arange(TEST_SEED, TEST_SEED + effort.merchants)
     began = time.process_time()
     path = KnownPath(setting, seeds)
-    rng = np.random.default_rng(JUDGE_SEED)
-    draws = path.draw(new_keys(rng, effort.noises), nothing=True)
-    rule_name = best_rule(task)
-    rule = make_rule(rule_name, plan_spec(setting), **tuned_parameters(rule_name, task))
-    clock = _Clock(path)
-    played: dict[str, tuple[str, np.ndarray, int, float]] = {}
-
-    def note(name: str, agent: str, scores: np.ndarray, ticks: int, seconds: float) -> None:
-        assert draws.nothing is not None
-        played[name] = (agent, scores.mean(1) / draws.nothing.mean(1), ticks, seconds)
-
-    assert draws.nothing is not None
-    note("nothing", "no ads, no coupons", draws.nothing, 0, 0.0)
-    note("best rule", rule_name, path.scores(draws, rule), 0, 0.0)
-    shifts: dict[str, Policy] = {}
-    for name, form in FORMS.items():
-        on_progress(f"{task}: fitting {name}")
-        clock.read()
-        shifts[name], ticks = _fitted(setting, task, rule_name, form, effort)
-        seconds = clock.read()[1]
-        note(name, rule_name, path.scores(draws, shifts[name]), ticks, seconds)
-    note("learner", learner[0], path.scores(draws, learner[1]), 0, 0.0)
-    base = shifts["rule + constant"]
-    starts = {
-        "around the rule": Start(base),
-        "around the learner": Start(learner[1]),
-        "open loop": Start(rule, open_loop=True),
-    }
-    clock.read()
-
-    def climbing(start: str, step: int, total: int) -> None:
-        if step % 10 == 0 or step == total:
-            on_progress(f"{task}: informed plan, {start}, {step} of {total}")
-
-    found = informed(path, starts, effort.climb, climbing)
-    ticks, seconds = clock.read()
-    note("informed", "a plan per merchant", scores_of(path, found, starts, draws), ticks, seconds)
+    draws = path.draw(new_keys(np.random.default_rng(JUDGE_SEED), effort.noises), nothing=True)
+    rows = _Rows(path, draws)
+    base = _rules(rows, setting, task, effort, on_progress)
+    rows.play("learner", *learner)
+    chosen = _informed(rows, task, base, learner[1], effort, on_progress)
     if setting.days == 1:
-        note(*_bound(setting, seeds, draws))
+        rows.bound(setting, seeds)
     worths = _levers(path, base, draws, task, effort, on_progress)
-    names = [*found.starts, *(f"{name}, not moved" for name in found.starts)]
-    counts = np.bincount(found.chosen, minlength=len(names))
     return Headroom(
         task,
         setting.scenario.name,
@@ -173,12 +124,113 @@ def measure(
         setting.split,
         int(seeds[0]),
         effort,
-        _rows(played),
+        rows.found(),
         worths,
-        {name: int(count) for name, count in zip(names, counts, strict=True)},
+        chosen,
         path.ticks_played,
         round(time.process_time() - began, 1),
     )
+
+
+class _Rows:
+    """Who has played so far, all on the same merchants, paths and noises."""
+
+    def __init__(self, path: KnownPath, draws: Draws):
+        assert draws.nothing is not None
+        self.path, self.draws = path, draws
+        self.nothing = draws.nothing.mean(1)
+        self.played: dict[str, tuple[str, np.ndarray, int, float]] = {}
+        self.note("nothing", "no ads, no coupons", draws.nothing)
+
+    def note(
+        self, name: str, agent: str, scores: np.ndarray, ticks: int = 0, seconds: float = 0.0
+    ) -> None:
+        """Keep scores (n, k), CNY, and what it took to find whoever scored them."""
+        self.played[name] = (agent, scores.mean(1) / self.nothing, ticks, seconds)
+
+    def play(
+        self, name: str, agent: str, policy: Policy, ticks: int = 0, seconds: float = 0.0
+    ) -> None:
+        """Judge a policy."""
+        self.note(name, agent, self.path.scores(self.draws, policy), ticks, seconds)
+
+    def bound(self, setting: Setting, seeds: np.ndarray) -> None:
+        """The upper bound of one-day tasks, argued and not proved in some steps."""
+        began = time.process_time()
+        value = np.asarray(upper_bound(setting, seeds).value)
+        seconds = time.process_time() - began
+        self.note(
+            "bound", "argued, not proved", value[:, None], len(seeds) * setting.ticks, seconds
+        )
+
+    def found(self) -> list[Row]:
+        """The rows in the order in which they were played."""
+        unit = np.ones_like(self.nothing)
+        rule = self.played["best rule"][1]
+        gain = float((self.played["informed"][1] - 1).mean())
+        return [
+            Row(
+                name,
+                agent,
+                paired_mean(scores, 0 * unit, unit),
+                paired_mean(scores, rule, unit),
+                float((scores - 1).mean()) / gain,
+                ticks,
+                round(seconds, 1),
+            )
+            for name, (agent, scores, ticks, seconds) in self.played.items()
+        ]
+
+
+def _rules(
+    rows: _Rows, setting: Setting, task: str, effort: Effort, on_progress: Callable[[str], None]
+) -> Policy:
+    """Judge the best rule and its shifts; returns the rule with its constant."""
+    name = best_rule(task)
+    rows.play("best rule", name, _rule(setting, task))
+    shifts = {}
+    for row, form in FORMS.items():
+        on_progress(f"{task}: fitting {row}")
+        began = time.process_time()
+        shifts[row], ticks = _fitted(setting, task, name, form, effort)
+        rows.play(row, name, shifts[row], ticks, time.process_time() - began)
+    return shifts["rule + constant"]
+
+
+def _rule(setting: Setting, task: str) -> Policy:
+    """The task's best rule with the values tuned for it."""
+    name = best_rule(task)
+    return make_rule(name, plan_spec(setting), **tuned_parameters(name, task))
+
+
+def _informed(
+    rows: _Rows,
+    task: str,
+    base: Policy,
+    learner: Policy,
+    effort: Effort,
+    on_progress: Callable[[str], None],
+) -> dict[str, int]:
+    """Search and judge the informed plan; returns for how many merchants each start is the best."""
+    path = rows.path
+    starts = {
+        "around the rule": Start(base),
+        "around the learner": Start(learner),
+        "open loop": Start(_rule(path.setting, task), open_loop=True),
+    }
+
+    def climbing(start: str, step: int, total: int) -> None:
+        if step % 10 == 0 or step == total:
+            on_progress(f"{task}: informed plan, {start}, {step} of {total}")
+
+    ticks, began = path.ticks_played, time.process_time()
+    found = informed(path, starts, effort.climb, climbing)
+    spent = path.ticks_played - ticks, time.process_time() - began
+    scores = scores_of(path, found, starts, rows.draws)
+    rows.note("informed", "a plan per merchant", scores, *spent)
+    names = [*found.starts, *(f"{name}, not moved" for name in found.starts)]
+    counts = np.bincount(found.chosen, minlength=len(names))
+    return {name: int(count) for name, count in zip(names, counts, strict=True)}
 
 
 def rows_of(folder: Path, setting: Setting, task: str) -> dict[str, Any]:
@@ -263,35 +315,6 @@ def _fitted(
     with tempfile.TemporaryDirectory() as folder:
         policy = fit_shift(settings, setting.of("train"), 0, Path(folder))
     return policy, 2 * int(policy.description["steps"])  # doing nothing beside
-
-
-def _bound(
-    setting: Setting, seeds: np.ndarray, draws: Draws
-) -> tuple[str, str, np.ndarray, int, float]:
-    """The upper bound of one-day tasks, argued and not proved in some steps."""
-    began = time.process_time()
-    value = np.asarray(upper_bound(setting, seeds).value)
-    seconds = time.process_time() - began
-    scores = np.repeat(value[:, None], draws.noises, axis=1)
-    return "bound", "argued, not proved", scores, len(seeds) * setting.ticks, seconds
-
-
-def _rows(played: dict[str, tuple[str, np.ndarray, int, float]]) -> list[Row]:
-    unit = np.ones_like(played["nothing"][1])
-    rule = played["best rule"][1]
-    gain = float((played["informed"][1] - 1).mean())
-    return [
-        Row(
-            name,
-            agent,
-            paired_mean(scores, 0 * unit, unit),
-            paired_mean(scores, rule, unit),
-            float((scores - 1).mean()) / gain,
-            ticks,
-            round(seconds, 1),
-        )
-        for name, (agent, scores, ticks, seconds) in played.items()
-    ]
 
 
 def as_dict(found: NamedTuple) -> dict[str, Any]:

@@ -4,8 +4,8 @@ first.
 
 import pytest
 from chengfang.agents.learners import PPOSettings, SACSettings
-from chengfang.agents.learners import settings as module
 from chengfang.agents.learners.settings import DEFAULTS, TrainingEnv, rule_values
+from chengfang.agents.learners.settings import training_env as module
 from pydantic import ValidationError
 
 WRAPPED = PPOSettings(input_spread=0.3, training_env=TrainingEnv(rule="PID"))

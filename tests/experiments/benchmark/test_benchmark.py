@@ -17,7 +17,7 @@ import pytest
 import yaml
 from chengfang.agents import make_rule, plan_spec
 from chengfang.agents.learners import PPOSettings, load_policy
-from chengfang.agents.learners import settings as settings_module
+from chengfang.agents.learners.settings import training_env as settings_module
 from chengfang.experiments.benchmark import run as module
 from chengfang.experiments.benchmark.command import Request, run_request
 from chengfang.experiments.benchmark.config import (
