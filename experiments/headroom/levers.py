@@ -20,9 +20,9 @@ In mean scores over doing nothing, judged on noises of the known path that nothi
     reacting     path - plan         what following this merchant's own days is worth
 
 Whatever is told may be ignored: of a shift, of 0.4 of the way to it, and of the one it extends,
-that with the highest mean on noises kept for choosing is played. (It is one choice for all
-merchants, so it can hardly be fitted to luck; a short way keeps a gain where noise led a climb
-about.)
+that with the highest mean on noises kept for choosing is played; these have the known path for
+`path` alone. (It is one choice for all merchants, so it can hardly be fitted to luck; a short way
+keeps a gain where noise led a climb about.)
 Worths of levers that stand in for each other do not add up: each is measured with the others still
 there.
 """
@@ -154,10 +154,10 @@ class _Levers:
         self.many = path.times(self.levers)
         self.lever = np.repeat(np.arange(self.levers), self.n)
         self.nothing = np.tile(np.maximum(nothing, 1e-9), self.levers)
-        self.choosing = self.many.draw(new_keys(rng, effort.climb.choosing))
+        keys = new_keys(rng, effort.climb.choosing)
+        self.choosing = {known: self.many.draw(keys, known=known) for known in (False, True)}
         shape = (self.levers * self.n, path.ticks, self.levers)
         self.shifts = {"base": np.zeros(shape, np.float32)}
-        self.chosen = {"base": self.relative(self.choosing, self.shifts["base"])}
         self.swept = self._sweep()
 
     def relative(self, draws: Draws, shift: np.ndarray) -> np.ndarray:
@@ -185,16 +185,15 @@ class _Levers:
         )
         if name == "own":
             self.own_constants = shift[:, 0]
-        fallback = self.shifts[form.extends]
-        kept, best = fallback.copy(), self.chosen[form.extends]
+        fallback, choosing = self.shifts[form.extends], self.choosing[form.known]
+        kept, best = fallback.copy(), self.relative(choosing, fallback).mean(1)
         for share in SHARES:
             tried = fallback + np.float32(share) * (shift - fallback)
-            scores = self.relative(self.choosing, tried)
-            better = scores.mean(1) > best.mean(1)
-            best = np.where(better[:, None], scores, best)
-            mine = better[self.lever]
+            scores = self.relative(choosing, tried).mean(1)
+            mine = (scores > best)[self.lever]
             kept[mine] = tried[mine]
-        self.shifts[name], self.chosen[name] = kept, best
+            best = np.maximum(scores, best)
+        self.shifts[name] = kept
 
     def _sweep(self) -> np.ndarray:
         """Mean scores over doing nothing of constant shifts, (values, levers, n)."""

@@ -35,7 +35,11 @@ def test_bids_that_are_too_low_are_raised_one_lever_at_a_time(path, judging):
         shift = found.shifts[name].reshape(4, 4, path.ticks, 4)  # lever, merchant
         for lever in range(4):
             assert (np.delete(shift[lever], lever, axis=2) == 0).all()  # no other one is touched
-        assert (found.chosen[name].mean(1) >= found.chosen[form.extends].mean(1)).all()
+        kept, extended = (
+            found.relative(found.choosing[form.known], found.shifts[one]).mean(1)
+            for one in (name, form.extends)
+        )
+        assert (kept >= extended).all()  # what is told may be ignored
     common = found.shifts["common"].reshape(4, 4, path.ticks, 4)
     assert (common == common[:, :1, :1]).all()  # one number for all merchants and ticks
     assert (common[np.arange(4), 0, 0, np.arange(4)] > 0.1).all()
@@ -43,6 +47,14 @@ def test_bids_that_are_too_low_are_raised_one_lever_at_a_time(path, judging):
     assert (schedule == schedule[:, :1]).all()
     own = found.own_constants.reshape(4, 4, 4)
     assert np.ptp(own[np.arange(4), :, np.arange(4)], axis=1).max() > 0
+
+
+def test_only_who_is_told_the_path_chooses_on_it(path, judging):
+    found = _Levers(path, low_bids(), judging.nothing.mean(1), EFFORT, np.random.default_rng(0))
+    told, untold = found.choosing[True], found.choosing[False]
+    held = np.zeros((16, path.ticks, 4), np.float32)
+    assert np.ptp(found.many.scores(untold, low_bids(), held)) > 0
+    assert not np.array_equal(found.relative(told, held), found.relative(untold, held))
 
 
 @pytest.mark.slow
