@@ -158,7 +158,7 @@ def _entries(sources):
                 state = states[i]
                 state.key = episode_key(state.seed, state.episode, constants[0].split)
                 drawn = Plan(constants[1], merchants[i], cells[i], state)
-                draw_merchant(drawn, work, base, draws[0], draws[1])
+                draw_merchant(drawn, work, base, tables, draws[0], draws[1])
                 plan = Plan(constants[0], merchants[i], cells[i], state)
                 observe(plan, tables, work.lane, observations[i])
 

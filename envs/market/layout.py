@@ -80,9 +80,10 @@ CELL_ROWS = 11
     SMALL_COUNT,
     SHOWN,
     CLICKS,
-    SOLD,
-) = range(37)  # impressions, clicks and orders, sums of the draws
-LANE_ROWS = 37
+    SOLD,  # impressions, clicks and orders, sums of the draws
+    URGE,  # what tiers, services, calendar and hour add to the order logit
+) = range(38)
+LANE_ROWS = 38
 N_OUTCOMES = 4
 
 # Lines of an order on its way (pending) and of refunds: orders and whole fen.
@@ -299,6 +300,9 @@ MERCHANT = np.dtype(
         ("binding_spend", "f8"),  # fen per day at that multiplier
         ("start_quality", "f4", N_FREE_POOLS),
         ("start_creative", "f4"),
+        # order logit of a pool by the time of day: its parts along the clock's cosine and sine
+        ("hour_cos", "f4", N_POOLS),
+        ("hour_sin", "f4", N_POOLS),
     ],
     align=True,
 )

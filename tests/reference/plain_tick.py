@@ -129,7 +129,7 @@ def plain_tick(
     control = controls(s, action, levers)
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
-    terms = order_terms(s, state, control, c, order_event)
+    terms = order_terms(s, state, control, m, c, order_event)
     shown, auctions, boost, charged = impressions(
         s, state, m, c, control, terms, traffic, price_shift
     )
@@ -282,8 +282,23 @@ def opportunities(s: Scenario, state: dict, c: dict, day: int) -> tuple[np.ndarr
 # -----------------------------------------------------------------------------
 
 
+def levelled(s: Scenario, effort: float) -> float:
+    """A share of the effect of a service: the effort itself, or a concave curve from 0 to 1."""
+    c = s.services.curvature
+    return (1 - math.exp(-c * effort)) / (1 - math.exp(-c)) if c else effort
+
+
+def time_of_day(s: Scenario, state: dict, m: dict) -> np.ndarray:
+    """What the hour adds to the order logit of each pool: a cosine about the merchant's own
+    peak.
+    """
+    per_day = s.clock.ticks_per_day
+    angle = 2 * math.pi * (state["tick"] % per_day) / per_day
+    return m["hour_cos"] * math.cos(angle) + m["hour_sin"] * math.sin(angle)
+
+
 def order_terms(
-    s: Scenario, state: dict, control: dict, c: dict, order_event: float
+    s: Scenario, state: dict, control: dict, m: dict, c: dict, order_event: float
 ) -> dict[str, np.ndarray]:
     """CTR, CVR, redemption, risk, price (fen), coupon (fen) and free exposure of every cell."""
     mix = tier_mix(s, control)
@@ -296,8 +311,9 @@ def order_terms(
     shift = (
         tier_appeal
         + order_event
-        + s.services.insurance_lift * control["insurance"]
-        + s.services.interest_lift * control["interest_free"]
+        + s.services.insurance_lift * levelled(s, control["insurance"])
+        + s.services.interest_lift * levelled(s, control["interest_free"])
+        + time_of_day(s, state, m)[:, None, None]
     )
     everywhere = np.array([s.coupons_everywhere, s.coupons_everywhere, True])
     depth = np.minimum(
@@ -321,7 +337,7 @@ def order_terms(
     refund = (
         (mix * by(s.refund.tier, TIERS)).sum()
         + s.refund.insurance * control["insurance"]
-        - s.refund.service * control["service"]
+        - s.refund.service * levelled(s, control["service"])
     )
     price = half_up(c["value"] * (mix * by(s.tiers.value_factor, TIERS)).sum())
     return {
@@ -426,9 +442,13 @@ def counts(
     gmv = half_up((orders * terms["price"]).sum(1))
     coupon = half_up((claims * terms["coupon"]).sum(1))
     rate = np.array([control["commission_natural"], 0.0, control["commission_ad"]])[:, None]
-    extras = s.services.insurance_cost * 100 * control["insurance"] * orders.sum(
-        1
-    ) + s.services.interest_cost * control["interest_free"] * (gmv - coupon)
+    at_risk = (orders * terms["risk"]).sum(1)
+    insured = control["insurance"] * 100
+    extras = (
+        s.services.insurance_cost * insured * orders.sum(1)
+        + s.services.insurance_premium * insured * at_risk
+        + s.services.interest_cost * control["interest_free"] * (gmv - coupon)
+    )
     return {
         "shown": shown,
         "clicked": clicks,
@@ -438,7 +458,7 @@ def counts(
         "coupon": coupon,
         "commission": half_up(rate * (gmv - coupon)),
         "extras": half_up(extras),
-        "at_risk": (orders * terms["risk"]).sum(1),
+        "at_risk": at_risk,
     }
 
 
@@ -839,7 +859,7 @@ def refresh_creatives(
     if state["creative_progress"] >= 1 and state["creative_wait"] < 0:
         state["creative_progress"] = 0.0
         state["creative_wait"] = c.delay_hours
-        state["ledger"]["creative"] += float(half_up(c.fee * m["budget"] / days))
+        state["ledger"]["creative"] += float(half_up(c.fee * m["budget"] / days + c.fee_cny * 100))
 
 
 # 3 What the merchant sees

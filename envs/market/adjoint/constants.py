@@ -28,6 +28,8 @@ class Merchants(NamedTuple):
     ctr_reference: Tensor
     risk_reference: Tensor
     ad_orders_reference: Tensor
+    hour_cos: Tensor  # (pools, n), and the next
+    hour_sin: Tensor
     traffic: Tensor
     exposure: Tensor  # free pools
     click: Tensor

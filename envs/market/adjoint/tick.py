@@ -135,6 +135,13 @@ def tier_mix(w: SimpleNamespace, control: Tensor) -> Tensor:
     return torch.softmax(w.log_mix + lever(control, rows.LEVER_TIER, rows.N_TIERS), 0)
 
 
+def levelled(w: SimpleNamespace, effort: Tensor) -> Tensor:
+    """A share of the effect of a service (world 2.6)."""
+    if w.service_curvature > 0:
+        return w.service_scale * (1 - torch.exp(-w.service_curvature * effort))
+    return effort
+
+
 def order_terms(
     w: SimpleNamespace, m: Merchants, s: Carried, x: Given, control: Tensor, mix: Tensor
 ) -> Terms:
@@ -145,13 +152,14 @@ def order_terms(
     order_shift = (
         (mix * tier_appeal).sum(0, keepdim=True)
         + x.order_shift
-        + w.insurance_lift * insurance
-        + w.interest_lift * lever(control, rows.LEVER_INTEREST)
+        + w.insurance_lift * levelled(w, insurance)
+        + w.interest_lift * levelled(w, lever(control, rows.LEVER_INTEREST))
     )
+    hour = m.hour_cos * x.hour_cos + m.hour_sin * x.hour_sin  # (p, n)
     refund_shift = (
         (mix * w.tier_refund).sum(0, keepdim=True)
         + w.refund_insurance * insurance
-        - w.refund_service * lever(control, rows.LEVER_SERVICE)
+        - w.refund_service * levelled(w, lever(control, rows.LEVER_SERVICE))
     )
     faded = torch.exp(-LN2 * w.fatigue_rate * s.exposure)
     appeal = w.creative_gain * s.creative_quality * faded  # (s, n)
@@ -164,7 +172,7 @@ def order_terms(
     )
     depth = (depth.clamp_max(w.depth_max) * w.coupon_pool[:, None])[:, :, None]  # (p, k, 1, n)
     gain = m.response * (1 - torch.exp(-depth * w.coupon_rate))
-    plain = m.order + order_shift
+    plain = m.order + (order_shift + hour)[:, None, None]
     price = whole_fen(m.value * (mix * w.tier_value).sum(0))
     reach = w.quality_lift * s.quality + w.influencer_lift * s.supply  # (f, n)
     return Terms(
@@ -283,6 +291,7 @@ def earn(w: SimpleNamespace, m: Merchants, control: Tensor, sales: Orders) -> di
     interest = lever(control, rows.LEVER_INTEREST)
     placed = of_groups(sales.orders)
     extras = w.insurance_cost * insurance * placed + w.interest_cost * interest * of_groups(paid)
+    extras = extras + w.insurance_premium * insurance * of_groups(sales.at_risk)
     service = w.service_cost * lever(control, rows.LEVER_SERVICE) * placed
     cost = torch.zeros_like(placed)
     if w.cost_commission:
@@ -392,12 +401,13 @@ def refresh_creatives(
     ordered = (progress >= 1) & (wait < 0)
     part = like(torch.ones_like(progress), progress)
     none = torch.zeros_like(progress)
+    fee = (w.creative_fee * w.days_inverse) * m.budget + w.creative_fee_fixed
     return Creatives(
         quality,
         torch.where(ordered, none, progress),
         torch.where(ordered, part, s.creative_coming),
         renewed,
-        torch.where(ordered, (w.creative_fee * w.days_inverse) * m.budget * part, none),
+        torch.where(ordered, fee * part, none),
     )
 
 
