@@ -27,6 +27,7 @@ FRAME = frame_dtype(
         "constants",  # (2,) WORLD: the scenario, and its unified form that merchants are drawn in
         "base",  # (CELL_ROWS, N_LANES) float32: cells of an average merchant
         "hours",
+        "ahead",
         "calendar",
         "clock",
         "remaining",
@@ -53,6 +54,7 @@ def tables_of(frame):
     """The scenario's tables in a frame."""
     return Tables(
         matrix_at(frame.hours, F),
+        matrix_at(frame.ahead, F),
         matrix_at(frame.calendar, F),
         matrix_at(frame.clock, F),
         cube_at(frame.remaining, F),

@@ -43,6 +43,7 @@ from .layout import Moment
 from .ledger import accrue, accrued_roi, book_refunds, protect, score_so_far
 from .observation import record
 from .orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
+from .scheduling import mix_pools, pace_pools, select_free
 
 F = np.float32
 
@@ -145,6 +146,10 @@ def impressions(plan, work, tables, limit, day):
     spread(world, state, merchant, control, clock, urge, scene, lane)
     rates(world, cells, lane, refund_shift(world, control, refund), value)
     free_impressions(cells, lane)
+    if world.pools_scheduled:
+        mix_pools(world, control, lane, scene)
+        pace_pools(world, state, tables, scene)
+        select_free(world, cells, lane, scene)
     run_auctions(plan, lane, scene, tables.calendar[rows.CALENDAR_PRICE, today], boost)
     throttle(lane, scene, limit, work.caps)
     if not world.incremental:

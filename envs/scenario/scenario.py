@@ -22,6 +22,15 @@ from .validation import merged, validated
 # Fields that are younger than committed evidence. While they have their default, by which they
 # change nothing, they do not count in the hash.
 LATER = {
+    "regime": ("pools_scheduled",),
+    "free_traffic": (
+        "match_cost",
+        "mix_span",
+        "mix_most",
+        "mix_centre",
+        "natural_centre",
+        "pace_most",
+    ),
     "order": ("hour_swing", "peak_hour"),
     "creative": ("fee_cny",),
     "services": ("curvature", "insurance_premium"),

@@ -156,6 +156,13 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
         if rng.random() < 1 / 3:
             return {}
         return {
+            "regime": {"pools_scheduled": pick(True, True, False)},
+            "free_traffic": {
+                "match_cost": float(rng.uniform(0, 0.6)),
+                "mix_most": pick(1.5, 4.0),
+                "mix_centre": table(SCENES, -1, 1),
+                "natural_centre": float(rng.normal() * 0.5),
+            },
             "order": {"hour_swing": float(rng.uniform(0, 0.6))},
             "creative": {"fee_cny": pick(0.0, 40.0, 400.0)},
             "services": {

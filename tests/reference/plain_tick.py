@@ -130,8 +130,10 @@ def plain_tick(
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
     terms = order_terms(s, state, control, m, c, order_event)
+    select = schedule(s, state, control, c, terms, traffic)
+    terms = selected(s, terms, select)
     shown, auctions, boost, charged = impressions(
-        s, state, m, c, control, terms, traffic, price_shift
+        s, state, m, c, control, terms, traffic, select, price_shift
     )
     cvr, use = ration(s, state, m, c, terms, shown)
     tick = counts(s, control, terms, shown, cvr, use)
@@ -140,7 +142,8 @@ def plain_tick(
     book_arrivals(s, state, m, arrivals)
     sent_back = send_back(s, state, m, arrivals)
     mature(s, state, hours, last)
-    remember(s, state, tick, arrivals, sent_back, charged, auctions, hours)
+    counting = usual_shares(s, select, terms["match"])
+    remember(s, state, tick, arrivals, sent_back, charged, auctions, counting, hours)
     wear(s, state, m, tick, auctions, hours)
     move_quality(s, state, m, tick)
     move_influencers(s, state, control)
@@ -353,6 +356,71 @@ def order_terms(
     }
 
 
+# 2.2 Pools scheduled together
+# --------------------------------------------------------------------------
+
+
+def worth_of_an_impression(s: Scenario) -> np.ndarray:
+    """Settled GMV less natural commission of an average merchant's free impression, (pool, scene)
+    CNY.
+    """
+    shape = np.array([s.click.pool[pool] for pool in FREE_POOLS])[:, None, None]
+    click = by(s.click.scene, SCENES) + by(s.click.segment, SEGMENTS)[:, None] + shape
+    shape = np.array([s.order.pool[pool] for pool in FREE_POOLS])[:, None, None]
+    order = by(s.order.scene, SCENES) + by(s.order.segment, SEGMENTS)[:, None] + shape
+    rate = by(s.refund.scene, SCENES)
+    shift = s.refund.insurance * s.services.insurance_default
+    shift -= s.refund.service * s.services.service_default
+    risk = logistic(np.log(rate / (1 - rate)) + shift)
+    counted = share_of(s.refund.shares, WINDOWS)[counted_windows(s)].sum()
+    value = (share_of(s.traffic.segments, SEGMENTS) * by(s.order.value_factor, SEGMENTS))[:, None]
+    worth = (logistic(click) * logistic(order) * value).sum(1) * (1 - counted * risk)
+    worth[NATURAL] *= 1 - s.influencer.commission_natural
+    return worth
+
+
+def schedule(
+    s: Scenario, state: dict, control: dict, c: dict, terms: dict, traffic: np.ndarray
+) -> np.ndarray:
+    """Free impressions over usual ones, (pool, scene); what is released leaves the day's
+    allowance.
+    """
+    if not s.regime.pools_scheduled:
+        return np.ones((AD, len(SCENES)))
+    free = s.free_traffic
+    level = by(free.mix_centre, SCENES) + of(control, "mix", SCENES)
+    natural = free.natural_centre + control["mix_natural"]
+    weight = np.exp(np.array([level + natural, level]))
+    worth = (traffic[:AD] * terms["free"]).sum(1) * worth_of_an_impression(s)
+    mix = np.minimum(weight * worth.sum() / (worth * weight).sum(), free.mix_most)
+    per_day = s.clock.ticks_per_day
+    now = state["tick"] % per_day
+    shares = np.array([hour_factor(s, t) for t in range(per_day)]).T / per_day
+    held = state["held"] if now else np.ones_like(mix)
+    pace = of(control, "pace", FREE_POOLS)[:, None] * held / shares[:, now:].sum(1)
+    pace = np.minimum(np.minimum(pace, free.pace_most), held / shares[:, now])
+    state["held"] = np.maximum(held - shares[:, now] * pace, 0)
+    return mix * pace
+
+
+def selected(s: Scenario, terms: dict, select: np.ndarray) -> dict:
+    """The terms with the click rates of the free pools at the impressions that are shown."""
+    if not s.regime.pools_scheduled:
+        return terms | {"match": np.ones_like(select)}
+    match = np.maximum(select, 1e-3) ** -s.free_traffic.match_cost
+    ctr = terms["ctr"].copy()
+    ctr[:AD] = np.minimum(ctr[:AD] * match[:, None], 0.95)
+    return terms | {"ctr": ctr, "match": match}
+
+
+def usual_shares(s: Scenario, select: np.ndarray, match: np.ndarray) -> tuple:
+    """What an impression and a click count in rates over usual impressions."""
+    if not s.regime.pools_scheduled:
+        return np.ones_like(select), np.ones_like(select)
+    impression = np.where(select >= 1e-3, 1 / np.maximum(select, 1e-3), 0.0)
+    return impression, impression / match
+
+
 # 2.3, 2.4, 2.10 Auction, regime, limits
 # --------------------------------------------------------------------------
 
@@ -365,6 +433,7 @@ def impressions(
     control: dict,
     terms: dict,
     traffic: np.ndarray,
+    select: np.ndarray,
     price_shift: float,
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Expected impressions per cell; auctions, boost in force, whole fen charged by scene."""
@@ -391,7 +460,7 @@ def impressions(
     keep = keep * min(1, limit / max((cost * keep).sum(), 1e-9))
     won = won * keep
     charged = np.floor(cost * keep)
-    free = traffic[:AD] * terms["free"]
+    free = np.minimum(traffic[:AD] * terms["free"] * select[:, None], traffic[:AD])
     if not s.incremental_ads:
         free = free * (1 - np.minimum(overlap * won / np.maximum(free.sum(0), 1e-20), 1))
     return np.concatenate([free, won[None]]), entered.sum(0), boost, charged
@@ -751,6 +820,7 @@ def remember(
     sent_back: np.ndarray,
     charged: np.ndarray,
     auctions: np.ndarray,
+    counting: tuple[np.ndarray, np.ndarray],
     hours: float,
 ) -> None:
     """The dashboard's figures: last tick, smoothed with the scenario's mean age, and totals."""
@@ -781,8 +851,10 @@ def remember(
     smooth("smooth_gmv", arrivals["gmv"])
     smooth("smooth_coupon", arrivals["coupon"].sum())
     smooth("smooth_risk", [arrivals["at_risk"].sum(), arrivals["orders"].sum()])
-    smooth("smooth_ctr", np.array([clicked[:AD].sum(1), shown[:AD].sum(1)]).T.ravel().reshape(2, 2))
-    smooth("smooth_gpm", np.array([tick["gmv"][:AD].sum(1), shown[:AD].sum(1)]).T.reshape(2, 2))
+    impression, click = counting
+    usual = (impression * shown[:AD]).sum(1)
+    smooth("smooth_ctr", np.array([(click * clicked[:AD]).sum(1), usual]).T)
+    smooth("smooth_gpm", np.array([(click * tick["gmv"][:AD]).sum(1), usual]).T)
     state["tick_segment_clicks"] = tick["clicked"].sum((0, 2))
     state["tick_segment_claims"] = tick["claims"].sum((0, 2))
     smooth("smooth_segment_clicks", state["tick_segment_clicks"])

@@ -20,7 +20,7 @@ The books' own rounding to whole fen has no counterpart here.
 """
 
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -43,6 +43,8 @@ SCARCE = 1e-9
 SATURATED = 8.0
 LN2 = 0.6931471805599453
 ROOT_HALF = 0.7071067811865476
+LEAST_SELECT = 1e-3
+MOST_CLICKS = 0.95
 RAMP = 0.05  # of the boost's money
 
 
@@ -65,6 +67,7 @@ class Shown(NamedTuple):
     impressions: Tensor  # (p, k, s, n)
     auctions: Tensor  # (s, n), entered
     charged: Tensor  # (s, n), fen
+    chosen: "Selection | None"  # None where pools are not scheduled
 
 
 class Orders(NamedTuple):
@@ -187,6 +190,49 @@ def order_terms(
     )
 
 
+# 2.2 Pools scheduled together
+# ------------------------------------------------------------------------------------------
+
+
+class Selection(NamedTuple):
+    """Free impressions over the usual ones, (f, s, n) each."""
+
+    more: Tensor
+    match: Tensor  # their click rate over the usual one
+    held: Tensor  # of the day's usual impressions after the tick
+
+
+def schedule(
+    w: SimpleNamespace, m: Merchants, s: Carried, x: Given, control: Tensor, usual: Tensor
+) -> Selection:
+    """Mix over scenes and pools, and pace over the day, of usual impressions (f, s, n)."""
+    natural = lever(control, rows.LEVER_MIX_NATURAL)
+    pool = torch.stack([natural, torch.zeros_like(natural)])  # (f, 1, n)
+    weight = torch.exp(w.mix_centre + pool + lever(control, rows.LEVER_MIX, rows.N_SCENES))
+    worth = usual * w.free_worth
+    rate = worth.sum((0, 1)) / (worth * weight).sum((0, 1)).clamp_min(RARE)
+    mixed = (weight * rate).clamp_max(w.mix_most)
+    held = s.held.reshape(rows.N_FREE_POOLS, rows.N_SCENES, -1)
+    held = torch.where(x.same_day > 0, held, torch.ones_like(held))
+    even = held / x.hours_ahead.clamp_min(RARE)
+    release = lever(control, rows.LEVER_PACE, rows.N_FREE_POOLS)[:, None] * even
+    pace = torch.minimum(release.clamp_max(w.pace_most), held / x.hour_share.clamp_min(RARE))
+    more = mixed * pace
+    match = more.clamp_min(LEAST_SELECT) ** -w.match_cost
+    return Selection(more, match, (held - x.hour_share * pace).clamp_min(0))
+
+
+def as_usual(w: SimpleNamespace, chosen: "Selection | None") -> tuple[Any, Any]:
+    """What an impression and a click count in rates over usual impressions, (f, s, n) (world
+    2.8).
+    """
+    if chosen is None:
+        return 1.0, 1.0
+    known = chosen.more >= LEAST_SELECT
+    impression = torch.where(known, 1 / chosen.more.clamp_min(LEAST_SELECT), 0)
+    return impression, impression / chosen.match
+
+
 # 2.3, 2.4, 2.10 Auctions, limits, displacement
 # ------------------------------------------------------------------------------------------
 
@@ -245,10 +291,14 @@ def impressions(
     keep = keep * (limit / total.clamp_min(LEAST_COST)).clamp_max(1)
     ads = ads * keep
     free = traffic[:AD] * terms.free
+    chosen = None
+    if w.pools_scheduled:
+        chosen = schedule(w, m, s, x, control, free.sum(1))
+        free = torch.minimum(free * chosen.more[:, None], traffic[:AD])
     if not w.incremental:
         lost = w.cannibalisation * ads / free.sum(0).clamp_min(RARE)
         free = free * (1 - lost.clamp_max(1))
-    return Shown(torch.cat([free, ads[None]]), entered.sum(0), cost * keep)
+    return Shown(torch.cat([free, ads[None]]), entered.sum(0), cost * keep, chosen)
 
 
 # 2.6, 2.9 Orders and books
@@ -274,6 +324,14 @@ def sell(
         clicks, sold.sum(1), (sold * terms.price).sum(1), coupons, (sold * terms.risk).sum(1)
     )
     return orders, w.merchant_share * of_groups(coupons)
+
+
+def selected(terms: Terms, chosen: "Selection | None") -> Terms:
+    """Click rates of the free pools where more or fewer than the usual impressions are shown."""
+    if chosen is None:
+        return terms
+    free = (terms.ctr[:AD] * chosen.match[:, None]).clamp_max(MOST_CLICKS)
+    return terms._replace(ctr=torch.cat([free, terms.ctr[AD:]]))
 
 
 def earn(w: SimpleNamespace, m: Merchants, control: Tensor, sales: Orders) -> dict[str, Tensor]:
@@ -432,6 +490,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     mix = tier_mix(w, control)
     terms = order_terms(w, m, s, x, control, mix)
     seen = impressions(w, m, s, x, control, terms, boost, price_shock)
+    terms = selected(terms, seen.chosen)
     sales, coupons = sell(w, m, s, terms, seen.impressions)
     earned = earn(w, m, control, sales)
     new = refresh_creatives(w, m, s, x, control)
@@ -440,13 +499,14 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     extra = w.boost_reach * boost
     boost_money = (torch.floor(w.boost_share * m.budget) - s.boost_spend).clamp_min(0)
     ads = seen.impressions[AD]
-    by_pool = seen.impressions.sum((1, 2))[:, None]  # (p, 1, n)
-    clicks = of_groups(sales.clicks[rows.NATURAL])
+    impression, click = as_usual(w, seen.chosen)
+    usual = (seen.impressions[:AD].sum(1) * impression).sum(1)[:, None]  # (f, 1, n)
+    clicks = (sales.clicks[:AD].sum(1) * click)[rows.NATURAL].sum(0)[None]
     orders, pending_orders = arrive(w, s, x, earned["placed"], s.pending_orders)
     at_risk, pending_at_risk = arrive(w, s, x, of_groups(sales.at_risk), s.pending_at_risk)
-    ctr = smoothed(w, s.natural_ctr, clicks, by_pool[rows.NATURAL])
-    gmv = sales.gmv[rows.TRANSACTION].sum(0)[None]
-    gpm = smoothed(w, s.transaction_gpm, gmv, by_pool[rows.TRANSACTION])
+    ctr = smoothed(w, s.natural_ctr, clicks, usual[rows.NATURAL])
+    gmv = (sales.gmv[:AD] * click)[rows.TRANSACTION].sum(0)[None]
+    gpm = smoothed(w, s.transaction_gpm, gmv, usual[rows.TRANSACTION])
     risk = smoothed(w, s.risk, at_risk, orders)
     ad_orders = sales.orders[AD].sum(0)[None]
     commission = lever(control, rows.LEVER_COMMISSION_NATURAL).clamp_min(LEAST_COMMISSION)
@@ -471,6 +531,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
             exposure=exposure * (1 - new.renewed),
             pressure=w.pressure_keep * s.pressure + ads.sum(1) / m.audience_segment,
             quality=move_quality(w, m, s, ctr, gpm, risk, ad_orders),
+            held=s.held if seen.chosen is None else seen.chosen.held.flatten(0, 1),
             supply=s.supply + w.influencer_speed * (offered - s.supply),
             heat=move_tiers(w, s, mix),
             creative_quality=new.quality,

@@ -67,6 +67,13 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
     w["influencer_lift"] = values_of(s.free_traffic.influencer_lift, FREE_POOLS)
     w["cannibalisation"] = values_of(s.free_traffic.cannibalisation, SCENES)
     w["incremental"] = s.incremental_ads
+    free = s.free_traffic
+    w["pools_scheduled"] = s.regime.pools_scheduled
+    w["match_cost"] = free.match_cost
+    w["mix_most"] = free.mix_most
+    w["mix_centre"] = values_of(free.mix_centre, SCENES)
+    w["mix_centre"][rows.NATURAL] += free.natural_centre
+    w["pace_most"] = free.pace_most
     w["coupon_pool"] = [s.coupons_everywhere, s.coupons_everywhere, 1]
     w["boost_reach"] = s.boost.reach
     w["boost_premium"] = s.boost.premium

@@ -161,6 +161,7 @@ def reset_state(world, state, merchant):
     state.exposure[:] = world.start_exposure
     for p in range(rows.N_FREE_POOLS):
         state.quality[p] = merchant.start_quality[p]
+    state.held[:] = ONE
     state.supply = ZERO
     state.creative_quality = merchant.start_creative
     state.creative_progress = ZERO

@@ -26,6 +26,7 @@ from ..demand import (
     tier_terms,
 )
 from ..ledger import overall_cost
+from ..scheduling import mix_pools, select_free
 from ..score import roi_parts
 from . import slots
 
@@ -283,6 +284,11 @@ def price_fluid_market(plan, work, tables, uniform):
     merchant.gpm_reference = (
         F(free.gmv_transaction / max(free.shown_transaction, LEAST)) * world.gpm_factor
     )
+    if world.pools_scheduled:
+        mix_pools(world, state.control, lane, scene)
+        select_free(world, cells, lane, scene)
+        free = free_sales(lane, state.control[rows.LEVER_COMMISSION_NATURAL])
+        terms = order_terms(world, state.control, free, full_gmv)
     merchant.risk_reference = F(terms.risk)
     share = world.target_share_low + uniform[slots.TARGET] * (
         world.target_share_high - world.target_share_low

@@ -603,4 +603,5 @@ def test_fields_younger_than_the_evidence_count_once_they_are_moved():
         for name in names:
             value = getattr(getattr(Scenario(), section), name)
             moved = dict.fromkeys(value, 1.0) if isinstance(value, dict) else value + 0.5
+            moved = not value if isinstance(value, bool) else moved
             assert Scenario().updated({section: {name: moved}}).hash != FIRST_HASH
