@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from ..scenario import POOLS, SCENES, SEGMENTS, TIERS, Scenario
+from ..scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS, Scenario
 
 
 class Lever(NamedTuple):
@@ -150,17 +150,46 @@ DEFINITIONS: tuple[Definition, ...] = (
         "tiers.lever_span",
         TIERS,
     ),
+    Definition(
+        "mix_{}",
+        "free impressions in {}, against the other scenes",
+        "logit",
+        "-free_traffic.mix_span",
+        0,
+        "free_traffic.mix_span",
+        SCENES,
+    ),
+    Definition(
+        "mix_natural",
+        "free impressions in the natural pool, against the transaction pool",
+        "logit",
+        "-free_traffic.mix_span",
+        0,
+        "free_traffic.mix_span",
+    ),
+    Definition(
+        "pace_{}",
+        "release of the {} pool's free impressions",
+        "x even pace",
+        0,
+        1,
+        "free_traffic.pace_most",
+        FREE_POOLS,
+    ),
 )
 
 LEVER_NAMES = tuple(d.name.format(key) for d in DEFINITIONS for key in d.keys)
+
+UNPOOLED = tuple(n for n in LEVER_NAMES if not n.startswith(("mix_", "pace_")))
 
 # Named sets for `levers=`; an environment id has one of them as its default.
 LEVER_SETS: dict[str, tuple[str, ...]] = {
     "bidding": tuple(f"bid_{s}" for s in SCENES),
     "allocation": (*(f"bid_{s}" for s in SCENES), *(f"share_{s}" for s in SCENES)),
     "coupon": ("bid", *(f"coupon_{p}" for p in POOLS), *(f"tilt_{k}" for k in SEGMENTS)),
-    "super_plan": tuple(n for n in LEVER_NAMES if n != "bid" and not n.startswith("tier_")),
-    "whole_shop": tuple(n for n in LEVER_NAMES if n != "bid"),
+    "super_plan": tuple(n for n in UNPOOLED if n != "bid" and not n.startswith("tier_")),
+    "whole_shop": tuple(n for n in UNPOOLED if n != "bid"),
+    "pools": tuple(n for n in LEVER_NAMES if n not in UNPOOLED),
     "all": LEVER_NAMES,
 }
 

@@ -27,6 +27,7 @@ FRAME = frame_dtype(
         "constants",  # (2,) WORLD: the scenario, and its unified form that merchants are drawn in
         "base",  # (CELL_ROWS, N_LANES) float32: cells of an average merchant
         "hours",
+        "ahead",
         "calendar",
         "clock",
         "remaining",
@@ -53,6 +54,7 @@ def tables_of(frame):
     """The scenario's tables in a frame."""
     return Tables(
         matrix_at(frame.hours, F),
+        matrix_at(frame.ahead, F),
         matrix_at(frame.calendar, F),
         matrix_at(frame.clock, F),
         cube_at(frame.remaining, F),
@@ -158,7 +160,7 @@ def _entries(sources):
                 state = states[i]
                 state.key = episode_key(state.seed, state.episode, constants[0].split)
                 drawn = Plan(constants[1], merchants[i], cells[i], state)
-                draw_merchant(drawn, work, base, draws[0], draws[1])
+                draw_merchant(drawn, work, base, tables, draws[0], draws[1])
                 plan = Plan(constants[0], merchants[i], cells[i], state)
                 observe(plan, tables, work.lane, observations[i])
 

@@ -206,5 +206,7 @@ def refresh_creatives(world, state, merchant, key, lane, sampled):
         state.creative_progress = ZERO
         state.creative_wait = world.creative_delay
         state.ledger[rows.L_CREATIVE] += np.floor(
-            world.creative_fee * merchant.budget * world.days_inverse + 0.5
+            world.creative_fee * merchant.budget * world.days_inverse
+            + world.creative_fee_fixed
+            + 0.5
         )

@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from ..kernels.compiled import kernel
+from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import HALF, ONE, ZERO, exp32, log32, logistic
 from . import layout as rows
 
@@ -71,9 +71,9 @@ def creative_appeal(world, state, scene):
 
 
 @kernel
-def spread(world, state, control, scene, lane):
-    """Put what belongs to a scene, a pool or a segment on its lanes: traffic, appeal, coupon
-    depth.
+def spread(world, state, merchant, control, clock, urge, scene, lane):
+    """Put what belongs to a scene, a pool or a segment on its lanes: traffic, appeal, coupon depth,
+    and what is added to the order logit; `clock` is the cosine and sine of the time of day.
     """
     offered = max(control[rows.LEVER_COMMISSION_AD], F(LEAST_COMMISSION))
     ad_lift = world.influencer_ad_lift * log32(offered / world.commission_ad_neutral)
@@ -84,6 +84,7 @@ def spread(world, state, control, scene, lane):
             if p < rows.PAID
             else ZERO
         )
+        hour = merchant.hour_cos[p] * clock[0] + merchant.hour_sin[p] * clock[1]
         for k in range(rows.N_SEGMENTS):
             depth = (
                 min(control[rows.LEVER_COUPON + p] * control[rows.LEVER_TILT + k], world.depth_max)
@@ -99,10 +100,11 @@ def spread(world, state, control, scene, lane):
                 lane.rows[rows.APPEAL, c] = scene.rows[rows.S_APPEAL, s] + worn
                 lane.rows[rows.DEPTH, c] = depth
                 lane.rows[rows.LIFT, c] = free
+                lane.rows[rows.URGE, c] = urge + hour
 
 
 @kernel
-def rates(world, cells, lane, order_shift, refund_shift, value_factor):
+def rates(world, cells, lane, refund_shift, value_factor):
     """CTR, CVR, redemption, refund risk and price of every lane (world 2.5 to 2.7)."""
     scale = world.coupon_rate
     use_scale = world.redemption_rate
@@ -111,7 +113,9 @@ def rates(world, cells, lane, order_shift, refund_shift, value_factor):
         depth = lane.rows[rows.DEPTH, c]
         gain = cells.rows[rows.RESPONSE, c] * (ONE - exp32(-depth * scale))
         lane.rows[rows.CTR, c] = logistic(cells.rows[rows.CLICK, c] + lane.rows[rows.APPEAL, c])
-        lane.rows[rows.CVR, c] = logistic(cells.rows[rows.ORDER, c] + order_shift + gain)
+        lane.rows[rows.CVR, c] = logistic(
+            cells.rows[rows.ORDER, c] + lane.rows[rows.URGE, c] + gain
+        )
         lane.rows[rows.USE, c] = cells.rows[rows.REDEMPTION, c] * (ONE - exp32(-depth * use_scale))
         lane.rows[rows.RISK, c] = logistic(
             cells.rows[rows.REFUND, c] + refund_shift + slope * depth
@@ -164,12 +168,12 @@ def expected_coupon_cost(lane):
 
 
 @kernel
-def ration_coupons(cells, lane, order_shift, keep):
+def ration_coupons(cells, lane, keep):
     """Issue coupons to a share `keep` of the tick only: the rest of the users decide without one
     (world 2.10).
     """
     for c in range(rows.N_LANES):
-        plain = logistic(cells.rows[rows.ORDER, c] + order_shift)
+        plain = logistic(cells.rows[rows.ORDER, c] + lane.rows[rows.URGE, c])
         mixed = keep * lane.rows[rows.CVR, c] + (ONE - keep) * plain
         lane.rows[rows.USE, c] = keep * lane.rows[rows.CVR, c] * lane.rows[rows.USE, c] / mixed
         lane.rows[rows.CVR, c] = mixed
@@ -189,14 +193,24 @@ def thin(lane):
         lane.rows[rows.MEAN_REDEEMED, c] = redeemed
 
 
+@scalar
+def levelled(world, effort):
+    """A share of the effect of a service: the effort itself, or a concave curve from 0 to 1 (world
+    2.6).
+    """
+    if world.service_curvature > ZERO:
+        return world.service_scale * (ONE - exp32(-world.service_curvature * effort))
+    return effort
+
+
 @kernel
 def order_shift(world, control, tier_appeal, event_shift):
     """What tiers, services and the calendar add to every order logit (world 2.6)."""
     return (
         tier_appeal
         + event_shift
-        + world.insurance_lift * control[rows.LEVER_INSURANCE]
-        + world.interest_lift * control[rows.LEVER_INTEREST]
+        + world.insurance_lift * levelled(world, control[rows.LEVER_INSURANCE])
+        + world.interest_lift * levelled(world, control[rows.LEVER_INTEREST])
     )
 
 
@@ -206,5 +220,5 @@ def refund_shift(world, control, tier_refund):
     return (
         tier_refund
         + world.refund_insurance * control[rows.LEVER_INSURANCE]
-        - world.refund_service * control[rows.LEVER_SERVICE]
+        - world.refund_service * levelled(world, control[rows.LEVER_SERVICE])
     )

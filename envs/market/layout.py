@@ -80,9 +80,10 @@ CELL_ROWS = 11
     SMALL_COUNT,
     SHOWN,
     CLICKS,
-    SOLD,
-) = range(37)  # impressions, clicks and orders, sums of the draws
-LANE_ROWS = 37
+    SOLD,  # impressions, clicks and orders, sums of the draws
+    URGE,  # what tiers, services, calendar and hour add to the order logit
+) = range(38)
+LANE_ROWS = 38
 N_OUTCOMES = 4
 
 # Lines of an order on its way (pending) and of refunds: orders and whole fen.
@@ -166,6 +167,9 @@ LEVER_INTEREST = _lever("interest_free")
 LEVER_SERVICE = _lever("service")
 LEVER_BOOST = _lever("boost")
 LEVER_TIER = _lever(f"tier_{TIERS[0]}")
+LEVER_MIX = _lever(f"mix_{SCENES[0]}")
+LEVER_MIX_NATURAL = _lever("mix_natural")
+LEVER_PACE = _lever(f"pace_{FREE_POOLS[0]}")
 N_LEVERS = len(LEVER_NAMES)
 LINEAR, LOGARITHMIC = range(2)  # how a lever maps [-1, 1] to its unit
 
@@ -182,8 +186,19 @@ HAPPENED, OUT_OF = range(2)
 
 # Rows of `scene`, (SCENE_ROWS, 16) float32: work space per scene (first 4 entries) or for noise
 # (all 16).
-(S_TRAFFIC, S_APPEAL, S_BID, S_AUCTIONS, S_KEEP, S_SHOWN, S_NOISE, S_DISPERSION) = range(8)
-SCENE_ROWS = 8
+(
+    S_TRAFFIC,
+    S_APPEAL,
+    S_BID,
+    S_AUCTIONS,
+    S_KEEP,
+    S_SHOWN,
+    S_NOISE,
+    S_DISPERSION,
+    S_SELECT,  # by free group: impressions over usual ones
+    S_MATCH,  # by free group: their click rate over the usual one
+) = range(10)
+SCENE_ROWS = 10
 
 # Rows of `group`, (GROUP_ROWS, 24) float64: work space per group (first 12 entries) or delay and
 # group (all 24).
@@ -254,6 +269,7 @@ STATE = np.dtype(
         ("exposure", "f4", N_SCENES),
         ("pressure", "f4", N_SEGMENTS),
         ("quality", "f4", N_FREE_POOLS),
+        ("held", "f4", (N_FREE_POOLS, N_SCENES)),  # of the day's usual impressions, not released
         ("supply", "f4"),
         ("heat", "f4", N_TIERS),
         ("creative_quality", "f4"),
@@ -299,6 +315,9 @@ MERCHANT = np.dtype(
         ("binding_spend", "f8"),  # fen per day at that multiplier
         ("start_quality", "f4", N_FREE_POOLS),
         ("start_creative", "f4"),
+        # order logit of a pool by the time of day: its parts along the clock's cosine and sine
+        ("hour_cos", "f4", N_POOLS),
+        ("hour_sin", "f4", N_POOLS),
     ],
     align=True,
 )
@@ -326,6 +345,7 @@ class Tables(NamedTuple):
     """What the scenario's clock and calendar say about every tick."""
 
     hours: Any  # (N_SCENES, ticks_per_day) float32: hour factor per scene, mean 1
+    ahead: Any  # the same shape: share of the day's traffic from each tick on
     calendar: Any  # (CALENDAR_ROWS, days) float32
     clock: Any  # (CLOCK_ROWS, ticks_per_day or 7) float32
     remaining: Any  # (shifts, 7, ticks + 1) float32: share of expected traffic still to come

@@ -12,6 +12,7 @@ from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import HALF, ONE, ZERO, log32
 from . import layout as rows
 from .ledger import reported_cost
+from .scheduling import usual_share
 from .score import roi_parts
 
 F = np.float32
@@ -93,9 +94,10 @@ def record(world, state, lane, scene, group):
     for p in range(rows.N_FREE_POOLS):
         seen, clicked, gmv = 0.0, 0.0, 0.0
         for g in range(p * rows.N_SCENES, (p + 1) * rows.N_SCENES):
-            seen += group.rows[rows.G_IMPRESSIONS, g]
-            clicked += group.rows[rows.G_CLICKS, g]
-            gmv += group.rows[rows.G_GMV, g]
+            impression, click = usual_share(world, scene, g)
+            seen += impression * group.rows[rows.G_IMPRESSIONS, g]
+            clicked += click * group.rows[rows.G_CLICKS, g]
+            gmv += click * group.rows[rows.G_GMV, g]
         add_to_rate(keep, state.smooth_ctr[p], F(clicked), F(seen))
         add_to_rate(keep, state.smooth_gpm[p], F(gmv), F(seen))
     for k in range(rows.N_SEGMENTS):

@@ -117,6 +117,7 @@ def fix_terms(world, control, group):
     """Commission and services of the orders placed in this tick, whole fen."""
     interest = world.interest_cost * control[rows.LEVER_INTEREST]
     insurance = world.insurance_cost * control[rows.LEVER_INSURANCE]
+    premium = world.insurance_premium * control[rows.LEVER_INSURANCE]
     for p in range(rows.N_POOLS):
         rate = 0.0
         if p == rows.NATURAL:
@@ -127,7 +128,10 @@ def fix_terms(world, control, group):
             paid = group.rows[rows.G_GMV, g] - group.rows[rows.G_COUPON, g]
             group.rows[rows.G_COMMISSION, g] = np.floor(rate * paid + 0.5)
             group.rows[rows.G_EXTRAS, g] = np.floor(
-                insurance * group.rows[rows.G_ORDERS, g] + interest * paid + 0.5
+                insurance * group.rows[rows.G_ORDERS, g]
+                + premium * group.rows[rows.G_AT_RISK, g]
+                + interest * paid
+                + 0.5
             )
 
 

@@ -43,6 +43,7 @@ from .layout import Moment
 from .ledger import accrue, accrued_roi, book_refunds, protect, score_so_far
 from .observation import record
 from .orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
+from .scheduling import mix_pools, pace_pools, select_free
 
 F = np.float32
 
@@ -126,11 +127,11 @@ def expect_counts(lane):
 
 
 @kernel
-def impressions(plan, work, calendar, limit, day):
+def impressions(plan, work, tables, limit, day):
     """Expected impressions of all pools after auctions, throttling and displacement; order terms of
     every lane.
 
-    Returns the order logit's shift and the boost in force.
+    Returns the boost in force.
     """
     world, merchant, cells, state = plan
     lane, scene = work.lane, work.scene
@@ -138,27 +139,33 @@ def impressions(plan, work, calendar, limit, day):
     today = state.calendar + day
     boost = affordable_boost(world, state, merchant, control[rows.LEVER_BOOST])
     appeal, value, refund = tier_terms(world, state, control)
-    shift = order_shift(world, control, appeal, calendar[rows.CALENDAR_ORDER, today])
+    urge = order_shift(world, control, appeal, tables.calendar[rows.CALENDAR_ORDER, today])
+    tick_of_day = state.tick % world.ticks_per_day
+    clock = (tables.clock[rows.HOUR_COS, tick_of_day], tables.clock[rows.HOUR_SIN, tick_of_day])
     creative_appeal(world, state, scene)
-    spread(world, state, control, scene, lane)
-    rates(world, cells, lane, shift, refund_shift(world, control, refund), value)
+    spread(world, state, merchant, control, clock, urge, scene, lane)
+    rates(world, cells, lane, refund_shift(world, control, refund), value)
     free_impressions(cells, lane)
-    run_auctions(plan, lane, scene, calendar[rows.CALENDAR_PRICE, today], boost)
+    if world.pools_scheduled:
+        mix_pools(world, control, lane, scene)
+        pace_pools(world, state, tables, scene)
+        select_free(world, cells, lane, scene)
+    run_auctions(plan, lane, scene, tables.calendar[rows.CALENDAR_PRICE, today], boost)
     throttle(lane, scene, limit, work.caps)
     if not world.incremental:
         displace(world, lane)
-    return shift, boost
+    return boost
 
 
 @kernel
-def grant_coupons(plan, lane, shift):
+def grant_coupons(plan, lane):
     """Ration coupons to the coupon budget in expectation; returns the fen left of it (merchant's
     part).
     """
     left = max(plan.merchant.coupon_budget - plan.state.coupon_committed, 0.0)
     cost = expected_coupon_cost(lane) * plan.world.merchant_share
     if cost > left:
-        ration_coupons(plan.cells, lane, shift, F(left / cost))
+        ration_coupons(plan.cells, lane, F(left / cost))
     return left
 
 
@@ -328,8 +335,8 @@ def tick(plan, work, tables, costs):
     now = begin(plan, work)
     traffic_of_scene(world, state, tables.hours, tables.calendar, now.day, scene)
     limit = limits(world, state, merchant, work.caps)
-    shift, boost = impressions(plan, work, tables.calendar, limit, now.day)
-    coupons_left = grant_coupons(plan, lane, shift)
+    boost = impressions(plan, work, tables, limit, now.day)
+    coupons_left = grant_coupons(plan, lane)
     thin(lane)
     if now.sampled:
         draw_counts(now.key, lane)

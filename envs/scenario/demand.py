@@ -81,6 +81,19 @@ class Order(Section):
         "factor",
         "average order value of a segment relative to the merchant's",
     )
+    hour_swing: float = quantity(
+        0.0,
+        "logit",
+        0,
+        2,
+        "what the best hour of a pool adds to the order logit, and the worst one takes away",
+    )
+    peak_hour: dict[Pool, Annotated[float, bounded(0, 24)]] = table(
+        POOLS,
+        (20.5, 13.0, 20.5),
+        "hour of the day",
+        "that hour, by pool; each merchant's own lies about it",
+    )
     at_once: float = quantity(
         0.35, "share", 0, 1, "share of orders that arrive in the tick of the click", CHAPELLE
     )

@@ -85,6 +85,21 @@ class Merchants(Section):
         0.20, "ln", 0, 3, "spread of the competing bid between merchants and scenes"
     )
     coupon_sd: float = quantity(0.30, "ln", 0, 2, "spread of coupon response between merchants")
+    coupon_segment_sd: float = quantity(
+        0.0, "ln", 0, 2, "spread of coupon response between the segments of a merchant"
+    )
+    price_sigma_spread: float = quantity(
+        0.0,
+        "ln",
+        0,
+        1,
+        "the spread of competing bids of a scene lies within plus or minus this of "
+        "`auction.cpm_log_sigma`, drawn by merchant and scene",
+        "docs/priors.md: fits of ten campaigns, 0.84 to 1.45",
+    )
+    peak_sd: float = quantity(
+        4.0, "hours", 0, 12, "spread of the hour at which a pool's users buy most readily"
+    )
     refund_sd: float = quantity(0.20, "logit", 0, 2, "spread of the refund logit between merchants")
     quality_sd: float = quantity(0.30, "index", 0, 2, "spread of the initial quality indices")
     calendar_shift: int = quantity(

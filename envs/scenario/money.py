@@ -10,7 +10,7 @@ FEES = "docs/priors.md: 2-5 % by category before, 0.6 % under ChengFang"
 
 
 class Regime(Section):
-    """Dual track or unified scheduling, and its three differences; each can be set alone."""
+    """Dual track or unified scheduling, and its differences; each can be set alone."""
 
     preset: Literal["unified", "dual_track"] = switch(
         "unified", "value of the three switches left unset"
@@ -25,6 +25,10 @@ class Regime(Section):
     )
     low_fee: bool | None = switch(
         None, "the unified technical fee applies instead of the dual-track one"
+    )
+
+    pools_scheduled: bool = switch(
+        False, "levers move free impressions over scenes and pools, and hold them for better hours"
     )
 
 

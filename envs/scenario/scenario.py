@@ -19,6 +19,24 @@ from .shop import Creative, Influencer, Quality, Refund, Services
 from .traffic import Clock, FreeTraffic, Predictor, Traffic
 from .validation import merged, validated
 
+# Fields that are younger than committed evidence. While they have their default, by which they
+# change nothing, they do not count in the hash.
+LATER = {
+    "regime": ("pools_scheduled",),
+    "free_traffic": (
+        "match_cost",
+        "mix_span",
+        "mix_most",
+        "mix_centre",
+        "natural_centre",
+        "pace_most",
+    ),
+    "order": ("hour_swing", "peak_hour"),
+    "creative": ("fee_cny",),
+    "services": ("curvature", "insurance_premium"),
+    "merchants": ("coupon_segment_sd", "price_sigma_spread", "peak_sd"),
+}
+
 
 class Scenario(Section):
     """One market: the world, its population of merchants, and what may be controlled.
@@ -78,6 +96,11 @@ class Scenario(Section):
         count).
         """
         data = self.model_dump(mode="json", exclude={"name", "description", "source"})
+        for section, names in LATER.items():
+            fields = type(getattr(self, section)).model_fields
+            for name in names:
+                if data[section][name] == fields[name].default:
+                    del data[section][name]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
     def updated(self, changes: dict[str, Any]) -> "Scenario":

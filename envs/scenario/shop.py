@@ -106,6 +106,7 @@ class Creative(Section):
     fee: float = quantity(
         0.08, "share of budget", 0, 1, "price of one new creative, as a share of a day's budget"
     )
+    fee_cny: float = quantity(0.0, "CNY", 0, 1e6, "price of one new creative, on top of that share")
     rate_default: float = quantity(0.30, "creatives/day", 0, 10, "refresh effort at lever 0")
     rate_max: float = quantity(1.2, "creatives/day", 0.01, 24, "refresh effort at lever +1")
     delay_hours: float = quantity(
@@ -151,13 +152,29 @@ class Influencer(Section):
 
 
 class Services(Section):
-    """What the shop adds to an order, each at a cost per order."""
+    """What the shop adds to an order, each at a cost per order; the first orders served are those
+    that it matters to most.
+    """
 
+    curvature: float = quantity(
+        0.0,
+        "1",
+        0,
+        20,
+        "how fast the effects of insurance, instalments and service level off; 0: not at all",
+    )
     insurance_lift: float = quantity(
         0.15, "logit", 0, 2, "order logit at full shipping insurance", "docs/priors.md: CVR +15 %"
     )
     insurance_cost: float = quantity(
         1.3, "CNY/order", 0, 50, "cost of insuring one order", "docs/priors.md: 0.5-1.5"
+    )
+    insurance_premium: float = quantity(
+        0.0,
+        "CNY/order",
+        0,
+        100,
+        "added to that cost per unit of the order's refund probability: insurers price returns",
     )
     insurance_default: float = quantity(0.6, "share of orders", 0, 1, "share insured at lever 0")
     interest_lift: float = quantity(

@@ -201,6 +201,34 @@ class FreeTraffic(Section):
         "direction: Yang & Ghose 2010 on paid and organic search; level assumed",
     )
 
+    match_cost: float = quantity(
+        0.35,
+        "1",
+        0,
+        1,
+        "where m times the usual impressions are shown, their click rate is m^-this the usual: the "
+        "best matches come first",
+    )
+    mix_span: float = quantity(
+        1.5,
+        "logit",
+        0.01,
+        3,
+        "reach of the levers that move free impressions",
+    )
+    mix_most: float = quantity(
+        4.0, "factor", 1, 20, "most impressions that the mix may show where one is usual"
+    )
+    mix_centre: dict[Scene, Annotated[float, bounded(-3, 3)]] = table(
+        SCENES, (0.0, 0.0, 0.0, 0.0), "logit", "mix over scenes at lever 0"
+    )
+    natural_centre: float = quantity(
+        0.0, "logit", -3, 3, "mix of the natural pool, against the transaction pool, at lever 0"
+    )
+    pace_most: float = quantity(
+        3.0, "factor", 1.01, 10, "most that a free pool may be released at, of its even pace"
+    )
+
 
 class Predictor(Section):
     """The platform's value predictor (qian xun): how far its pCTR x pCVR is from the truth."""

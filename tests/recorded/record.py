@@ -18,6 +18,7 @@ from chengfang.agents import RULES, Policy, make_rule, plan_spec
 from chengfang.agents.learners import load_policy
 from chengfang.agents.rules.tuned import tuned_parameters
 from chengfang.envs import (
+    LEVER_NAMES,
     TASKS,
     PromotionVectorEnv,
     SuperPlanEnv,
@@ -33,6 +34,7 @@ BEST = FOLDER.parent.parent / "results" / "benchmark" / "best"
 ENVS = 3
 SEED = 11
 DAYS = {"SuperPlan": 2, "WholeShop": 2}  # enough for everything that lasts, short enough for a test
+FIRST_LEVERS = 26  # when this was recorded
 TICKS = 36  # of which actions are kept
 TASK_NAMES = tuple(short_name(task) for task in TASKS)
 
@@ -128,7 +130,7 @@ def trajectories() -> dict[str, str]:
         found[f"vector/{name}/{mode}"] = vector(name, sampled)
         found[f"vec_env/{name}/{mode}"] = vec_env(name, sampled)
     for scenario in ("apparel_live", "beauty_contested", "mall_search_staples", "dual_track"):
-        changed: dict[str, Any] = {"scenario": scenario, "levers": "all"}
+        changed: dict[str, Any] = {"scenario": scenario, "levers": LEVER_NAMES[:FIRST_LEVERS]}
         env = PromotionVectorEnv(ENVS, **arguments("SuperPlan") | changed)
         digest = Digest()
         observations, _ = env.reset(seed=SEED)

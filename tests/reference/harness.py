@@ -12,6 +12,7 @@ from chengfang.envs.kernels.streams import TRAIN
 from chengfang.envs.market import layout as rows
 from chengfang.envs.market.batch import FRAME, reset_batch, step_batch
 from chengfang.envs.market.constants import build_world
+from chengfang.envs.market.generator import DRAWS
 from chengfang.envs.scenario import POOLS, SCENES, SEGMENTS, TIERS, Scenario, load_scenario
 
 
@@ -30,7 +31,7 @@ class Scratch:
         self.lane = np.zeros((rows.LANE_ROWS, rows.N_LANES), np.float32)
         self.scene = np.zeros((rows.SCENE_ROWS, 16), np.float32)
         self.group = np.zeros((rows.GROUP_ROWS, 2 * rows.N_GROUPS))
-        self.draws = np.zeros((2, 64), np.float32)
+        self.draws = np.zeros((2, DRAWS), np.float32)
 
 
 class Rig:
@@ -149,9 +150,34 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
             }
         ]
     )
+
+    def unlike_merchants() -> dict[str, dict[str, Any]]:
+        """What sets merchants and hours apart, off in a third of the scenarios."""
+        if rng.random() < 1 / 3:
+            return {}
+        return {
+            "regime": {"pools_scheduled": pick(True, True, False)},
+            "free_traffic": {
+                "match_cost": float(rng.uniform(0, 0.6)),
+                "mix_most": pick(1.5, 4.0),
+                "mix_centre": table(SCENES, -1, 1),
+                "natural_centre": float(rng.normal() * 0.5),
+            },
+            "order": {"hour_swing": float(rng.uniform(0, 0.6))},
+            "creative": {"fee_cny": pick(0.0, 40.0, 400.0)},
+            "services": {
+                "curvature": pick(0.0, 1.0, 4.0),
+                "insurance_premium": float(rng.uniform(0, 6)),
+            },
+            "merchants": {
+                "coupon_segment_sd": float(rng.uniform(0, 0.8)),
+                "price_sigma_spread": float(rng.uniform(0, 0.4)),
+            },
+        }
+
     budget = pick((0.02, 0.1), (0.35, 2.6), (2.0, 5.0))
     coupons = pick((0.0, 0.0), (0.0005, 0.01), (0.06, 0.3), (1.0, 2.0))
-    return load_scenario(
+    scenario = load_scenario(
         {
             "clock": {"ticks_per_day": pick(24, 24, 48, 96), "smoothing_hours": near(4)},
             "regime": {
@@ -269,3 +295,4 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
             },
         }
     )
+    return scenario.updated(unlike_merchants())

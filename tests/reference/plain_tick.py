@@ -129,9 +129,11 @@ def plain_tick(
     control = controls(s, action, levers)
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
-    terms = order_terms(s, state, control, c, order_event)
+    terms = order_terms(s, state, control, m, c, order_event)
+    select = schedule(s, state, control, c, terms, traffic)
+    terms = selected(s, terms, select)
     shown, auctions, boost, charged = impressions(
-        s, state, m, c, control, terms, traffic, price_shift
+        s, state, m, c, control, terms, traffic, select, price_shift
     )
     cvr, use = ration(s, state, m, c, terms, shown)
     tick = counts(s, control, terms, shown, cvr, use)
@@ -140,7 +142,8 @@ def plain_tick(
     book_arrivals(s, state, m, arrivals)
     sent_back = send_back(s, state, m, arrivals)
     mature(s, state, hours, last)
-    remember(s, state, tick, arrivals, sent_back, charged, auctions, hours)
+    counting = usual_shares(s, select, terms["match"])
+    remember(s, state, tick, arrivals, sent_back, charged, auctions, counting, hours)
     wear(s, state, m, tick, auctions, hours)
     move_quality(s, state, m, tick)
     move_influencers(s, state, control)
@@ -282,8 +285,23 @@ def opportunities(s: Scenario, state: dict, c: dict, day: int) -> tuple[np.ndarr
 # -----------------------------------------------------------------------------
 
 
+def levelled(s: Scenario, effort: float) -> float:
+    """A share of the effect of a service: the effort itself, or a concave curve from 0 to 1."""
+    c = s.services.curvature
+    return (1 - math.exp(-c * effort)) / (1 - math.exp(-c)) if c else effort
+
+
+def time_of_day(s: Scenario, state: dict, m: dict) -> np.ndarray:
+    """What the hour adds to the order logit of each pool: a cosine about the merchant's own
+    peak.
+    """
+    per_day = s.clock.ticks_per_day
+    angle = 2 * math.pi * (state["tick"] % per_day) / per_day
+    return m["hour_cos"] * math.cos(angle) + m["hour_sin"] * math.sin(angle)
+
+
 def order_terms(
-    s: Scenario, state: dict, control: dict, c: dict, order_event: float
+    s: Scenario, state: dict, control: dict, m: dict, c: dict, order_event: float
 ) -> dict[str, np.ndarray]:
     """CTR, CVR, redemption, risk, price (fen), coupon (fen) and free exposure of every cell."""
     mix = tier_mix(s, control)
@@ -296,8 +314,9 @@ def order_terms(
     shift = (
         tier_appeal
         + order_event
-        + s.services.insurance_lift * control["insurance"]
-        + s.services.interest_lift * control["interest_free"]
+        + s.services.insurance_lift * levelled(s, control["insurance"])
+        + s.services.interest_lift * levelled(s, control["interest_free"])
+        + time_of_day(s, state, m)[:, None, None]
     )
     everywhere = np.array([s.coupons_everywhere, s.coupons_everywhere, True])
     depth = np.minimum(
@@ -321,7 +340,7 @@ def order_terms(
     refund = (
         (mix * by(s.refund.tier, TIERS)).sum()
         + s.refund.insurance * control["insurance"]
-        - s.refund.service * control["service"]
+        - s.refund.service * levelled(s, control["service"])
     )
     price = half_up(c["value"] * (mix * by(s.tiers.value_factor, TIERS)).sum())
     return {
@@ -337,6 +356,71 @@ def order_terms(
     }
 
 
+# 2.2 Pools scheduled together
+# --------------------------------------------------------------------------
+
+
+def worth_of_an_impression(s: Scenario) -> np.ndarray:
+    """Settled GMV less natural commission of an average merchant's free impression, (pool, scene)
+    CNY.
+    """
+    shape = np.array([s.click.pool[pool] for pool in FREE_POOLS])[:, None, None]
+    click = by(s.click.scene, SCENES) + by(s.click.segment, SEGMENTS)[:, None] + shape
+    shape = np.array([s.order.pool[pool] for pool in FREE_POOLS])[:, None, None]
+    order = by(s.order.scene, SCENES) + by(s.order.segment, SEGMENTS)[:, None] + shape
+    rate = by(s.refund.scene, SCENES)
+    shift = s.refund.insurance * s.services.insurance_default
+    shift -= s.refund.service * s.services.service_default
+    risk = logistic(np.log(rate / (1 - rate)) + shift)
+    counted = share_of(s.refund.shares, WINDOWS)[counted_windows(s)].sum()
+    value = (share_of(s.traffic.segments, SEGMENTS) * by(s.order.value_factor, SEGMENTS))[:, None]
+    worth = (logistic(click) * logistic(order) * value).sum(1) * (1 - counted * risk)
+    worth[NATURAL] *= 1 - s.influencer.commission_natural
+    return worth
+
+
+def schedule(
+    s: Scenario, state: dict, control: dict, c: dict, terms: dict, traffic: np.ndarray
+) -> np.ndarray:
+    """Free impressions over usual ones, (pool, scene); what is released leaves the day's
+    allowance.
+    """
+    if not s.regime.pools_scheduled:
+        return np.ones((AD, len(SCENES)))
+    free = s.free_traffic
+    level = by(free.mix_centre, SCENES) + of(control, "mix", SCENES)
+    natural = free.natural_centre + control["mix_natural"]
+    weight = np.exp(np.array([level + natural, level]))
+    worth = (traffic[:AD] * terms["free"]).sum(1) * worth_of_an_impression(s)
+    mix = np.minimum(weight * worth.sum() / (worth * weight).sum(), free.mix_most)
+    per_day = s.clock.ticks_per_day
+    now = state["tick"] % per_day
+    shares = np.array([hour_factor(s, t) for t in range(per_day)]).T / per_day
+    held = state["held"] if now else np.ones_like(mix)
+    pace = of(control, "pace", FREE_POOLS)[:, None] * held / shares[:, now:].sum(1)
+    pace = np.minimum(np.minimum(pace, free.pace_most), held / shares[:, now])
+    state["held"] = np.maximum(held - shares[:, now] * pace, 0)
+    return mix * pace
+
+
+def selected(s: Scenario, terms: dict, select: np.ndarray) -> dict:
+    """The terms with the click rates of the free pools at the impressions that are shown."""
+    if not s.regime.pools_scheduled:
+        return terms | {"match": np.ones_like(select)}
+    match = np.maximum(select, 1e-3) ** -s.free_traffic.match_cost
+    ctr = terms["ctr"].copy()
+    ctr[:AD] = np.minimum(ctr[:AD] * match[:, None], 0.95)
+    return terms | {"ctr": ctr, "match": match}
+
+
+def usual_shares(s: Scenario, select: np.ndarray, match: np.ndarray) -> tuple:
+    """What an impression and a click count in rates over usual impressions."""
+    if not s.regime.pools_scheduled:
+        return np.ones_like(select), np.ones_like(select)
+    impression = np.where(select >= 1e-3, 1 / np.maximum(select, 1e-3), 0.0)
+    return impression, impression / match
+
+
 # 2.3, 2.4, 2.10 Auction, regime, limits
 # --------------------------------------------------------------------------
 
@@ -349,6 +433,7 @@ def impressions(
     control: dict,
     terms: dict,
     traffic: np.ndarray,
+    select: np.ndarray,
     price_shift: float,
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Expected impressions per cell; auctions, boost in force, whole fen charged by scene."""
@@ -375,7 +460,7 @@ def impressions(
     keep = keep * min(1, limit / max((cost * keep).sum(), 1e-9))
     won = won * keep
     charged = np.floor(cost * keep)
-    free = traffic[:AD] * terms["free"]
+    free = np.minimum(traffic[:AD] * terms["free"] * select[:, None], traffic[:AD])
     if not s.incremental_ads:
         free = free * (1 - np.minimum(overlap * won / np.maximum(free.sum(0), 1e-20), 1))
     return np.concatenate([free, won[None]]), entered.sum(0), boost, charged
@@ -426,9 +511,13 @@ def counts(
     gmv = half_up((orders * terms["price"]).sum(1))
     coupon = half_up((claims * terms["coupon"]).sum(1))
     rate = np.array([control["commission_natural"], 0.0, control["commission_ad"]])[:, None]
-    extras = s.services.insurance_cost * 100 * control["insurance"] * orders.sum(
-        1
-    ) + s.services.interest_cost * control["interest_free"] * (gmv - coupon)
+    at_risk = (orders * terms["risk"]).sum(1)
+    insured = control["insurance"] * 100
+    extras = (
+        s.services.insurance_cost * insured * orders.sum(1)
+        + s.services.insurance_premium * insured * at_risk
+        + s.services.interest_cost * control["interest_free"] * (gmv - coupon)
+    )
     return {
         "shown": shown,
         "clicked": clicks,
@@ -438,7 +527,7 @@ def counts(
         "coupon": coupon,
         "commission": half_up(rate * (gmv - coupon)),
         "extras": half_up(extras),
-        "at_risk": (orders * terms["risk"]).sum(1),
+        "at_risk": at_risk,
     }
 
 
@@ -731,6 +820,7 @@ def remember(
     sent_back: np.ndarray,
     charged: np.ndarray,
     auctions: np.ndarray,
+    counting: tuple[np.ndarray, np.ndarray],
     hours: float,
 ) -> None:
     """The dashboard's figures: last tick, smoothed with the scenario's mean age, and totals."""
@@ -761,8 +851,10 @@ def remember(
     smooth("smooth_gmv", arrivals["gmv"])
     smooth("smooth_coupon", arrivals["coupon"].sum())
     smooth("smooth_risk", [arrivals["at_risk"].sum(), arrivals["orders"].sum()])
-    smooth("smooth_ctr", np.array([clicked[:AD].sum(1), shown[:AD].sum(1)]).T.ravel().reshape(2, 2))
-    smooth("smooth_gpm", np.array([tick["gmv"][:AD].sum(1), shown[:AD].sum(1)]).T.reshape(2, 2))
+    impression, click = counting
+    usual = (impression * shown[:AD]).sum(1)
+    smooth("smooth_ctr", np.array([(click * clicked[:AD]).sum(1), usual]).T)
+    smooth("smooth_gpm", np.array([(click * tick["gmv"][:AD]).sum(1), usual]).T)
     state["tick_segment_clicks"] = tick["clicked"].sum((0, 2))
     state["tick_segment_claims"] = tick["claims"].sum((0, 2))
     smooth("smooth_segment_clicks", state["tick_segment_clicks"])
@@ -839,7 +931,7 @@ def refresh_creatives(
     if state["creative_progress"] >= 1 and state["creative_wait"] < 0:
         state["creative_progress"] = 0.0
         state["creative_wait"] = c.delay_hours
-        state["ledger"]["creative"] += float(half_up(c.fee * m["budget"] / days))
+        state["ledger"]["creative"] += float(half_up(c.fee * m["budget"] / days + c.fee_cny * 100))
 
 
 # 3 What the merchant sees

@@ -13,6 +13,7 @@ may be above this bound; in practice none was.
 """
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,14 @@ from .price_of_winning import auction_yield
 from .relaxation import Relaxation, relax, spill_over
 
 COVERED = ("bid", "share_", "coupon_", "tilt_")  # how the names of covered levers begin
+NOT_COVERED = (  # scenario fields that must be 0
+    "regime.pools_scheduled",
+    "order.hour_swing",
+    "creative.fee_cny",
+    "services.curvature",
+    "services.insurance_premium",
+    "merchants.price_sigma_spread",
+)
 GOLDEN = (np.sqrt(5) - 1) / 2
 EVENTS = 120  # events of each tick that are left out as unlikely, at most
 LEAST_QUANTILE = 20.0  # orders by which the largest count may exceed mean + NODES[-1] * root of it
@@ -68,8 +77,8 @@ def upper_bound(
 
     Raises:
         ValueError: if the episode has several days, a lever is not a bid, a share, a coupon or a
-            tilt, or the ROI is paid GMV over spend: the relaxation does not cover these. Or if
-            batch is less than 1.
+            tilt, the ROI is paid GMV over spend, or the scenario has what NOT_COVERED lists: the
+            relaxation does not cover these. Or if batch is less than 1.
     """
     if setting.days > 1:
         raise ValueError(f"days is {setting.days}; upper_bound covers tasks of one day")
@@ -78,6 +87,10 @@ def upper_bound(
         raise ValueError(
             f"levers include {other[0]!r}; upper_bound covers bids, shares, coupons and tilts"
         )
+    for path in NOT_COVERED:
+        value = attrgetter(path)(setting.scenario)
+        if value > 0:
+            raise ValueError(f"{path} is {value:g}; upper_bound covers 0")
     if setting.scenario.constraints.roi == "pay":
         raise ValueError("constraints.roi is 'pay'; upper_bound covers 'overall' and 'net'")
     if batch < 1:

@@ -36,6 +36,7 @@ class Carried(NamedTuple):
     exposure: Tensor
     pressure: Tensor
     quality: Tensor
+    held: Tensor  # of the free pools' usual impressions of the day, by pool and scene
     supply: Tensor
     heat: Tensor
     creative_quality: Tensor
@@ -86,6 +87,7 @@ SOURCES: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     "exposure": (rows.N_SCENES, _field("exposure")),
     "pressure": (rows.N_SEGMENTS, _field("pressure")),
     "quality": (rows.N_FREE_POOLS, _field("quality")),
+    "held": (rows.AD_GROUP, lambda states: states["held"].reshape(-1, rows.AD_GROUP)),
     "supply": (1, _field("supply")),
     "heat": (rows.N_TIERS, _field("heat")),
     "creative_quality": (1, _field("creative_quality")),

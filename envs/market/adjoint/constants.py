@@ -28,6 +28,8 @@ class Merchants(NamedTuple):
     ctr_reference: Tensor
     risk_reference: Tensor
     ad_orders_reference: Tensor
+    hour_cos: Tensor  # (pools, n), and the next
+    hour_sin: Tensor
     traffic: Tensor
     exposure: Tensor  # free pools
     click: Tensor
@@ -96,7 +98,7 @@ def constants_of(market: Market, dtype: torch.dtype, device: Any) -> SimpleNames
         if isinstance(value, Tensor) and value.is_floating_point():
             values[name] = value.to(dtype)
         if isinstance(value, Tensor):
-            values[name] = values[name][:, None]  # against markets
+            values[name] = values[name][..., None]  # against markets
     per_lever = [name for name in values if name.startswith("lever_") and name != "lever_default"]
     for name in per_lever:  # of the levers that are controlled; the defaults of all are needed
         values[name] = values[name][index]

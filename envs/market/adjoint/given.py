@@ -17,6 +17,10 @@ class Given(NamedTuple):
     traffic: Tensor  # opportunity factor by scene: hour * weekday * event * e^shock (world 2.1)
     price_shift: Tensor  # of the event, log price
     order_shift: Tensor  # of the event, order logit
+    hour_cos: Tensor  # cosine and sine of the time of day
+    hour_sin: Tensor
+    hour_share: Tensor  # of the day's traffic in this tick, by scene
+    hours_ahead: Tensor  # and from it on
     same_day: Tensor  # 1, and 0 on a day's first tick
     last: Tensor  # 1 on the episode's last tick
     creative_wait: Tensor  # hours to the creative that is waited for; below 0 if there is none
@@ -24,7 +28,8 @@ class Given(NamedTuple):
     auctions: Tensor  # entered, by scene, as they came out
 
 
-WIDTHS = (rows.N_SCENES, 1, 1, 1, 1, 1, rows.N_SCENES, rows.N_SCENES)
+N = rows.N_SCENES
+WIDTHS = (N, 1, 1, 1, 1, N, N, 1, 1, 1, N, N)
 
 
 class Before(NamedTuple):
@@ -51,6 +56,10 @@ def read(before: Before, states: np.ndarray, world: World) -> Tensor:
         common * world.hours[:, tick_of_day] * shock,
         world.calendar[rows.CALENDAR_PRICE, today][None],
         world.calendar[rows.CALENDAR_ORDER, today][None],
+        world.clock[rows.HOUR_COS, tick_of_day][None],
+        world.clock[rows.HOUR_SIN, tick_of_day][None],
+        world.hours[:, tick_of_day] / constants["ticks_per_day"],
+        world.ahead[:, tick_of_day],
         (tick_of_day != 0)[None],
         (before.tick + 1 >= constants["ticks"])[None],
         before.creative_wait[None],

@@ -20,7 +20,7 @@ The books' own rounding to whole fen has no counterpart here.
 """
 
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -43,6 +43,8 @@ SCARCE = 1e-9
 SATURATED = 8.0
 LN2 = 0.6931471805599453
 ROOT_HALF = 0.7071067811865476
+LEAST_SELECT = 1e-3
+MOST_CLICKS = 0.95
 RAMP = 0.05  # of the boost's money
 
 
@@ -65,6 +67,7 @@ class Shown(NamedTuple):
     impressions: Tensor  # (p, k, s, n)
     auctions: Tensor  # (s, n), entered
     charged: Tensor  # (s, n), fen
+    chosen: "Selection | None"  # None where pools are not scheduled
 
 
 class Orders(NamedTuple):
@@ -135,6 +138,13 @@ def tier_mix(w: SimpleNamespace, control: Tensor) -> Tensor:
     return torch.softmax(w.log_mix + lever(control, rows.LEVER_TIER, rows.N_TIERS), 0)
 
 
+def levelled(w: SimpleNamespace, effort: Tensor) -> Tensor:
+    """A share of the effect of a service (world 2.6)."""
+    if w.service_curvature > 0:
+        return w.service_scale * (1 - torch.exp(-w.service_curvature * effort))
+    return effort
+
+
 def order_terms(
     w: SimpleNamespace, m: Merchants, s: Carried, x: Given, control: Tensor, mix: Tensor
 ) -> Terms:
@@ -145,13 +155,14 @@ def order_terms(
     order_shift = (
         (mix * tier_appeal).sum(0, keepdim=True)
         + x.order_shift
-        + w.insurance_lift * insurance
-        + w.interest_lift * lever(control, rows.LEVER_INTEREST)
+        + w.insurance_lift * levelled(w, insurance)
+        + w.interest_lift * levelled(w, lever(control, rows.LEVER_INTEREST))
     )
+    hour = m.hour_cos * x.hour_cos + m.hour_sin * x.hour_sin  # (p, n)
     refund_shift = (
         (mix * w.tier_refund).sum(0, keepdim=True)
         + w.refund_insurance * insurance
-        - w.refund_service * lever(control, rows.LEVER_SERVICE)
+        - w.refund_service * levelled(w, lever(control, rows.LEVER_SERVICE))
     )
     faded = torch.exp(-LN2 * w.fatigue_rate * s.exposure)
     appeal = w.creative_gain * s.creative_quality * faded  # (s, n)
@@ -164,7 +175,7 @@ def order_terms(
     )
     depth = (depth.clamp_max(w.depth_max) * w.coupon_pool[:, None])[:, :, None]  # (p, k, 1, n)
     gain = m.response * (1 - torch.exp(-depth * w.coupon_rate))
-    plain = m.order + order_shift
+    plain = m.order + (order_shift + hour)[:, None, None]
     price = whole_fen(m.value * (mix * w.tier_value).sum(0))
     reach = w.quality_lift * s.quality + w.influencer_lift * s.supply  # (f, n)
     return Terms(
@@ -177,6 +188,49 @@ def order_terms(
         coupon=whole_fen(price * depth),
         free=torch.sigmoid(m.exposure + reach[:, None, None]),
     )
+
+
+# 2.2 Pools scheduled together
+# ------------------------------------------------------------------------------------------
+
+
+class Selection(NamedTuple):
+    """Free impressions over the usual ones, (f, s, n) each."""
+
+    more: Tensor
+    match: Tensor  # their click rate over the usual one
+    held: Tensor  # of the day's usual impressions after the tick
+
+
+def schedule(
+    w: SimpleNamespace, m: Merchants, s: Carried, x: Given, control: Tensor, usual: Tensor
+) -> Selection:
+    """Mix over scenes and pools, and pace over the day, of usual impressions (f, s, n)."""
+    natural = lever(control, rows.LEVER_MIX_NATURAL)
+    pool = torch.stack([natural, torch.zeros_like(natural)])  # (f, 1, n)
+    weight = torch.exp(w.mix_centre + pool + lever(control, rows.LEVER_MIX, rows.N_SCENES))
+    worth = usual * w.free_worth
+    rate = worth.sum((0, 1)) / (worth * weight).sum((0, 1)).clamp_min(RARE)
+    mixed = (weight * rate).clamp_max(w.mix_most)
+    held = s.held.reshape(rows.N_FREE_POOLS, rows.N_SCENES, -1)
+    held = torch.where(x.same_day > 0, held, torch.ones_like(held))
+    even = held / x.hours_ahead.clamp_min(RARE)
+    release = lever(control, rows.LEVER_PACE, rows.N_FREE_POOLS)[:, None] * even
+    pace = torch.minimum(release.clamp_max(w.pace_most), held / x.hour_share.clamp_min(RARE))
+    more = mixed * pace
+    match = more.clamp_min(LEAST_SELECT) ** -w.match_cost
+    return Selection(more, match, (held - x.hour_share * pace).clamp_min(0))
+
+
+def as_usual(w: SimpleNamespace, chosen: "Selection | None") -> tuple[Any, Any]:
+    """What an impression and a click count in rates over usual impressions, (f, s, n) (world
+    2.8).
+    """
+    if chosen is None:
+        return 1.0, 1.0
+    known = chosen.more >= LEAST_SELECT
+    impression = torch.where(known, 1 / chosen.more.clamp_min(LEAST_SELECT), 0)
+    return impression, impression / chosen.match
 
 
 # 2.3, 2.4, 2.10 Auctions, limits, displacement
@@ -237,10 +291,14 @@ def impressions(
     keep = keep * (limit / total.clamp_min(LEAST_COST)).clamp_max(1)
     ads = ads * keep
     free = traffic[:AD] * terms.free
+    chosen = None
+    if w.pools_scheduled:
+        chosen = schedule(w, m, s, x, control, free.sum(1))
+        free = torch.minimum(free * chosen.more[:, None], traffic[:AD])
     if not w.incremental:
         lost = w.cannibalisation * ads / free.sum(0).clamp_min(RARE)
         free = free * (1 - lost.clamp_max(1))
-    return Shown(torch.cat([free, ads[None]]), entered.sum(0), cost * keep)
+    return Shown(torch.cat([free, ads[None]]), entered.sum(0), cost * keep, chosen)
 
 
 # 2.6, 2.9 Orders and books
@@ -268,6 +326,14 @@ def sell(
     return orders, w.merchant_share * of_groups(coupons)
 
 
+def selected(terms: Terms, chosen: "Selection | None") -> Terms:
+    """Click rates of the free pools where more or fewer than the usual impressions are shown."""
+    if chosen is None:
+        return terms
+    free = (terms.ctr[:AD] * chosen.match[:, None]).clamp_max(MOST_CLICKS)
+    return terms._replace(ctr=torch.cat([free, terms.ctr[AD:]]))
+
+
 def earn(w: SimpleNamespace, m: Merchants, control: Tensor, sales: Orders) -> dict[str, Tensor]:
     """What the tick's orders are worth once refunds have been sent back, (1, n) fen each."""
     risk = sales.at_risk / sales.orders.clamp_min(SCARCE)  # (p, s, n)
@@ -283,6 +349,7 @@ def earn(w: SimpleNamespace, m: Merchants, control: Tensor, sales: Orders) -> di
     interest = lever(control, rows.LEVER_INTEREST)
     placed = of_groups(sales.orders)
     extras = w.insurance_cost * insurance * placed + w.interest_cost * interest * of_groups(paid)
+    extras = extras + w.insurance_premium * insurance * of_groups(sales.at_risk)
     service = w.service_cost * lever(control, rows.LEVER_SERVICE) * placed
     cost = torch.zeros_like(placed)
     if w.cost_commission:
@@ -392,12 +459,13 @@ def refresh_creatives(
     ordered = (progress >= 1) & (wait < 0)
     part = like(torch.ones_like(progress), progress)
     none = torch.zeros_like(progress)
+    fee = (w.creative_fee * w.days_inverse) * m.budget + w.creative_fee_fixed
     return Creatives(
         quality,
         torch.where(ordered, none, progress),
         torch.where(ordered, part, s.creative_coming),
         renewed,
-        torch.where(ordered, (w.creative_fee * w.days_inverse) * m.budget * part, none),
+        torch.where(ordered, fee * part, none),
     )
 
 
@@ -422,6 +490,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     mix = tier_mix(w, control)
     terms = order_terms(w, m, s, x, control, mix)
     seen = impressions(w, m, s, x, control, terms, boost, price_shock)
+    terms = selected(terms, seen.chosen)
     sales, coupons = sell(w, m, s, terms, seen.impressions)
     earned = earn(w, m, control, sales)
     new = refresh_creatives(w, m, s, x, control)
@@ -430,13 +499,14 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     extra = w.boost_reach * boost
     boost_money = (torch.floor(w.boost_share * m.budget) - s.boost_spend).clamp_min(0)
     ads = seen.impressions[AD]
-    by_pool = seen.impressions.sum((1, 2))[:, None]  # (p, 1, n)
-    clicks = of_groups(sales.clicks[rows.NATURAL])
+    impression, click = as_usual(w, seen.chosen)
+    usual = (seen.impressions[:AD].sum(1) * impression).sum(1)[:, None]  # (f, 1, n)
+    clicks = (sales.clicks[:AD].sum(1) * click)[rows.NATURAL].sum(0)[None]
     orders, pending_orders = arrive(w, s, x, earned["placed"], s.pending_orders)
     at_risk, pending_at_risk = arrive(w, s, x, of_groups(sales.at_risk), s.pending_at_risk)
-    ctr = smoothed(w, s.natural_ctr, clicks, by_pool[rows.NATURAL])
-    gmv = sales.gmv[rows.TRANSACTION].sum(0)[None]
-    gpm = smoothed(w, s.transaction_gpm, gmv, by_pool[rows.TRANSACTION])
+    ctr = smoothed(w, s.natural_ctr, clicks, usual[rows.NATURAL])
+    gmv = (sales.gmv[:AD] * click)[rows.TRANSACTION].sum(0)[None]
+    gpm = smoothed(w, s.transaction_gpm, gmv, usual[rows.TRANSACTION])
     risk = smoothed(w, s.risk, at_risk, orders)
     ad_orders = sales.orders[AD].sum(0)[None]
     commission = lever(control, rows.LEVER_COMMISSION_NATURAL).clamp_min(LEAST_COMMISSION)
@@ -461,6 +531,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
             exposure=exposure * (1 - new.renewed),
             pressure=w.pressure_keep * s.pressure + ads.sum(1) / m.audience_segment,
             quality=move_quality(w, m, s, ctr, gpm, risk, ad_orders),
+            held=s.held if seen.chosen is None else seen.chosen.held.flatten(0, 1),
             supply=s.supply + w.influencer_speed * (offered - s.supply),
             heat=move_tiers(w, s, mix),
             creative_quality=new.quality,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...interface.units import FEN_PER_CNY
-from ...scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, Scenario
+from ...scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, WINDOWS, Scenario
 from .. import layout as rows
 from .entries import shares_of, values_of
 
@@ -41,3 +41,28 @@ def base_cells(s: Scenario) -> np.ndarray:
     cells[rows.PRICE_SIGMA] = values_of(s.auction.cpm_log_sigma, SCENES)
     cells[rows.PREDICTION] = 1.0
     return cells.reshape(rows.CELL_ROWS, rows.N_LANES).astype(np.float32)
+
+
+def free_worth(s: Scenario, base: np.ndarray) -> np.ndarray:
+    """What a free impression of an average merchant is worth, (free pools, scenes) CNY: settled GMV
+    less the commission of natural orders, at the levers' defaults without coupons (world 2.2).
+
+    Args:
+        s: the scenario.
+        base: its `base_cells`.
+    """
+    shape = (-1, len(POOLS), len(SEGMENTS), len(SCENES))
+    cells = base.astype(float).reshape(shape)[:, : len(FREE_POOLS)]
+    refund = s.refund.insurance * s.services.insurance_default
+    refund -= s.refund.service * s.services.service_default
+    counted = shares_of(s.refund.shares, WINDOWS)[: WINDOWS.index(s.refund.window) + 1].sum()
+    kept = 1 - counted * _logistic(cells[rows.REFUND] + refund)
+    worth = _logistic(cells[rows.CLICK]) * _logistic(cells[rows.ORDER]) * cells[rows.VALUE] * kept
+    share = shares_of(s.traffic.segments, SEGMENTS)
+    by_group = np.einsum("pks,k->ps", worth, share) / FEN_PER_CNY
+    by_group[rows.NATURAL] *= 1 - s.influencer.commission_natural
+    return by_group
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))

@@ -11,7 +11,7 @@ import numpy as np
 from ...interface.feedback import ROI_KINDS
 from ...interface.levers import lever_table
 from ...interface.units import FEN_PER_CNY
-from ...scenario import FREE_POOLS, SCENES, TIERS, WINDOWS, Scenario
+from ...scenario import FREE_POOLS, POOLS, SCENES, TIERS, WINDOWS, Scenario
 from .. import layout as rows
 from .entries import shares_of, values_of
 
@@ -67,6 +67,13 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
     w["influencer_lift"] = values_of(s.free_traffic.influencer_lift, FREE_POOLS)
     w["cannibalisation"] = values_of(s.free_traffic.cannibalisation, SCENES)
     w["incremental"] = s.incremental_ads
+    free = s.free_traffic
+    w["pools_scheduled"] = s.regime.pools_scheduled
+    w["match_cost"] = free.match_cost
+    w["mix_most"] = free.mix_most
+    w["mix_centre"] = values_of(free.mix_centre, SCENES)
+    w["mix_centre"][rows.NATURAL] += free.natural_centre
+    w["pace_most"] = free.pace_most
     w["coupon_pool"] = [s.coupons_everywhere, s.coupons_everywhere, 1]
     w["boost_reach"] = s.boost.reach
     w["boost_premium"] = s.boost.premium
@@ -104,6 +111,8 @@ def _fill_demand(w: np.void, s: Scenario, hours: float, per_day: int) -> None:
     w["tier_growth"] = s.tiers.growth / per_day
     w["tier_keep"] = (1 - np.array(values_of(s.tiers.ageing, TIERS))) ** (1 / per_day)
     w["tier_inflow"] = s.tiers.inflow / per_day
+    w["hour_swing"] = s.order.hour_swing
+    w["peak_hour"] = values_of(s.order.peak_hour, POOLS)
     w["at_once"] = s.order.at_once
     w["fast_share"] = s.order.fast_share
     w["fast_release"] = 1 - math.exp(-hours / s.order.fast_hours)
@@ -131,6 +140,7 @@ def _fill_shop(w: np.void, s: Scenario, hours: float, per_day: int) -> None:
     w["creative_sd"] = c.quality_sd
     w["creative_mix_share"] = c.mix_share
     w["creative_fee"] = c.fee
+    w["creative_fee_fixed"] = c.fee_cny * FEN_PER_CNY
     w["creative_delay"] = c.delay_hours
     w["creative_rejection"] = c.rejection
     w["audience"] = c.audience
@@ -138,8 +148,12 @@ def _fill_shop(w: np.void, s: Scenario, hours: float, per_day: int) -> None:
     w["commission_ad_neutral"] = max(s.influencer.commission_ad, LEAST_NEUTRAL)
     w["influencer_speed"] = 1 - math.exp(-s.influencer.speed / per_day)
     w["influencer_ad_lift"] = s.influencer.ad_lift
+    curvature = s.services.curvature
+    w["service_curvature"] = curvature
+    w["service_scale"] = 1 / -math.expm1(-curvature) if curvature else 1
     w["insurance_lift"] = s.services.insurance_lift
     w["insurance_cost"] = s.services.insurance_cost * FEN_PER_CNY
+    w["insurance_premium"] = s.services.insurance_premium * FEN_PER_CNY
     w["interest_lift"] = s.services.interest_lift
     w["interest_cost"] = s.services.interest_cost
     w["service_cost"] = s.services.service_cost * FEN_PER_CNY
@@ -181,6 +195,9 @@ def _fill_merchants(w: np.void, s: Scenario) -> None:
         "scene_sd",
         "price_sd",
         "coupon_sd",
+        "coupon_segment_sd",
+        "price_sigma_spread",
+        "peak_sd",
         "refund_sd",
         "quality_sd",
         "target_share_low",

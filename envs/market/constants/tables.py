@@ -28,6 +28,14 @@ def hour_table(s: Scenario) -> np.ndarray:
     return np.array(table, np.float32)
 
 
+def ahead_table(hours: np.ndarray) -> np.ndarray:
+    """Share of a day's traffic from each tick on, the tick's own included, (4, ticks_per_day)
+    float32, from the hour table.
+    """
+    exact = hours.astype(float)
+    return (exact[:, ::-1].cumsum(1)[:, ::-1] / exact.sum(1, keepdims=True)).astype(np.float32)
+
+
 def clock_table(s: Scenario) -> np.ndarray:
     """Sine and cosine of the time of day, then of the weekday: (CLOCK_ROWS, ticks_per_day) float32,
     the last two in 7 entries.

@@ -6,10 +6,10 @@ import numpy as np
 
 from ...interface.feedback import REWARDS
 from ...scenario import Scenario
-from .cells import base_cells
+from .cells import base_cells, free_worth
 from .fill import fill_constants
 from .record import WORLD
-from .tables import calendar_table, clock_table, hour_table, remaining_table
+from .tables import ahead_table, calendar_table, clock_table, hour_table, remaining_table
 
 
 class World(NamedTuple):
@@ -21,6 +21,8 @@ class World(NamedTuple):
     base: np.ndarray
     # (N_SCENES, ticks_per_day) float32: hour factor per scene, mean 1
     hours: np.ndarray
+    # (N_SCENES, ticks_per_day) float32: share of the day's traffic from each tick on
+    ahead: np.ndarray
     # (CALENDAR_ROWS, days + 2 + shift) float32: traffic factor, log price shift, order logit shift
     calendar: np.ndarray
     # (CLOCK_ROWS, ticks_per_day or 7) float32: sine and cosine of the hour, and of the weekday
@@ -50,8 +52,10 @@ def build_world(scenario: Scenario, days: int, split: int, reward: str, sampled:
         }
     )
     constants = np.zeros(2, WORLD)
+    base = base_cells(scenario)
     for i, variant in enumerate((scenario, unified)):
         fill_constants(constants[i], variant, days)
+        constants[i]["free_worth"] = free_worth(variant, base)
         constants[i]["split"] = split
         constants[i]["reward"] = REWARDS.index(reward)
         constants[i]["sampled"] = sampled
@@ -61,8 +65,9 @@ def build_world(scenario: Scenario, days: int, split: int, reward: str, sampled:
     hours = hour_table(scenario)
     return World(
         constants,
-        base_cells(scenario),
+        base,
         hours,
+        ahead_table(hours),
         calendar,
         clock_table(scenario),
         remaining_table(scenario, days, hours, calendar),

@@ -3,7 +3,16 @@
 import numpy as np
 
 from ...kernels.compiled import kernel
-from ...kernels.numerics import HALF, ONE, ZERO, exp32, normal_quantile
+from ...kernels.numerics import (
+    HALF,
+    ONE,
+    TWO,
+    ZERO,
+    cosine_of_turns,
+    exp32,
+    normal_quantile,
+    sine_of_turns,
+)
 from ...kernels.streams import MERCHANT_TICK, fill_uniform, tick_key
 from .. import layout as rows
 from ..carryover import NO_CREATIVE
@@ -13,6 +22,7 @@ from .fluid_market import price_fluid_market
 F = np.float32
 MOST_MARGIN = F(0.98)
 SCARCE = F(1e-6)  # keeps a reference from being divided by nothing
+HOURS_PER_DAY = F(24)
 
 
 @kernel
@@ -47,7 +57,20 @@ def draw_traits(world, uniform, normal, merchant):
 
 
 @kernel
-def draw_cells(world, base, merchant, normal, cells):
+def draw_hours(world, normal, merchant):
+    """When the users of each pool buy most readily, as parts along the clock's cosine and sine.
+
+    The clock tells a tick's beginning, and what counts is its middle (world 2.11).
+    """
+    for p in range(rows.N_POOLS):
+        peak = world.peak_hour[p] + world.peak_sd * normal[slots.PEAK + p]
+        turn = (peak - HALF * world.hours_per_tick) / HOURS_PER_DAY
+        merchant.hour_cos[p] = world.hour_swing * cosine_of_turns(turn)
+        merchant.hour_sin[p] = world.hour_swing * sine_of_turns(turn)
+
+
+@kernel
+def draw_cells(world, base, merchant, uniform, normal, cells):
     """The merchant's own cells: base numbers moved by size, appeal, scene strengths, prices, coupon
     and refund profile.
     """
@@ -62,6 +85,7 @@ def draw_cells(world, base, merchant, normal, cells):
     price = world.category_price[category] + world.price_sd * normal[slots.PRICE]
     for c in range(rows.N_LANES):
         s = c % rows.N_SCENES
+        k = c // rows.N_SCENES % rows.N_SEGMENTS
         cells.rows[rows.TRAFFIC, c] = base[rows.TRAFFIC, c] * merchant.size
         cells.rows[rows.EXPOSURE, c] = (
             base[rows.EXPOSURE, c] + world.scene_sd * normal[slots.SCENE_EXPOSURE + s]
@@ -72,14 +96,17 @@ def draw_cells(world, base, merchant, normal, cells):
         cells.rows[rows.ORDER, c] = (
             base[rows.ORDER, c] + order + world.scene_sd * normal[slots.SCENE_ORDER + s]
         )
-        cells.rows[rows.RESPONSE, c] = base[rows.RESPONSE, c] * response
+        own = world.coupon_segment_sd * normal[slots.COUPON_SEGMENT + k]
+        own = exp32(own - HALF * world.coupon_segment_sd * world.coupon_segment_sd)
+        cells.rows[rows.RESPONSE, c] = base[rows.RESPONSE, c] * response * own
         cells.rows[rows.REDEMPTION, c] = base[rows.REDEMPTION, c]
         cells.rows[rows.REFUND, c] = base[rows.REFUND, c] + refund
         cells.rows[rows.VALUE, c] = base[rows.VALUE, c] * merchant.order_value
         cells.rows[rows.PRICE_MU, c] = (
             base[rows.PRICE_MU, c] + price + world.price_sd * normal[slots.SCENE_PRICE + s]
         )
-        cells.rows[rows.PRICE_SIGMA, c] = base[rows.PRICE_SIGMA, c]
+        wide = world.price_sigma_spread * (TWO * uniform[slots.PRICE_SIGMA + s] - ONE)
+        cells.rows[rows.PRICE_SIGMA, c] = base[rows.PRICE_SIGMA, c] * exp32(wide)
         cells.rows[rows.PREDICTION, c] = ONE
     for j in range(rows.BLOCK):
         noise = world.prediction_noise * normal[slots.PREDICTION + j]
@@ -134,6 +161,7 @@ def reset_state(world, state, merchant):
     state.exposure[:] = world.start_exposure
     for p in range(rows.N_FREE_POOLS):
         state.quality[p] = merchant.start_quality[p]
+    state.held[:] = ONE
     state.supply = ZERO
     state.creative_quality = merchant.start_creative
     state.creative_progress = ZERO
@@ -164,21 +192,25 @@ def draw_day(world, uniform, state):
 
 
 @kernel
-def draw_merchant(plan, work, base, uniform, normal):
+def draw_merchant(plan, work, base, tables, uniform, normal):
     """Draw one merchant and the start of its episode from the stream in its state's key.
 
     The plan's world is the scenario's unified form. `uniform` and `normal`, (DRAWS,) float32, are
     work space.
     """
     world, merchant, cells, state = plan
-    fill_uniform(tick_key(state.key, MERCHANT_TICK), 0, uniform, slots.DRAWS)
+    key = tick_key(state.key, MERCHANT_TICK)
+    first = slots.FIRST_DRAWS
+    fill_uniform(key, 0, uniform, first)
+    fill_uniform(key, first // 2, uniform[first:], slots.DRAWS - first)
     for j in range(slots.DRAWS):
         normal[j] = normal_quantile(uniform[j])
     draw_traits(world, uniform, normal, merchant)
-    draw_cells(world, base, merchant, normal, cells)
+    draw_hours(world, normal, merchant)
+    draw_cells(world, base, merchant, uniform, normal, cells)
     draw_day(world, uniform, state)
     merchant.ctr_reference, merchant.gpm_reference, merchant.risk_reference = ONE, ONE, ONE
     reset_state(world, state, merchant)
-    price_fluid_market(plan, work, uniform)
+    price_fluid_market(plan, work, tables, uniform)
     reset_state(world, state, merchant)
     start_shocks(world, state, normal)

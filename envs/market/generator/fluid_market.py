@@ -26,6 +26,7 @@ from ..demand import (
     tier_terms,
 )
 from ..ledger import overall_cost
+from ..scheduling import mix_pools, select_free
 from ..score import roi_parts
 from . import slots
 
@@ -153,7 +154,9 @@ def set_target(plan, work, free_gmv, terms, multiplier):
     gmv = free_gmv + ad_gmv
     kept = 1.0 - terms.risk * world.counted_share
     settled = gmv * kept
-    creative = world.creative_fee * spend * min(world.lever_default[rows.LEVER_CREATIVE], ONE)
+    creatives = world.lever_default[rows.LEVER_CREATIVE]
+    creative = world.creative_fee * spend * min(creatives, ONE)
+    creative += world.creative_fee_fixed * creatives * world.days_per_tick
     cost = overall_cost(
         world,
         spend,
@@ -170,11 +173,31 @@ def set_target(plan, work, free_gmv, terms, multiplier):
 
 
 @kernel
-def start_fluid_market(plan, work):
+def average_hours(world, merchant, tables, lane):
+    """Add what the time of day does to orders over a usual day: by pool and scene, ln of the mean
+    of e^(its part of the order logit), weighted with the scene's traffic (world 2.11).
+    """
+    ticks = world.ticks_per_day
+    for p in range(rows.N_POOLS):
+        for s in range(rows.N_SCENES):
+            total = ZERO
+            for t in range(ticks):
+                part = (
+                    merchant.hour_cos[p] * tables.clock[rows.HOUR_COS, t]
+                    + merchant.hour_sin[p] * tables.clock[rows.HOUR_SIN, t]
+                )
+                total += tables.hours[s, t] * exp32(part)
+            mean = log32(total / F(ticks))
+            for k in range(rows.N_SEGMENTS):
+                lane.rows[rows.URGE, p * rows.BLOCK + k * rows.N_SCENES + s] += mean
+
+
+@kernel
+def start_fluid_market(plan, work, tables):
     """The free pools and the order terms of every lane at the default levers, without shocks,
     halfway through the creative's life.
     """
-    world, _, cells, state = plan
+    world, merchant, cells, state = plan
     lane, scene = work.lane, work.scene
     for s in range(rows.N_SCENES):
         scene.rows[rows.S_TRAFFIC, s] = ONE
@@ -186,10 +209,12 @@ def start_fluid_market(plan, work):
     for s in range(rows.N_SCENES):
         state.exposure[s] = world.start_exposure + HALF * world.audience * F(world.days) / renewed
     appeal, value, refund = tier_terms(world, state, state.control)
-    shift = order_shift(world, state.control, appeal, ZERO)
+    urge = order_shift(world, state.control, appeal, ZERO)
     creative_appeal(world, state, scene)
-    spread(world, state, state.control, scene, lane)
-    rates(world, cells, lane, shift, refund_shift(world, state.control, refund), value)
+    spread(world, state, merchant, state.control, (ZERO, ZERO), urge, scene, lane)
+    if world.hour_swing > ZERO:
+        average_hours(world, merchant, tables, lane)
+    rates(world, cells, lane, refund_shift(world, state.control, refund), value)
     free_impressions(cells, lane)
 
 
@@ -234,21 +259,22 @@ def order_terms(world, control, free, full_gmv):
     commission = (
         free.commission + AD_WEIGHT * full_gmv * control[rows.LEVER_COMMISSION_AD]
     ) / total
+    risk = free.at_risk / max(free.orders, LEAST)
     service = (
         world.insurance_cost * control[rows.LEVER_INSURANCE]
         + world.service_cost * control[rows.LEVER_SERVICE]
+        + world.insurance_premium * control[rows.LEVER_INSURANCE] * risk
     ) / max(free.gmv / max(free.orders, LEAST), 1.0)
     service += world.interest_cost * control[rows.LEVER_INTEREST]
-    risk = free.at_risk / max(free.orders, LEAST)
     return OrderTerms(free.coupon / max(free.gmv, LEAST), commission, service, risk)
 
 
 @kernel
-def price_fluid_market(plan, work, uniform):
+def price_fluid_market(plan, work, tables, uniform):
     """References, audiences, target and budget of the merchant from its fluid market."""
     world, merchant, cells, state = plan
     lane, scene = work.lane, work.scene
-    start_fluid_market(plan, work)
+    start_fluid_market(plan, work, tables)
     free = free_sales(lane, state.control[rows.LEVER_COMMISSION_NATURAL])
     _, full_gmv, _ = ad_curve(world, cells, lane, ONE, scene)
     terms = order_terms(world, state.control, free, full_gmv)
@@ -258,6 +284,11 @@ def price_fluid_market(plan, work, uniform):
     merchant.gpm_reference = (
         F(free.gmv_transaction / max(free.shown_transaction, LEAST)) * world.gpm_factor
     )
+    if world.pools_scheduled:
+        mix_pools(world, state.control, lane, scene)
+        select_free(world, cells, lane, scene)
+        free = free_sales(lane, state.control[rows.LEVER_COMMISSION_NATURAL])
+        terms = order_terms(world, state.control, free, full_gmv)
     merchant.risk_reference = F(terms.risk)
     share = world.target_share_low + uniform[slots.TARGET] * (
         world.target_share_high - world.target_share_low

@@ -6,11 +6,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from chengfang.envs import PromotionVectorEnv, SuperPlanEnv
+from chengfang.envs import LEVER_NAMES, PromotionVectorEnv, SuperPlanEnv
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode
 
 SIZE = 5
+N_LEVERS = len(LEVER_NAMES)
 SEED = 11
 LEVERS = "all"
 EPISODE = 24
@@ -25,7 +26,11 @@ def batch(count=SIZE, **keywords):
 def moves(count, ticks, seed=0):
     """Actions (ticks, count, levers) that do not depend on the number of envs."""
     return np.stack(
-        [np.random.default_rng((seed, i)).uniform(-1.2, 1.2, (ticks, 26)) for i in range(count)], 1
+        [
+            np.random.default_rng((seed, i)).uniform(-1.2, 1.2, (ticks, N_LEVERS))
+            for i in range(count)
+        ],
+        1,
     ).astype(np.float32)
 
 
@@ -120,7 +125,7 @@ def test_next_step_equals_single():
         4
     ]
     observation, reward, terminated, truncated, infos = env.step(
-        np.full((SIZE, 26), 1.0, np.float32)
+        np.full((SIZE, N_LEVERS), 1.0, np.float32)
     )
     assert observation.tobytes() == np.array([firsts[1] for _, firsts in alone]).tobytes()
     assert not reward.any()
@@ -273,7 +278,7 @@ def test_env_zero_does_not_depend_on_the_size_of_the_batch():
     for count in (1, 64, 4096):
         env = batch(count)
         actions = moves(1, 2 * EPISODE + 3)
-        spread = np.zeros((len(actions), count, 26), np.float32)
+        spread = np.zeros((len(actions), count, N_LEVERS), np.float32)
         spread[:, :1] = actions
         hashes.add(digest(env, spread, rows=slice(0, 1)))
     assert len(hashes) == 1
@@ -421,11 +426,13 @@ def test_final_info_is_of_finished_envs_only():
     assert infos["final_obs"][0].tobytes() == observation[0].tobytes()
 
 
-@pytest.mark.parametrize("shape", [(SIZE,), (26,), (SIZE + 1, 26), (SIZE, 25), (1, SIZE, 26)])
+@pytest.mark.parametrize(
+    "shape", [(SIZE,), (N_LEVERS,), (SIZE + 1, N_LEVERS), (SIZE, N_LEVERS - 1), (1, SIZE, N_LEVERS)]
+)
 def test_actions_of_another_shape_are_refused(shape):
     env = batch()
     env.reset(seed=0)
-    with pytest.raises(ValueError, match=r"actions have shape .* expected \(5, 26\)"):
+    with pytest.raises(ValueError, match=rf"actions have shape .* expected \(5, {N_LEVERS}\)"):
         env.step(np.zeros(shape, np.float32))
 
 
@@ -433,7 +440,7 @@ def test_nan_names_market_and_lever_and_changes_nothing():
     env = batch()
     env.reset(seed=0)
     before = env.market.states.tobytes()
-    action = np.zeros((SIZE, 26), np.float32)
+    action = np.zeros((SIZE, N_LEVERS), np.float32)
     action[3, 2] = np.nan
     with pytest.raises(ValueError, match="action of market 3, lever bid_live, is nan"):
         env.step(action)

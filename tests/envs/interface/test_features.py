@@ -22,10 +22,13 @@ LATENT_STATE = (
     "refunds",
     "accrued",
     "placed",
+    "held",
     "key",
     "seed",
 )
 LATENT_MERCHANT = (
+    "hour_cos",
+    "hour_sin",
     "category",
     "size",
     "audience_scene",
@@ -44,7 +47,7 @@ LATENT_MERCHANT = (
 def watch(market):
     """Observe the markets again as they stand."""
     world = market.world
-    tables = rows.Tables(world.hours, world.calendar, world.clock, world.remaining)
+    tables = rows.Tables(world.hours, world.ahead, world.calendar, world.clock, world.remaining)
     lane = np.zeros(1, rows.LANE)[0]
     out = np.zeros_like(market.observations)
     for i in range(market.num_envs):

@@ -52,6 +52,9 @@ def test_layout_names_the_first_of_each_run():
         ("service", rows.LEVER_SERVICE),
         ("boost", rows.LEVER_BOOST),
         ("tier_hot", rows.LEVER_TIER),
+        ("mix_feed", rows.LEVER_MIX),
+        ("mix_natural", rows.LEVER_MIX_NATURAL),
+        ("pace_natural", rows.LEVER_PACE),
     ):
         assert LEVER_NAMES.index(name) == column, name
 
@@ -198,7 +201,8 @@ class Play:
     """Episodes of 32 merchants in expectation mode under constant actions."""
 
     def __init__(self):
-        self.market = Market(load_scenario(), 32, days=2, levers="all", sampled=False)
+        scenario = load_scenario("default", {"regime.pools_scheduled": True})
+        self.market = Market(scenario, 32, days=2, levers="all", sampled=False)
         self.careful = self()
 
     def __call__(self, **actions):

@@ -89,3 +89,10 @@ def test_normal_quantile_is_right_to_3e_6():
     exact = stats.norm.ppf(u.astype(float))
     got = over("normal_quantile")(u)
     assert (np.abs(got - exact) / np.maximum(np.abs(exact), 1)).max() < 3e-6
+
+
+def test_sine_and_cosine_of_turns_are_right_to_4e_7():
+    x = np.linspace(-3, 3, 200_001).astype(np.float32)
+    exact = 2 * np.pi * x.astype(float)
+    assert np.abs(over("sine_of_turns")(x) - np.sin(exact)).max() < 4e-7
+    assert np.abs(over("cosine_of_turns")(x) - np.cos(exact)).max() < 4e-7

@@ -147,7 +147,7 @@ def test_ration_coupons_costs_the_kept_share_and_leaves_the_rest_plain(keep, mad
     plain = expit(cells[rows.ORDER].astype(float))
     before = work.copy()
     cost = expected_coupon_cost(lane_block)
-    ration_coupons(cell_block, lane_block, F(0), F(keep))
+    ration_coupons(cell_block, lane_block, F(keep))
     assert expected_coupon_cost(lane_block) == pytest.approx(keep * cost, rel=1e-4, abs=1e-3)
     np.testing.assert_allclose(
         work[rows.CVR], keep * before[rows.CVR] + (1 - keep) * plain, rtol=1e-5

@@ -128,6 +128,48 @@ def test_budgets_are_log_uniform_around_the_binding_spend(population):
         np.testing.assert_array_equal(m[name], np.floor(m[name]))
 
 
+def test_segments_hours_and_scatter_of_prices_follow_their_laws(harness):
+    unlike = {
+        "order": {"hour_swing": 0.3},
+        "merchants": {"coupon_segment_sd": 0.5, "price_sigma_spread": 0.28, "peak_sd": 2.0},
+    }
+    rig = harness.Rig(load_scenario(unlike), N).reset()
+    plain = harness.Rig(load_scenario(), N).reset()
+    s = rig.scenario
+    cells = rig.cells.reshape(-1, rows.CELL_ROWS, *SHAPE[1:])
+    own = cells[:, rows.RESPONSE] / plain.cells.reshape(cells.shape)[:, rows.RESPONSE]
+    assert (own == own[:, :1, :, :1]).all()  # one number per segment
+    z = (np.log(own[:, 0, :, 0]) + 0.5**2 / 2) / 0.5
+    scatter = cells[:, rows.PRICE_SIGMA, 2, 0] / values(s.auction.cpm_log_sigma, SCENES)
+    m = rig.merchants
+    turn = np.arctan2(m["hour_sin"], m["hour_cos"]) / (2 * np.pi)  # of the clock at ticks' starts
+    late = (turn * 24 + 0.5 - values(s.order.peak_hour, POOLS) + 12) % 24 - 12
+    np.testing.assert_allclose(np.hypot(m["hour_sin"], m["hour_cos"]), 0.3, rtol=1e-5)
+    for i in range(4):
+        assert stats.kstest(z[:, i], "norm").pvalue > LEAST_P
+        assert stats.kstest(np.log(scatter[:, i]), "uniform", (-0.28, 0.56)).pvalue > LEAST_P
+    for p in range(3):
+        assert stats.kstest(late[:, p] / 2, "norm").pvalue > LEAST_P
+    assert np.abs(np.corrcoef(z.T) - np.eye(4)).max() < 0.1
+
+
+def test_orders_are_likeliest_at_the_merchants_own_hour(harness):
+    flat = {"hourly": [1.0] * 24, "live_hourly": [1.0] * 24}
+    sold = []
+    for swing in (0.0, 0.6):
+        scenario = load_scenario({"order": {"hour_swing": swing, "at_once": 1.0}, "traffic": flat})
+        rig = harness.Rig(scenario, 50, sampled=False, noop=True).reset()
+        rates = []
+        for _ in range(24):
+            rig.step(np.zeros((50, len(rig.levers)), np.float32))
+            rates.append(rig.states["tick_gmv"].reshape(50, 3, 4)[:, :2].sum(2))
+        sold.append(np.array(rates))  # (hours, n, free pools)
+    turn = np.arctan2(rig.merchants["hour_sin"], rig.merchants["hour_cos"]) / (2 * np.pi)
+    best = (sold[1] / sold[0]).argmax(0)
+    late = (best - turn[:, :2] * 24 + 12) % 24 - 12
+    assert np.abs(late).max() < 1
+
+
 def test_weekday_and_calendar_shift_are_uniform(harness):
     scenario = load_scenario(
         {"traffic": {"events": [{"day": 3}]}, "merchants": {"calendar_shift": 5}}
@@ -233,13 +275,13 @@ class FluidMarket:
         )
         shift = (
             (mix * values(s.tiers.appeal, TIERS)).sum()
-            + services.insurance_lift * services.insurance_default
-            + services.interest_lift * services.interest_default
+            + services.insurance_lift * self.levelled(s, services.insurance_default)
+            + services.interest_lift * self.levelled(s, services.interest_default)
         )
         refund = (
             (mix * values(s.refund.tier, TIERS)).sum()
             + s.refund.insurance * services.insurance_default
-            - s.refund.service * services.service_default
+            - s.refund.service * self.levelled(s, services.service_default)
             + s.refund.coupon_depth * depth
         )
         self.s = s
@@ -248,7 +290,10 @@ class FluidMarket:
         self.c = c
         self.ctr = expit(c[rows.CLICK] + appeal)
         self.cvr = expit(
-            c[rows.ORDER] + shift + c[rows.RESPONSE] * (1 - np.exp(-depth / s.coupon.scale))
+            c[rows.ORDER]
+            + shift
+            + self.hours(rig, m)
+            + c[rows.RESPONSE] * (1 - np.exp(-depth / s.coupon.scale))
         )
         self.use = c[rows.REDEMPTION] * (1 - np.exp(-depth / s.coupon.redemption_scale))
         self.risk = expit(c[rows.REFUND] + refund)
@@ -257,6 +302,20 @@ class FluidMarket:
         )
         lift = values(s.free_traffic.quality_lift, FREE_POOLS) * m["start_quality"].astype(float)
         self.free = c[rows.TRAFFIC, :2] * expit(c[rows.EXPOSURE, :2] + lift[:, None, None])
+
+    @staticmethod
+    def levelled(s, effort):
+        """A share of a service's effect."""
+        c = s.services.curvature
+        return (1 - np.exp(-c * effort)) / (1 - np.exp(-c)) if c else effort
+
+    @staticmethod
+    def hours(rig, m):
+        """What the time of day does to orders over a day, (pools, 1, scenes): ln of the mean."""
+        n = rig.scenario.clock.ticks_per_day
+        angle = 2 * np.pi * np.arange(n) / n
+        part = np.outer(m["hour_cos"], np.cos(angle)) + np.outer(m["hour_sin"], np.sin(angle))
+        return np.log(np.exp(part) @ rig.world.hours.T.astype(float) / n)[:, None]
 
     def answer(self, log_bid, steps):
         """Price shift per scene once competitors have answered our share of voice: xi = a voice(xi)
@@ -306,10 +365,13 @@ class FluidMarket:
             worth[0].sum() * s.influencer.commission_natural + full / 2 * s.influencer.commission_ad
         ) / (free + full / 2)
         v = s.services
-        service = (
-            v.insurance_cost * v.insurance_default + v.service_cost * v.service_default
-        ) * 100 / (free / sold.sum()) + v.interest_cost * v.interest_default
+        risk = (sold * self.risk[:2]).sum() / sold.sum()
+        insurance = (v.insurance_cost + v.insurance_premium * risk) * v.insurance_default
+        service = (insurance + v.service_cost * v.service_default) * 100 / (
+            free / sold.sum()
+        ) + v.interest_cost * v.interest_default
         creative = s.creative.fee * spend * min(s.creative.rate_default, 1)
+        creative += s.creative.fee_cny * 100 * s.creative.rate_default / s.clock.ticks_per_day
         return gmv * kept / (spend + gmv * kept * (commission + coupon) + gmv * service + creative)
 
 
@@ -327,9 +389,21 @@ def test_prices_in_the_target_have_settled(rule, harness):
         )
 
 
+UNLIKE = {
+    "order.hour_swing": 0.5,
+    "creative.fee_cny": 80,
+    "services.curvature": 2,
+    "services.insurance_premium": 4,
+    "merchants.price_sigma_spread": 0.3,
+    "merchants.coupon_segment_sd": 0.5,
+}
+
+
+@pytest.mark.parametrize("unlike", [{}, UNLIKE], ids=["plain", "unlike"])
 @pytest.mark.parametrize("rule", ["first", "second"])
-def test_roi_target_is_the_fluid_roi_at_the_binding_multiplier(rule, harness):
-    rig = harness.Rig(load_scenario("default", {"auction.price_rule": rule}), 60, days=7).reset()
+def test_roi_target_is_the_fluid_roi_at_the_binding_multiplier(rule, unlike, harness):
+    scenario = load_scenario("default", {"auction.price_rule": rule, **unlike})
+    rig = harness.Rig(scenario, 60, days=7).reset()
     low = rig.scenario.merchants.target_share_low
     high = rig.scenario.merchants.target_share_high
     for i in range(60):

@@ -19,9 +19,12 @@ from chengfang.envs.scenario import (
     scenario_names,
 )
 from chengfang.envs.scenario.loading import ALIASES, FOLDER
+from chengfang.envs.scenario.scenario import LATER
 from chengfang.envs.scenario.validation import field_paths, merged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+FIRST_HASH = "7c57f4240eff"  # of `default` when the first evidence was committed
 
 
 def write(folder, text, name="market.yaml"):
@@ -592,3 +595,13 @@ def test_field_paths_reach_into_tables():
         "free_traffic.exposure.natural.feed",
     } <= set(paths)
     assert all(f"click.pool.{pool}" in paths for pool in POOLS)
+
+
+def test_fields_younger_than_the_evidence_count_once_they_are_moved():
+    assert load_scenario("default").hash == FIRST_HASH
+    for section, names in LATER.items():
+        for name in names:
+            value = getattr(getattr(Scenario(), section), name)
+            moved = dict.fromkeys(value, 1.0) if isinstance(value, dict) else value + 0.5
+            moved = not value if isinstance(value, bool) else moved
+            assert Scenario().updated({section: {name: moved}}).hash != FIRST_HASH

@@ -148,6 +148,9 @@ def test_what_it_does_not_cover_is_refused():
     with pytest.raises(ValueError, match=r"constraints\.roi is 'pay'"):
         upper_bound(Setting(scenario, select_levers("bidding"), 1), SEEDS)
     plain = load_scenario("default")
+    unlike = load_scenario("default", {"order.hour_swing": 0.2})
+    with pytest.raises(ValueError, match=r"order\.hour_swing is 0\.2; upper_bound covers 0"):
+        upper_bound(Setting(unlike, select_levers("bidding"), 1), SEEDS)
     with pytest.raises(ValueError, match="days is 7; upper_bound covers tasks of one day"):
         upper_bound(Setting(plain, select_levers("super_plan"), 7), SEEDS)
     with pytest.raises(ValueError, match="levers include 'creative'; upper_bound covers bids"):

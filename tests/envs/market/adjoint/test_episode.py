@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from chengfang.envs import Market, find_task, load_scenario
+from chengfang.envs import LEVER_NAMES, Market, find_task, load_scenario
 from chengfang.envs.market.adjoint import Episode, episode_gradient
 
+LEVERS = len(LEVER_NAMES)
 # Differences err by curvature and edges at a large step, by rounding to whole fen at a small one. A
 # derivative that is wrong differs from all of them.
 STEPS = (0.004, 0.02, 0.06)
@@ -73,6 +74,22 @@ def test_episode_gradient_equals_central_differences(task):
         sampled=False,
     )
     assert compare(market, np.arange(TASKS[task])) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("levers", ["pools", "super_plan"])
+def test_a_market_whose_pools_are_scheduled(levers):
+    unlike = {
+        "regime.pools_scheduled": True,
+        "order.hour_swing": 0.3,
+        "services.curvature": 2,
+        "services.insurance_premium": 4,
+        "creative.fee_cny": 200,
+    }
+    market = Market(
+        load_scenario("default", unlike), 128, days=2, levers=levers, reward="score", sampled=False
+    )
+    assert compare(market, np.arange(128)) == {}
 
 
 @pytest.mark.slow
@@ -167,7 +184,7 @@ def test_from_the_middle_of_an_episode():
     actions = some_actions(market)
     for action in actions[:10]:
         market.step(action)
-    assert episode_gradient(market, actions[10:14]).shape == (4, market.num_envs, 26)
+    assert episode_gradient(market, actions[10:14]).shape == (4, market.num_envs, LEVERS)
     assert market.states["tick"][0] == 14
 
 
@@ -214,10 +231,10 @@ def test_compiled_gives_the_same_numbers():
 @pytest.mark.parametrize(
     ("actions", "says"),
     [
-        (np.zeros((3, 16)), "expected (ticks, 16, 26)"),
-        (np.zeros((3, 15, 26)), "expected (ticks, 16, 26)"),
-        (np.zeros((25, 16, 26)), "the market has 24 left"),
-        (np.full((1, 16, 26), np.nan), "not finite"),
+        (np.zeros((3, 16)), f"expected (ticks, 16, {LEVERS})"),
+        (np.zeros((3, 15, LEVERS)), f"expected (ticks, 16, {LEVERS})"),
+        (np.zeros((25, 16, LEVERS)), "the market has 24 left"),
+        (np.full((1, 16, LEVERS), np.nan), "not finite"),
     ],
 )
 def test_wrong_actions_are_refused_before_anything_is_played(actions, says):
