@@ -13,9 +13,9 @@ LEVERS = LEVER_SETS["pools"]
 FREE = (rows.N_FREE_POOLS, rows.N_SCENES)
 
 
-def markets(sampled=False, levers="pools", **changes):
-    scenario = load_scenario("default", {"regime.pools_scheduled": True, **changes})
-    market = Market(scenario, N, days=2, levers=levers, sampled=sampled, noop=True)
+def markets(changes=None, sampled=False):
+    scenario = load_scenario("default", {"regime.pools_scheduled": True, **(changes or {})})
+    market = Market(scenario, N, days=2, levers="pools", sampled=sampled, noop=True)
     market.reset(seeds=np.arange(N))
     return market
 
@@ -62,8 +62,8 @@ def test_what_is_released_and_what_is_lost_make_up_the_days_allowance():
 
 def test_a_pool_that_is_held_back_has_more_to_show_later():
     """Nothing for twelve hours and then as fast as allowed: never more than the day's allowance."""
-    market = markets(**{"free_traffic.match_cost": 0})
-    plain = markets(**{"free_traffic.match_cost": 0})
+    market = markets({"free_traffic.match_cost": 0})
+    plain = markets({"free_traffic.match_cost": 0})
     later, even = np.zeros((N, *FREE)), np.zeros((N, *FREE))
     still = np.zeros((N, len(LEVERS)), np.float32)
     for tick in range(24):
@@ -105,7 +105,7 @@ def test_the_mix_conserves_the_worth_of_what_is_shown(seed, harness):
 
 def test_no_more_is_shown_than_there_are_opportunities():
     market = markets(
-        **{
+        {
             "free_traffic.mix_most": 20,
             "free_traffic.exposure": {
                 "natural": dict.fromkeys(("feed", "live", "mall", "search"), 1.0),
@@ -126,8 +126,8 @@ def test_no_more_is_shown_than_there_are_opportunities():
 
 def test_selection_feeds_no_signal_of_quality():
     """Better matches of fewer impressions leave the smoothed click rate as it is."""
-    plain = markets(**{"click.fatigue_half_life": 100})
-    held = markets(**{"click.fatigue_half_life": 100})
+    plain = markets({"click.fatigue_half_life": 100})
+    held = markets({"click.fatigue_half_life": 100})
     still = np.zeros((N, len(LEVERS)), np.float32)
     few = still.copy()
     few[:, LEVERS.index("pace_natural")] = -0.5
@@ -172,8 +172,8 @@ def test_sampled_counts_follow_the_schedule():
     means, sums = np.zeros(FREE), np.zeros(FREE)
     less = np.zeros((N, len(LEVERS)), np.float32)
     less[:, LEVERS.index("mix_live")] = 1
-    expected = markets(**{"traffic.shock_volatility": 0})
-    sampled = markets(sampled=True, **{"traffic.shock_volatility": 0, "creative.quality_sd": 0})
+    expected = markets({"traffic.shock_volatility": 0})
+    sampled = markets({"traffic.shock_volatility": 0, "creative.quality_sd": 0}, sampled=True)
     for _ in range(12):
         expected.step(less)
         sampled.step(less)
