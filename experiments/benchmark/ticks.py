@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from ...agents.learners.settings import (
+    CHOOSING,
     SCALE_MARKETS,
+    SHARES,
     APGSettings,
     LearnerSettings,
     PPOSettings,
@@ -103,13 +105,14 @@ def training_ticks(settings: LearnerSettings, episode: int) -> Ticks:
 
 def _fitting_ticks(settings: ShiftSettings | APGSettings, episode: int) -> Ticks:
     """Of what is learned by the market's derivative: its markets, and doing nothing on the same
-    merchants.
+    merchants; of a shift also those on which its share is chosen.
     """
     batch = settings.num_envs * episode
     own = max(1, -(-settings.steps // batch)) * batch
     env = settings.training_env
     tuning = tuning_ticks(env.rule, rule_values(env)) if env and env.rule else 0
-    return Ticks(own, own, tuning=tuning)
+    chosen = CHOOSING * episode if isinstance(settings, ShiftSettings) else 0
+    return Ticks(own + len(SHARES) * chosen, own + chosen, tuning=tuning)
 
 
 def tuning_ticks(rule: str, parameters: Mapping[str, float]) -> int:

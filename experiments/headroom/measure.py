@@ -18,6 +18,7 @@ from ...agents.references.known_path import Draws, KnownPath
 from ...agents.rules.tuned import best_rule, tuned_parameters
 from ...envs import Setting
 from ..analysis.statistics import Interval
+from ..benchmark.ticks import training_ticks
 from ..runs.evaluate import TEST_SEED
 from ..studies.paired import paired_mean
 from .levers import LeverEffort, LeverWorth, lever_worths
@@ -314,7 +315,8 @@ def _fitted(
     )
     with tempfile.TemporaryDirectory() as folder:
         policy = fit_shift(settings, setting.of("train"), 0, Path(folder))
-    return policy, 2 * int(policy.description["steps"])  # doing nothing beside
+    ticks = training_ticks(settings, setting.ticks)
+    return policy, ticks.total - ticks.tuning
 
 
 def as_dict(found: NamedTuple) -> dict[str, Any]:

@@ -8,15 +8,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .by_gradient import APG_USES, APGSettings, ShiftSettings, Start
+from .by_gradient import APG_USES, CHOOSING, SHARES, APGSettings, ShiftSettings, Start
 from .fields import DEFAULTS, FIRST_NAMES
 from .stable_baselines import PPOSettings, SACSettings
 from .training_env import TrainingEnv, rule_values
 
 __all__ = [
+    "CHOOSING",
     "DEFAULTS",
     "FIRST_NAMES",
     "SCALE_MARKETS",
+    "SHARES",
     "APGSettings",
     "LearnerSettings",
     "PPOSettings",

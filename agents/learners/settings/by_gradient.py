@@ -33,6 +33,10 @@ class ByGradient(RenamedFields):
     )
 
 
+SHARES = (1.0, 0.5, 0.25, 0.0)  # of a fitted shift, of which the best is kept
+CHOOSING = 1024  # training merchants that decide it
+
+
 class ShiftSettings(ByGradient):
     """A rule plus a shift that is fitted by the market's derivative (`agents.learners.shifts`)."""
 

@@ -78,6 +78,16 @@ def test_it_simulates_what_its_settings_say(monkeypatch, tmp_path):
     assert splits == {"train"}
 
 
+@pytest.mark.slow
+def test_a_shift_that_was_led_astray_is_not_kept(tmp_path):
+    """A rate that throws the levers about ends at the rule itself."""
+    tuned = {"rule": "MCKPCoupon", "rule_task": "Bidding"}
+    wild = {"form": "schedule", "steps": 12 * 24 * 8, "num_envs": 8, "learning_rate": 1.0}
+    chosen = ShiftSettings.model_validate(wild | {"training_env": tuned})
+    policy = fit_shift(chosen, SETTING, 0, tmp_path)
+    assert not any(getattr(policy.shift, name).any() for name in ("constant", "days", "hours"))
+
+
 def test_ticks_that_share_a_place_are_summed():
     by_tick = np.arange(6.0).reshape(6, 1)
     assert _summed(by_tick, np.arange(6) % 3, 3).ravel().tolist() == [3, 5, 7]
