@@ -170,6 +170,7 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
                 "insurance_premium": float(rng.uniform(0, 6)),
             },
             "merchants": {
+                "target_rule": pick("reach", "increment"),
                 "coupon_segment_sd": float(rng.uniform(0, 0.8)),
                 "price_sigma_spread": float(rng.uniform(0, 0.4)),
             },

@@ -202,11 +202,16 @@ def _fill_merchants(w: np.void, s: Scenario) -> None:
         "quality_sd",
         "target_share_low",
         "target_share_high",
+        "increment_low",
+        "increment_high",
+        "increment_reach_low",
+        "increment_reach_high",
         "budget_low",
         "budget_high",
         "coupon_budget_low",
         "coupon_budget_high",
     ):
         w[name] = getattr(m, name)
+    w["target_by_increment"] = m.target_rule == "increment"
     w["prediction_noise"] = s.predictor.noise
     w["prediction_bias"] = s.predictor.bias
