@@ -131,8 +131,8 @@ class Merchants(Section):
         "of break-even",
         0.1,
         5,
-        "with `increment`: at the target's edge the settled GMV that ads add over the cost they add "
-        "is a factor drawn between this and the next, over the contribution margin",
+        "with `increment`: at the target's edge what ads add in settled GMV over what they add in "
+        "cost is a factor drawn between this and the next, over the contribution margin",
     )
     increment_high: float = quantity(1.2, "of break-even", 0.1, 5, "upper end of that draw")
     increment_reach_low: float = quantity(

@@ -605,7 +605,7 @@ def test_fields_younger_than_the_evidence_count_once_they_are_moved():
             if isinstance(value, dict):
                 moved = dict.fromkeys(value, 1.0)
             elif isinstance(value, float):
-                moved = value + 0.5 if value < 1 else value - 0.1
+                moved = value * 0.9 or 0.5
             else:
                 moved = {False: True, "reach": "increment"}[value]
             assert Scenario().updated({section: {name: moved}}).hash != FIRST_HASH
