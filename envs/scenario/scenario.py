@@ -31,6 +31,7 @@ LATER = {
         "natural_centre",
         "pace_most",
     ),
+    "predictor": ("learns", "prior_orders", "memory_days", "edit_limit", "edit_keep"),
     "order": ("hour_swing", "peak_hour"),
     "creative": ("fee_cny",),
     "services": ("curvature", "insurance_premium"),
