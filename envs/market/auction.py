@@ -9,6 +9,8 @@ from . import layout as rows
 
 F = np.float32
 LEAST_BID = F(1e-6)  # CNY per thousand; below it nothing is bid
+LEAST_MULTIPLE = F(1e-3)  # bid multipliers below it are all alike
+NO_BID = F(-1)  # in force before the first tick
 RARE = F(1e-20)  # keeps a share from being divided by nothing
 LEAST_COST = 1e-9  # fen; likewise
 
@@ -28,6 +30,50 @@ def second_price_payment(log_bid, mean, sigma):
 
 
 @kernel
+def note_edits(world, state):
+    """Forget a part of what was learned about a scene whose bid has changed by a large edit (world
+    2.3).
+    """
+    for s in range(rows.N_SCENES):
+        bid = state.control[rows.LEVER_BID] * state.control[rows.LEVER_SCENE_BID + s]
+        before = state.bid_in_force[s]
+        if before >= ZERO:
+            moved = abs(log32(max(bid, LEAST_MULTIPLE)) - log32(max(before, LEAST_MULTIPLE)))
+            if moved > world.edit_log_limit:
+                state.evidence_reported[s] *= world.edit_keep
+                state.evidence_expected[s] *= world.edit_keep
+        state.bid_in_force[s] = bid
+
+
+@scalar
+def correction(world, state, s):
+    """Factor on the predicted worth of a scene's ads: (prior + reported) / (prior + expected), a
+    posterior mean of true over predicted order rates (world 2.3).
+    """
+    return (world.prior_orders + state.evidence_reported[s]) / (
+        world.prior_orders + state.evidence_expected[s]
+    )
+
+
+@kernel
+def learn_from_reports(world, cells, state, lane, group):
+    """Add the ad orders that were reported in this tick, and those that its clicks let the
+    predictor expect; the older ones fade (world 2.3).
+    """
+    for s in range(rows.N_SCENES):
+        expected = ZERO
+        for k in range(rows.N_SEGMENTS):
+            c = rows.AD + k * rows.N_SCENES + s
+            expected += (
+                lane.rows[rows.CLICKS, c] * lane.rows[rows.CVR, c] * cells.rows[rows.PREDICTION, c]
+            )
+        reported = F(group.rows[rows.G_IN_ORDERS, rows.AD_GROUP + s])
+        keep = world.evidence_keep
+        state.evidence_reported[s] = keep * state.evidence_reported[s] + reported
+        state.evidence_expected[s] = keep * state.evidence_expected[s] + expected
+
+
+@kernel
 def open_auctions(plan, lane, scene, price_shift, boost):
     """Put bid level (WIN), price shift (PAY) and the share of auctions entered (MEAN_SEEN) on the
     ad lanes.
@@ -44,6 +90,8 @@ def open_auctions(plan, lane, scene, price_shift, boost):
             / merchant.roi_target
             * F(CPM_PER_FEN)
         )
+        if world.predictor_learns:
+            scene.rows[rows.S_BID, s] *= correction(world, state, s)
         increment = ONE - world.cannibalisation[s] if world.incremental else ONE
         scene.rows[rows.S_AUCTIONS, s] = increment * (ONE + world.boost_reach * boost)
     added = price_shift + world.boost_premium * boost

@@ -271,6 +271,10 @@ STATE = np.dtype(
         ("quality", "f4", N_FREE_POOLS),
         ("held", "f4", (N_FREE_POOLS, N_SCENES)),  # of the day's usual impressions, not released
         ("supply", "f4"),
+        # what the platform's predictor has learned of a scene's ads: orders reported and expected
+        ("evidence_reported", "f4", N_SCENES),
+        ("evidence_expected", "f4", N_SCENES),
+        ("bid_in_force", "f4", N_SCENES),  # in the last tick; below 0 before the first
         ("heat", "f4", N_TIERS),
         ("creative_quality", "f4"),
         ("creative_progress", "f4"),

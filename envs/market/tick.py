@@ -14,7 +14,7 @@ from ..kernels.compiled import kernel
 from ..kernels.numerics import ONE, ZERO, exp32
 from ..kernels.streams import SLOT_COUNTS, SLOT_DELAY, SLOT_REFUND, fill_row, tick_key
 from . import layout as rows
-from .auction import charge, run_auctions, throttle
+from .auction import charge, learn_from_reports, note_edits, run_auctions, throttle
 from .carryover import (
     draw_noise,
     move_influencers,
@@ -306,6 +306,8 @@ def move_shop(plan, work, now):
     world, merchant, _, state = plan
     lane, scene, group = work.lane, work.scene, work.group
     record(world, state, lane, scene, group)
+    if world.predictor_learns:
+        learn_from_reports(world, plan.cells, state, lane, group)
     wear(world, state, merchant, lane, scene, group)
     move_quality(world, state, merchant, group)
     move_influencers(world, state, state.control)
@@ -335,6 +337,8 @@ def tick(plan, work, tables, costs):
     now = begin(plan, work)
     traffic_of_scene(world, state, tables.hours, tables.calendar, now.day, scene)
     limit = limits(world, state, merchant, work.caps)
+    if world.predictor_learns:
+        note_edits(world, state)
     boost = impressions(plan, work, tables, limit, now.day)
     coupons_left = grant_coupons(plan, lane)
     thin(lane)

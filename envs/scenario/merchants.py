@@ -1,5 +1,7 @@
 """The population that reset() draws a merchant from (world 2.11)."""
 
+from typing import Literal
+
 from .quantity import Section, quantity, switch
 
 CATEGORIES = "category profiles: AOV and margin assumed, refund profile from docs/priors.md"
@@ -119,6 +121,25 @@ class Merchants(Section):
     )
     target_share_high: float = quantity(
         0.55, "share of reachable spend", 0.02, 0.98, "upper end of that draw"
+    )
+    target_rule: Literal["reach", "increment"] = switch(
+        "reach",
+        "what the target is relative to: reachable spend, or where ads stop paying for themselves",
+    )
+    increment_low: float = quantity(
+        0.75,
+        "of break-even",
+        0.1,
+        5,
+        "with `increment`: at the target's edge what ads add in settled GMV over what they add in "
+        "cost is a factor drawn between this and the next, over the contribution margin",
+    )
+    increment_high: float = quantity(1.2, "of break-even", 0.1, 5, "upper end of that draw")
+    increment_reach_low: float = quantity(
+        0.08, "share of reachable spend", 0.001, 0.98, "least spend at which that edge may lie"
+    )
+    increment_reach_high: float = quantity(
+        0.85, "share of reachable spend", 0.001, 0.98, "most spend at which it may lie"
     )
     budget_low: float = quantity(
         0.35, "factor", 0.01, 50, "budget relative to the spend at which the target binds, low end"

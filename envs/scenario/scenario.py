@@ -31,10 +31,20 @@ LATER = {
         "natural_centre",
         "pace_most",
     ),
+    "predictor": ("learns", "prior_orders", "memory_days", "edit_limit", "edit_keep"),
     "order": ("hour_swing", "peak_hour"),
     "creative": ("fee_cny",),
     "services": ("curvature", "insurance_premium"),
-    "merchants": ("coupon_segment_sd", "price_sigma_spread", "peak_sd"),
+    "merchants": (
+        "coupon_segment_sd",
+        "price_sigma_spread",
+        "peak_sd",
+        "target_rule",
+        "increment_low",
+        "increment_high",
+        "increment_reach_low",
+        "increment_reach_high",
+    ),
 }
 
 
@@ -135,6 +145,10 @@ class Scenario(Section):
         problems += _ordered("influencer", self.influencer, "commission_natural", "commission_max")
         problems += _ordered("influencer", self.influencer, "commission_ad", "commission_max")
         problems += _ordered("merchants", self.merchants, "target_share_low", "target_share_high")
+        problems += _ordered("merchants", self.merchants, "increment_low", "increment_high")
+        problems += _ordered(
+            "merchants", self.merchants, "increment_reach_low", "increment_reach_high"
+        )
         problems += _ordered("merchants", self.merchants, "budget_low", "budget_high")
         problems += _ordered("merchants", self.merchants, "coupon_budget_low", "coupon_budget_high")
         if not 1 <= len(self.merchants.categories) <= MAX_CATEGORIES:

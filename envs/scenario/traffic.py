@@ -241,3 +241,25 @@ class Predictor(Section):
         "standard deviation of the log prediction error of a cell, fixed per merchant",
     )
     bias: float = quantity(0.0, "ln", -2, 2, "mean of the log prediction error")
+    learns: bool = switch(
+        False, "the predictor corrects itself scene by scene from the orders that are reported"
+    )
+    prior_orders: float = quantity(
+        30.0,
+        "orders",
+        0.1,
+        1e5,
+        "reported orders of a scene that weigh as much as what was believed beforehand",
+        "platforms' learning phases end after about 20 to 50 conversions",
+    )
+    memory_days: float = quantity(5.0, "days", 0.1, 1000, "mean age of the orders it remembers")
+    edit_limit: float = quantity(
+        0.3,
+        "share",
+        0.01,
+        10,
+        "a scene's bid that changes by more than this from one tick to the next is a large edit",
+    )
+    edit_keep: float = quantity(
+        0.5, "share", 0, 1, "share of what was learned about a scene that a large edit leaves"
+    )

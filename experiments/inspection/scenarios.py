@@ -13,7 +13,7 @@ from ...agents import make_rule, plan_spec
 from ...envs import Scenario, Setting, load_scenario, save_scenario, scenario_names, select_levers
 from ...envs.scenario import ScenarioError
 from ...envs.scenario.quantity import Section
-from ..runs.evaluate import evaluate
+from ..runs.evaluate import evaluate, play_noop
 
 BOUND = 0.02  # within this share of a limit, the limit binds
 POPULATION = 256
@@ -91,7 +91,8 @@ def binding_shares(
     scenario: Scenario, days: int | None = None, episodes: int = POPULATION, split: str = "train"
 ) -> dict[str, float]:
     """Share of merchants bound by budget, ROI, both or neither under the best constant multiplier
-    in hindsight (world 2.11).
+    in hindsight (world 2.11), and of those whom that multiplier brings no less profit than doing
+    nothing (`pays`).
     """
     setting = Setting(scenario, select_levers("bidding"), days or scenario.clock.days, split)
     spec = plan_spec(setting)
@@ -104,6 +105,8 @@ def binding_shares(
     step = float(SWEEP[1] / SWEEP[0] - 1)
     use = np.array([run.plans["budget_use"] for run in runs])[best, columns]
     roi = np.array([run.plans["roi"] / run.plans["roi_target"] for run in runs])[best, columns]
+    profit = np.array([run.plans["profit"] for run in runs])[best, columns]
+    idle = play_noop(setting, np.arange(episodes))["profit"]
     budget = use > 1 - BOUND - step
     target = roi < 1 + BOUND + step
     return {
@@ -111,6 +114,7 @@ def binding_shares(
         "roi": float((target & ~budget).mean()),
         "both": float((budget & target).mean()),
         "neither": float((~budget & ~target).mean()),
+        "pays": float((profit >= idle).mean()),
     }
 
 
@@ -124,7 +128,9 @@ def population_table(scenario: Scenario) -> Table:
     )
     shares = binding_shares(scenario)
     for name in shares:
-        table.add_column(name, justify="right")
+        table.add_column(
+            {"pays": "profit not below doing nothing"}.get(name, name), justify="right"
+        )
     table.add_row(*(f"{100 * value:.0f} %" for value in shares.values()))
     return table
 

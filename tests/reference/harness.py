@@ -163,6 +163,12 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
                 "mix_centre": table(SCENES, -1, 1),
                 "natural_centre": float(rng.normal() * 0.5),
             },
+            "predictor": {
+                "learns": pick(True, True, False),
+                "prior_orders": pick(2.0, 30.0),
+                "memory_days": pick(0.5, 5.0),
+                "edit_keep": float(rng.uniform(0, 1)),
+            },
             "order": {"hour_swing": float(rng.uniform(0, 0.6))},
             "creative": {"fee_cny": pick(0.0, 40.0, 400.0)},
             "services": {
@@ -170,6 +176,7 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
                 "insurance_premium": float(rng.uniform(0, 6)),
             },
             "merchants": {
+                "target_rule": pick("reach", "increment"),
                 "coupon_segment_sd": float(rng.uniform(0, 0.8)),
                 "price_sigma_spread": float(rng.uniform(0, 0.4)),
             },

@@ -130,10 +130,11 @@ def plain_tick(
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
     terms = order_terms(s, state, control, m, c, order_event)
+    correct = note_edits(s, state, control)
     select = schedule(s, state, control, c, terms, traffic)
     terms = selected(s, terms, select)
     shown, auctions, boost, charged = impressions(
-        s, state, m, c, control, terms, traffic, select, price_shift
+        s, state, m, c, control, terms, traffic, (select, correct), price_shift
     )
     cvr, use = ration(s, state, m, c, terms, shown)
     tick = counts(s, control, terms, shown, cvr, use)
@@ -143,6 +144,7 @@ def plain_tick(
     sent_back = send_back(s, state, m, arrivals)
     mature(s, state, hours, last)
     counting = usual_shares(s, select, terms["match"])
+    learn(s, state, c, tick, arrivals, cvr, hours)
     remember(s, state, tick, arrivals, sent_back, charged, auctions, counting, hours)
     wear(s, state, m, tick, auctions, hours)
     move_quality(s, state, m, tick)
@@ -433,10 +435,11 @@ def impressions(
     control: dict,
     terms: dict,
     traffic: np.ndarray,
-    select: np.ndarray,
+    chosen: tuple[np.ndarray, np.ndarray],
     price_shift: float,
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Expected impressions per cell; auctions, boost in force, whole fen charged by scene."""
+    select, correct = chosen
     boost_left = math.floor(s.boost.budget_share * m["budget"]) - state["boost_spend"]
     boost = control["boost"] if boost_left >= 1 else 0.0
     overlap = by(s.free_traffic.cannibalisation, SCENES)
@@ -445,7 +448,7 @@ def impressions(
     )
     value = (
         c["prediction"][AD] * terms["ctr"][AD] * terms["cvr"][AD] * terms["price"][AD] / 100
-    )  # CNY per impression
+    ) * correct  # CNY per impression
     bid = (
         control["bid"] * of(control, "bid", SCENES) * value / m["roi_target"] * 1000
     )  # CNY per thousand
@@ -464,6 +467,34 @@ def impressions(
     if not s.incremental_ads:
         free = free * (1 - np.minimum(overlap * won / np.maximum(free.sum(0), 1e-20), 1))
     return np.concatenate([free, won[None]]), entered.sum(0), boost, charged
+
+
+def note_edits(s: Scenario, state: dict, control: dict) -> np.ndarray:
+    """The predictor's factor on the worth of each scene's ads; a large edit makes it forget."""
+    p = s.predictor
+    if not p.learns:
+        return np.ones(len(SCENES))
+    bid = control["bid"] * of(control, "bid", SCENES)
+    before = state["bid_in_force"]
+    moved = np.abs(np.log(np.maximum(bid, 1e-3)) - np.log(np.maximum(before, 1e-3)))
+    keep = np.where((before >= 0) & (moved > math.log(1 + p.edit_limit)), p.edit_keep, 1)
+    for name in ("evidence_reported", "evidence_expected"):
+        state[name] = state[name] * keep
+    state["bid_in_force"] = bid
+    reported, expected = state["evidence_reported"], state["evidence_expected"]
+    return (p.prior_orders + reported) / (p.prior_orders + expected)
+
+
+def learn(
+    s: Scenario, state: dict, c: dict, tick: dict, arrivals: dict, cvr: np.ndarray, hours: float
+) -> None:
+    """Ad orders as they are reported, and as the tick's clicks let the predictor expect them."""
+    if not s.predictor.learns:
+        return
+    keep = math.exp(-hours / 24 / s.predictor.memory_days)
+    hoped = (tick["clicked"] * cvr * c["prediction"])[AD].sum(0)
+    state["evidence_reported"] = keep * state["evidence_reported"] + arrivals["orders"][AD]
+    state["evidence_expected"] = keep * state["evidence_expected"] + hoped
 
 
 def auction(

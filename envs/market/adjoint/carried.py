@@ -46,6 +46,9 @@ class Carried(NamedTuple):
     transaction_gpm: Tensor  # smoothed GMV and impressions of the transaction pool
     risk: Tensor  # smoothed expected refunds and orders
     pending_orders: Tensor  # orders on their way, quick and slow
+    evidence_reported: Tensor  # of a scene's ads, by what the predictor remembers
+    evidence_expected: Tensor
+    pending_ad_orders: Tensor  # on their way, quick and slow, by scene
     pending_at_risk: Tensor  # and those of them that will be sent back
 
 
@@ -53,6 +56,12 @@ def _delayed(states: np.ndarray, line: int) -> np.ndarray:
     """A line of the orders on their way, summed over groups, (n, delays)."""
     pending = states["pending"][:, line].reshape(-1, rows.N_DELAYS, rows.N_GROUPS)
     return pending.sum(2)
+
+
+def _delayed_ads(states: np.ndarray) -> np.ndarray:
+    """Ad orders on their way by scene, (n, delays * scenes)."""
+    pending = states["pending"][:, rows.ORDERS].reshape(-1, rows.N_DELAYS, rows.N_GROUPS)
+    return pending[:, :, rows.AD_GROUP :].reshape(len(states), -1)
 
 
 def _accrued(line: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -97,6 +106,9 @@ SOURCES: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     "transaction_gpm": (2, lambda states: states["smooth_gpm"][:, rows.TRANSACTION]),
     "risk": (2, _field("smooth_risk")),
     "pending_orders": (rows.N_DELAYS, lambda states: _delayed(states, rows.ORDERS)),
+    "evidence_reported": (rows.N_SCENES, _field("evidence_reported")),
+    "evidence_expected": (rows.N_SCENES, _field("evidence_expected")),
+    "pending_ad_orders": (rows.N_DELAYS * rows.N_SCENES, _delayed_ads),
     "pending_at_risk": (rows.N_DELAYS, lambda states: _delayed(states, rows.AT_RISK)),
 }
 WIDTHS = tuple(SOURCES[name][0] for name in Carried._fields)

@@ -22,6 +22,7 @@ class Given(NamedTuple):
     hour_share: Tensor  # of the day's traffic in this tick, by scene
     hours_ahead: Tensor  # and from it on
     same_day: Tensor  # 1, and 0 on a day's first tick
+    remembered: Tensor  # share of what was learned of a scene that the tick's edit leaves
     last: Tensor  # 1 on the episode's last tick
     creative_wait: Tensor  # hours to the creative that is waited for; below 0 if there is none
     price_shock: Tensor  # by scene, as it came out
@@ -29,7 +30,7 @@ class Given(NamedTuple):
 
 
 N = rows.N_SCENES
-WIDTHS = (N, 1, 1, 1, 1, N, N, 1, 1, 1, N, N)
+WIDTHS = (N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N)
 
 
 class Before(NamedTuple):
@@ -37,11 +38,12 @@ class Before(NamedTuple):
 
     tick: np.ndarray
     creative_wait: np.ndarray
+    bid_in_force: np.ndarray  # (n, scenes)
 
 
 def note(states: np.ndarray) -> Before:
     """Copy what the tick is about to overwrite."""
-    return Before(states["tick"].copy(), states["creative_wait"].copy())
+    return Before(*(states[name].copy() for name in Before._fields))
 
 
 def read(before: Before, states: np.ndarray, world: World) -> Tensor:
@@ -61,12 +63,20 @@ def read(before: Before, states: np.ndarray, world: World) -> Tensor:
         world.hours[:, tick_of_day] / constants["ticks_per_day"],
         world.ahead[:, tick_of_day],
         (tick_of_day != 0)[None],
+        _remembered(before, states, constants),
         (before.tick + 1 >= constants["ticks"])[None],
         before.creative_wait[None],
         states["price_shock"].T,
         states["tick_auctions"].T,
     )
     return torch.from_numpy(np.concatenate(table, dtype=np.float32))
+
+
+def _remembered(before: Before, states: np.ndarray, constants: np.void) -> np.ndarray:
+    """What the tick's edits have left of the evidence, (scenes, n) (world 2.3)."""
+    old, new = (np.log(np.maximum(x, 1e-3)) for x in (before.bid_in_force, states["bid_in_force"]))
+    edited = (np.abs(new - old) > constants["edit_log_limit"]) & (before.bid_in_force >= 0)
+    return np.where(edited, constants["edit_keep"], 1).T
 
 
 def unpack(table: Tensor) -> Given:

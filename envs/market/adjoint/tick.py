@@ -78,6 +78,7 @@ class Orders(NamedTuple):
     gmv: Tensor
     coupon: Tensor
     at_risk: Tensor  # orders that will be sent back
+    cvr: Tensor  # (p, k, s, n), coupons rationed
 
 
 def like(value: Tensor, slope: Tensor) -> Tensor:
@@ -280,6 +281,9 @@ def impressions(
     entered = entered * torch.where(x.auctions > 0, dispersion, 1)
     level = lever(control, rows.LEVER_BID) * lever(control, rows.LEVER_SCENE_BID, rows.N_SCENES)
     value = m.prediction * terms.ctr[AD] * terms.cvr[AD] * terms.price[-1]
+    if w.predictor_learns:
+        reported = w.prior_orders + x.remembered * s.evidence_reported
+        level = level * reported / (w.prior_orders + x.remembered * s.evidence_expected)
     bid = (level / m.roi_target * CPM_PER_FEN * value).clamp_min(LEAST_BID)
     added = x.price_shift + w.boost_premium * boost + price_shock
     won, payment = auction(w, bid, m.price_mu + added, m.price_sigma)
@@ -321,7 +325,12 @@ def sell(
     sold = torch.lerp(clicks * terms.plain_cvr, sold, served)
     coupons = (served * redeemed * terms.coupon).sum(1)
     orders = Orders(
-        clicks, sold.sum(1), (sold * terms.price).sum(1), coupons, (sold * terms.risk).sum(1)
+        clicks,
+        sold.sum(1),
+        (sold * terms.price).sum(1),
+        coupons,
+        (sold * terms.risk).sum(1),
+        torch.lerp(terms.plain_cvr, terms.cvr, served),
     )
     return orders, w.merchant_share * of_groups(coupons)
 
@@ -387,6 +396,36 @@ def arrive(
     waiting = waiting + torch.cat([later * w.fast_share, later * (1 - w.fast_share)])
     due = waiting * release
     return w.at_once * line + due.sum(0, keepdim=True), waiting - due
+
+
+class Evidence(NamedTuple):
+    """What the predictor knows of the ads after a tick (world 2.3)."""
+
+    reported: Tensor  # (s, n)
+    expected: Tensor  # (s, n)
+    waiting: Tensor  # ad orders on their way, (delays * s, n)
+
+
+def learn_from_reports(
+    w: SimpleNamespace, m: Merchants, s: Carried, x: Given, terms: Terms, sales: Orders
+) -> Evidence:
+    """Ad orders as they are reported, and as the tick's clicks let expect them."""
+    placed = sales.orders[AD]  # (s, n)
+    waiting = s.pending_ad_orders.reshape(rows.N_DELAYS, rows.N_SCENES, -1)
+    later = (1 - w.at_once) * placed
+    waiting = waiting + torch.stack([later * w.fast_share, later * (1 - w.fast_share)])
+    due = waiting * torch.maximum(w.release, x.last)[:, None]
+    waiting = (waiting - due).flatten(0, 1)
+    if not w.predictor_learns:
+        return Evidence(s.evidence_reported, s.evidence_expected, waiting)
+    arrived = w.at_once * placed + due.sum(0)
+    hoped = (sales.clicks[AD] * sales.cvr[AD] * m.prediction).sum(0)
+    keep = w.evidence_keep * x.remembered
+    return Evidence(
+        keep * s.evidence_reported + arrived,
+        keep * s.evidence_expected + hoped,
+        waiting,
+    )
 
 
 def smoothed(w: SimpleNamespace, old: Tensor, happened: Tensor, out_of: Tensor) -> Tensor:
@@ -494,6 +533,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     sales, coupons = sell(w, m, s, terms, seen.impressions)
     earned = earn(w, m, control, sales)
     new = refresh_creatives(w, m, s, x, control)
+    evidence = learn_from_reports(w, m, s, x, terms, sales)
 
     spent = seen.charged.sum(0, keepdim=True)
     extra = w.boost_reach * boost
@@ -541,6 +581,9 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
             transaction_gpm=gpm,
             risk=risk,
             pending_orders=pending_orders,
+            evidence_reported=evidence.reported,
+            evidence_expected=evidence.expected,
+            pending_ad_orders=evidence.waiting,
             pending_at_risk=pending_at_risk,
         )
     )

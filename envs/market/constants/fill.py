@@ -75,6 +75,11 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
     w["mix_centre"][rows.NATURAL] += free.natural_centre
     w["pace_most"] = free.pace_most
     w["coupon_pool"] = [s.coupons_everywhere, s.coupons_everywhere, 1]
+    w["predictor_learns"] = s.predictor.learns
+    w["prior_orders"] = s.predictor.prior_orders
+    w["evidence_keep"] = math.exp(-hours / HOURS_PER_DAY / s.predictor.memory_days)
+    w["edit_log_limit"] = math.log(1 + s.predictor.edit_limit)
+    w["edit_keep"] = s.predictor.edit_keep
     w["boost_reach"] = s.boost.reach
     w["boost_premium"] = s.boost.premium
     w["boost_share"] = s.boost.budget_share
@@ -202,11 +207,16 @@ def _fill_merchants(w: np.void, s: Scenario) -> None:
         "quality_sd",
         "target_share_low",
         "target_share_high",
+        "increment_low",
+        "increment_high",
+        "increment_reach_low",
+        "increment_reach_high",
         "budget_low",
         "budget_high",
         "coupon_budget_low",
         "coupon_budget_high",
     ):
         w[name] = getattr(m, name)
+    w["target_by_increment"] = m.target_rule == "increment"
     w["prediction_noise"] = s.predictor.noise
     w["prediction_bias"] = s.predictor.bias

@@ -15,6 +15,7 @@ from ...kernels.numerics import (
 )
 from ...kernels.streams import MERCHANT_TICK, fill_uniform, tick_key
 from .. import layout as rows
+from ..auction import NO_BID
 from ..carryover import NO_CREATIVE
 from . import slots
 from .fluid_market import price_fluid_market
@@ -162,6 +163,8 @@ def reset_state(world, state, merchant):
     for p in range(rows.N_FREE_POOLS):
         state.quality[p] = merchant.start_quality[p]
     state.held[:] = ONE
+    state.evidence_reported[:], state.evidence_expected[:] = ZERO, ZERO
+    state.bid_in_force[:] = NO_BID
     state.supply = ZERO
     state.creative_quality = merchant.start_creative
     state.creative_progress = ZERO

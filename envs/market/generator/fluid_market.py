@@ -38,6 +38,7 @@ AD_WEIGHT = 0.5  # share of the ad GMV at full value in the average merchant's m
 LEAST = 1e-9  # keeps a share from being divided by nothing
 LEAST_COST = 1e-6  # fen
 LEAST_TARGET = 0.05
+LEAST_CONTRIBUTION = 0.02  # share of settled GMV that is left for ads
 LEAST_BUDGET = 100.0  # fen
 
 
@@ -136,6 +137,47 @@ def solve_multiplier(world, cells, lane, scene, share):
         middle = HALF * (low + high)
         spend, _, _ = ad_curve(world, cells, lane, exp32(middle), scene)
         if spend < share * full:
+            low = middle
+        else:
+            high = middle
+    return exp32(HALF * (low + high))
+
+
+@kernel
+def increment_roi(plan, work, terms, multiplier):
+    """Settled GMV that the ads add over the overall cost that they add, and their spend in fen, at
+    a bid multiplier.
+    """
+    world, _, cells, state = plan
+    spend, gmv, _ = ad_curve(world, cells, work.lane, multiplier, work.scene)
+    settled = gmv * (1.0 - terms.risk * world.counted_share)
+    cost = overall_cost(
+        world,
+        spend,
+        settled * state.control[rows.LEVER_COMMISSION_AD],
+        settled * terms.coupon * world.merchant_share,
+        0.0,
+        gmv * terms.service,
+    )
+    return settled / max(cost, LEAST_COST), spend
+
+
+@kernel
+def solve_increment(plan, work, terms, factor):
+    """The bid multiplier at which the ads' increment brings `factor` over the contribution margin,
+    their spend being within the shares of reachable spend that the scenario allows; by bisection.
+    """
+    world, merchant, cells, _ = plan
+    margin = max(np.float64(merchant.margin) - world.fee, LEAST_CONTRIBUTION)
+    wanted = factor / margin
+    full, _, _ = ad_curve(world, cells, work.lane, ONE, work.scene)
+    low = LOWEST_BID
+    high = ZERO
+    for _ in range(BISECTIONS):
+        middle = HALF * (low + high)
+        roi, spend = increment_roi(plan, work, terms, exp32(middle))
+        pays = roi > wanted and spend < world.increment_reach_high * full
+        if pays or spend < world.increment_reach_low * full:
             low = middle
         else:
             high = middle
@@ -290,10 +332,16 @@ def price_fluid_market(plan, work, tables, uniform):
         free = free_sales(lane, state.control[rows.LEVER_COMMISSION_NATURAL])
         terms = order_terms(world, state.control, free, full_gmv)
     merchant.risk_reference = F(terms.risk)
-    share = world.target_share_low + uniform[slots.TARGET] * (
-        world.target_share_high - world.target_share_low
-    )
-    multiplier = solve_multiplier(world, cells, lane, scene, share)
+    if world.target_by_increment:
+        factor = world.increment_low + uniform[slots.TARGET] * (
+            world.increment_high - world.increment_low
+        )
+        multiplier = solve_increment(plan, work, terms, factor)
+    else:
+        share = world.target_share_low + uniform[slots.TARGET] * (
+            world.target_share_high - world.target_share_low
+        )
+        multiplier = solve_multiplier(world, cells, lane, scene, share)
     set_target(plan, work, free.gmv, terms, multiplier)
     ratio = world.budget_low * exp32(
         uniform[slots.BUDGET] * log32(world.budget_high / world.budget_low)

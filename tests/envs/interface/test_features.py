@@ -23,6 +23,9 @@ LATENT_STATE = (
     "accrued",
     "placed",
     "held",
+    "evidence_reported",
+    "evidence_expected",
+    "bid_in_force",
     "key",
     "seed",
 )

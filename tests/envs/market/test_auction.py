@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chengfang.envs import Market
 from chengfang.envs.market import layout as rows
 from chengfang.envs.market.auction import second_price_payment, win_probability
 from chengfang.envs.scenario import load_scenario
@@ -118,3 +119,100 @@ def test_market_answers_a_loud_bidder(harness):
         shock = 0.9 * shock + 0.5 * voice
         np.testing.assert_allclose(rig.states["price_shock"][0], shock, rtol=1e-5)
     assert (shock > 0).all()
+
+
+# A predictor that learns
+# -------------------------------------------------------------------------------------------------
+
+
+def learning(n=40, **changes):
+    """Markets whose predictor is wrong by one factor in every lane, and learns."""
+    scenario = load_scenario(
+        "default",
+        {
+            "predictor.learns": True,
+            "predictor.noise": 0.0,
+            "predictor.bias": 0.4,
+            "predictor.memory_days": 1000,
+            "order.at_once": 1.0,
+            "merchants.budget_low": 50,
+            "merchants.budget_high": 50,
+            **changes,
+        },
+    )
+    market = Market(scenario, n, days=7, levers="bidding", sampled=False)
+    market.reset(seeds=np.arange(n))
+    return market
+
+
+def factor(market):
+    prior = market.scenario.predictor.prior_orders
+    reported, expected = (
+        market.states[name].astype(float) for name in ("evidence_reported", "evidence_expected")
+    )
+    return (prior + reported) / (prior + expected)
+
+
+def held(market, ticks, action=0.0):
+    actions = np.full((market.num_envs, len(market.levers)), action, np.float32)
+    for _ in range(ticks):
+        market.step(actions)
+
+
+def test_it_finds_out_what_it_was_wrong_by():
+    market = learning()
+    held(market, market.ticks)
+    known = market.states["evidence_expected"] > 500
+    assert known.sum() > 40
+    np.testing.assert_allclose(factor(market)[known], np.exp(-0.4), rtol=0.03)
+    few = market.states["evidence_expected"] < 5
+    if few.any():
+        assert (np.abs(factor(market)[few] - 1) < 0.1).all()  # shrunk to what was believed
+
+
+def test_orders_on_their_way_make_it_think_less_of_them():
+    late = learning(**{"predictor.bias": 0.0, "order.at_once": 0.2})
+    held(late, 6)
+    assert (factor(late) < 1 - 1e-6).all()
+    assert factor(late).mean() < 0.97
+    early = learning(**{"predictor.bias": 0.0})
+    held(early, 6)
+    np.testing.assert_allclose(factor(early), 1, rtol=1e-4)
+
+
+def test_a_large_edit_makes_it_forget_and_a_small_one_does_not():
+    small, large = learning(), learning()
+    for market in (small, large):
+        held(market, 12)
+    before = small.states["evidence_expected"].copy()
+    held(small, 1, 0.1)  # 1.25 times the bid, or less
+    held(large, 1, 0.5)
+    assert (small.states["evidence_expected"] > before * 0.999).all()
+    grown = large.states["evidence_expected"] - before * large.scenario.predictor.edit_keep
+    assert (grown < 0.5 * before).mean() > 0.9
+    still = large.states["evidence_expected"].copy()
+    held(large, 1, 0.5)  # the new bid held is no edit
+    assert (large.states["evidence_expected"] > still * 0.999).all()
+
+
+def test_it_moves_the_bids_and_nothing_else_of_the_tick():
+    """At a factor g the market plays as if the bid levers were g times what they are."""
+    market = learning(n=8)
+    held(market, 24)
+    g = factor(market)
+    state = market.get_state()
+    held(market, 1)
+    learned = market.states["tick_spend"].copy()
+    plain = Market(
+        market.scenario.updated({"predictor": {"learns": False}}),
+        8,
+        days=7,
+        levers="bidding",
+        sampled=False,
+    )
+    plain.reset(seeds=np.arange(8))
+    plain.set_state(state)
+    span = plain.scenario.auction.bid_span
+    actions = np.log(g * (1 - 1 / span) + 1 / span) / np.log(span)
+    plain.step(actions.astype(np.float32))
+    np.testing.assert_allclose(plain.states["tick_spend"], learned, rtol=2e-3, atol=2)

@@ -374,8 +374,58 @@ class FluidMarket:
         creative += s.creative.fee_cny * 100 * s.creative.rate_default / s.clock.ticks_per_day
         return gmv * kept / (spend + gmv * kept * (commission + coupon) + gmv * service + creative)
 
+    def increment_roi(self, multiplier, margin):
+        """What the ads add in settled GMV over what they add in cost, in units of break-even."""
+        s = self.s
+        sold = self.free * self.ctr[:2] * self.cvr[:2]
+        worth = sold * self.price[:2]
+        spend, ads = self.ads(multiplier)
+        shares = values(s.refund.shares, WINDOWS)
+        counted = shares[: WINDOWS.index(s.refund.window) + 1].sum() / shares.sum()
+        risk = (sold * self.risk[:2]).sum() / sold.sum()
+        settled = ads * (1 - risk * counted)
+        coupon = (worth * self.use[:2]).sum() * self.depth / worth.sum()
+        coupon *= 1 - s.coupon.platform_share
+        v = s.services
+        insurance = (v.insurance_cost + v.insurance_premium * risk) * v.insurance_default
+        service = (insurance + v.service_cost * v.service_default) * 100 / (
+            worth.sum() / sold.sum()
+        ) + v.interest_cost * v.interest_default
+        cost = spend + settled * (s.influencer.commission_ad + coupon) + ads * service
+        return settled / cost * (margin - s.money.fee_unified)
+
 
 PRICES_SETTLED = 60
+
+
+@pytest.mark.parametrize("unlike", [{}, {"order.hour_swing": 0.4, "services.curvature": 2}])
+def test_a_target_by_the_increment_lies_where_the_drawn_share_of_break_even_is_reached(
+    unlike, harness
+):
+    changes = {"merchants.target_rule": "increment", **unlike}
+    rig = harness.Rig(load_scenario("default", changes), 200, days=7).reset()
+    s = rig.scenario.merchants
+    inside, factors = 0, []
+    for i in range(200):
+        m = rig.merchants[i]
+        market = FluidMarket(rig, i)
+        multiplier = float(m["binding_multiplier"])
+        spend = market.ads(multiplier)[0]
+        share = spend / market.ads(1.0)[0]
+        assert s.increment_reach_low * 0.95 < share < s.increment_reach_high * 1.03
+        assert m["roi_target"] == pytest.approx(market.roi(multiplier), rel=1e-4)
+        assert m["binding_spend"] == pytest.approx(spend * 24, rel=1e-4)
+        factor = market.increment_roi(multiplier, float(m["margin"]))
+        if s.increment_reach_low * 1.05 < share < s.increment_reach_high * 0.95:
+            inside += 1
+            factors.append(factor)
+            assert s.increment_low * 0.98 < factor < s.increment_high * 1.02
+        elif share < 0.5:
+            assert factor < s.increment_high * 1.02  # nothing pays even there
+        else:
+            assert factor > s.increment_low * 0.98  # everything pays
+    assert inside > 60
+    assert np.ptp(factors) > 0.3
 
 
 @pytest.mark.parametrize("rule", ["first", "second"])

@@ -602,6 +602,10 @@ def test_fields_younger_than_the_evidence_count_once_they_are_moved():
     for section, names in LATER.items():
         for name in names:
             value = getattr(getattr(Scenario(), section), name)
-            moved = dict.fromkeys(value, 1.0) if isinstance(value, dict) else value + 0.5
-            moved = not value if isinstance(value, bool) else moved
+            if isinstance(value, dict):
+                moved = dict.fromkeys(value, 1.0)
+            elif isinstance(value, float):
+                moved = value * 0.9 or 0.5
+            else:
+                moved = {False: True, "reach": "increment"}[value]
             assert Scenario().updated({section: {name: moved}}).hash != FIRST_HASH
