@@ -125,7 +125,7 @@ def test_market_answers_a_loud_bidder(harness):
 # -------------------------------------------------------------------------------------------------
 
 
-def learning(n=40, **changes):
+def learning(changes=None, n=40):
     """Markets whose predictor is wrong by one factor in every lane, and learns."""
     scenario = load_scenario(
         "default",
@@ -137,7 +137,7 @@ def learning(n=40, **changes):
             "order.at_once": 1.0,
             "merchants.budget_low": 50,
             "merchants.budget_high": 50,
-            **changes,
+            **(changes or {}),
         },
     )
     market = Market(scenario, n, days=7, levers="bidding", sampled=False)
@@ -171,11 +171,11 @@ def test_it_finds_out_what_it_was_wrong_by():
 
 
 def test_orders_on_their_way_make_it_think_less_of_them():
-    late = learning(**{"predictor.bias": 0.0, "order.at_once": 0.2})
+    late = learning({"predictor.bias": 0.0, "order.at_once": 0.2})
     held(late, 6)
     assert (factor(late) < 1 - 1e-6).all()
     assert factor(late).mean() < 0.97
-    early = learning(**{"predictor.bias": 0.0})
+    early = learning({"predictor.bias": 0.0})
     held(early, 6)
     np.testing.assert_allclose(factor(early), 1, rtol=1e-4)
 
