@@ -179,6 +179,7 @@ def replay_on_fresh_noise(
     found = np.empty((len(seeds), noises))
     for i, key in enumerate(keys):
         start.states["key"] = own ^ key.astype(own.dtype)
+        start.states["path_key"] = start.states["key"]
         market.set_state(start)
         found[:, i] = rollout(Tape(actions), market)["score"]
     market.close()

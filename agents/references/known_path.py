@@ -2,10 +2,11 @@
 demand and prices with any luck (world 2.1h, 2.3).
 
 The path is what moves traffic and competitors' prices whatever the plan does: the innovations of
-the demand and the price shocks, tick by tick. All else that is drawn (gamma factors of traffic,
-auctions, clicks, orders, delays, returns, creatives) is noise. A market keeps both in one stream of
-random numbers. So a copy with another stream has its shocks moved before every tick by what its own
-innovation lacks to the known one: with y' = keep * y + e, y is raised by (e_known - e_own) / keep.
+the demand and the price shocks, tick by tick, and the states that jump, which have a stream of
+their own. All else that is drawn (gamma factors of traffic, auctions, clicks, orders, delays,
+returns, creatives) is noise. A market keeps shocks and noise in one stream of random numbers. So a
+copy with another stream has its shocks moved before every tick by what its own innovation lacks to
+the known one: with y' = keep * y + e, y is raised by (e_known - e_own) / keep.
 The price shock also answers to the plan's own share of voice; that answer stays the copy's own.
 """
 
@@ -118,7 +119,10 @@ class KnownPath:
         """
         k = len(keys)
         start = _each(self.start, lambda part: np.repeat(part, k, axis=0))
-        start.states["key"] ^= np.tile(np.asarray(keys, np.uint64), len(self.seeds))
+        noise = np.tile(np.asarray(keys, np.uint64), len(self.seeds))
+        start.states["key"] ^= noise
+        if not known:
+            start.states["path_key"] ^= noise
         market = Market.of(self.setting, len(start.states), reward="score", noop=True)
         moves = {}
         if known:

@@ -159,6 +159,7 @@ def _entries(sources):
             if mask[i]:
                 state = states[i]
                 state.key = episode_key(state.seed, state.episode, constants[0].split)
+                state.path_key = state.key
                 drawn = Plan(constants[1], merchants[i], cells[i], state)
                 draw_merchant(drawn, work, base, tables, draws[0], draws[1])
                 plan = Plan(constants[0], merchants[i], cells[i], state)

@@ -14,7 +14,7 @@ from ..kernels.numerics import (
     quantile_curve,
     quantile_shape,
 )
-from ..kernels.streams import SLOT_CREATIVE, SLOT_NOISE, fill_row
+from ..kernels.streams import SLOT_CREATIVE, SLOT_JUMPS, SLOT_NOISE, fill_row, tick_key
 from . import layout as rows
 from .demand import LEAST_COMMISSION, tier_exposure
 
@@ -65,6 +65,18 @@ def move_shocks(world, state, scene):
             + world.price_noise * scene.rows[rows.S_NOISE, rows.N_SCENES + s]
             + world.price_reaction * state.voice[s]
         )
+
+
+@kernel
+def jump(world, state, lane):
+    """Each hidden state jumps with its chance and is drawn anew, else it stays (world 2.1). The
+    stream is the path's own, so that the same jumps can be met with any other noise.
+    """
+    fill_row(tick_key(state.path_key, state.tick), SLOT_JUMPS, lane, rows.UNIFORM)
+    for j in range(rows.N_JUMPS):
+        if lane.rows[rows.UNIFORM, j] < world.jump_chance:
+            drawn = normal_quantile(lane.rows[rows.UNIFORM, rows.N_LANES // 2 + j])
+            state.jump[j] = world.jump_sd[j] * drawn
 
 
 @kernel

@@ -29,6 +29,10 @@ def traffic_of_scene(world, state, hours, calendar, day, scene):
         scene.rows[rows.S_TRAFFIC, s] = (
             common * hours[s, tick_of_day] * exp32(state.demand_shock[s] - world.demand_correction)
         )
+    if world.jumps:
+        for s in range(rows.N_SCENES):
+            j = rows.JUMP_TRAFFIC + s
+            scene.rows[rows.S_TRAFFIC, s] *= exp32(state.jump[j] - world.jump_correction[j])
 
 
 @kernel
@@ -100,18 +104,22 @@ def spread(world, state, merchant, control, clock, urge, scene, lane):
                 lane.rows[rows.APPEAL, c] = scene.rows[rows.S_APPEAL, s] + worn
                 lane.rows[rows.DEPTH, c] = depth
                 lane.rows[rows.LIFT, c] = free
-                lane.rows[rows.URGE, c] = urge + hour
+                lane.rows[rows.URGE, c] = urge + hour + state.jump[rows.JUMP_ORDER + s]
 
 
 @kernel
-def rates(world, cells, lane, refund_shift, value_factor):
+def rates(world, state, cells, lane, refund_shift, value_factor):
     """CTR, CVR, redemption, refund risk and price of every lane (world 2.5 to 2.7)."""
+    response = ONE
+    if world.jumps:
+        j = rows.JUMP_COUPON
+        response = exp32(state.jump[j] - world.jump_correction[j])
     scale = world.coupon_rate
     use_scale = world.redemption_rate
     slope = world.refund_depth
     for c in range(rows.N_LANES):
         depth = lane.rows[rows.DEPTH, c]
-        gain = cells.rows[rows.RESPONSE, c] * (ONE - exp32(-depth * scale))
+        gain = response * cells.rows[rows.RESPONSE, c] * (ONE - exp32(-depth * scale))
         lane.rows[rows.CTR, c] = logistic(cells.rows[rows.CLICK, c] + lane.rows[rows.APPEAL, c])
         lane.rows[rows.CVR, c] = logistic(
             cells.rows[rows.ORDER, c] + lane.rows[rows.URGE, c] + gain

@@ -184,6 +184,13 @@ N_WEEKDAYS = 7
 # A smoothed rate is kept as two smoothed sums, (2,): what happened, and out of how much.
 HAPPENED, OUT_OF = range(2)
 
+# States that jump: traffic and order rates of every scene, coupon response, refunds.
+JUMP_TRAFFIC = 0
+JUMP_ORDER = N_SCENES
+JUMP_COUPON = 2 * N_SCENES
+JUMP_REFUND = JUMP_COUPON + 1
+N_JUMPS = JUMP_REFUND + 1
+
 # Rows of `scene`, (SCENE_ROWS, 16) float32: work space per scene (first 4 entries) or for noise
 # (all 16).
 (
@@ -240,6 +247,7 @@ GROUP = np.dtype([("rows", "f8", (GROUP_ROWS, 24))])
 STATE = np.dtype(
     [
         ("key", "u8"),  # stream of the episode
+        ("path_key", "u8"),  # stream of the states that jump: the same, whatever else is drawn
         ("seed", "u8"),
         ("episode", "i8"),  # what the key was made of
         ("tick", "i4"),
@@ -265,6 +273,7 @@ STATE = np.dtype(
         ("refunded_orders", "f8"),
         ("demand_shock", "f4", N_SCENES),
         ("price_shock", "f4", N_SCENES),
+        ("jump", "f4", N_JUMPS),
         ("voice", "f4", N_SCENES),
         ("exposure", "f4", N_SCENES),
         ("pressure", "f4", N_SEGMENTS),

@@ -17,6 +17,7 @@ from . import layout as rows
 from .auction import charge, learn_from_reports, note_edits, run_auctions, throttle
 from .carryover import (
     draw_noise,
+    jump,
     move_influencers,
     move_quality,
     move_shocks,
@@ -144,7 +145,8 @@ def impressions(plan, work, tables, limit, day):
     clock = (tables.clock[rows.HOUR_COS, tick_of_day], tables.clock[rows.HOUR_SIN, tick_of_day])
     creative_appeal(world, state, scene)
     spread(world, state, merchant, control, clock, urge, scene, lane)
-    rates(world, cells, lane, refund_shift(world, control, refund), value)
+    refund = refund_shift(world, control, refund) + state.jump[rows.JUMP_REFUND]
+    rates(world, state, cells, lane, refund, value)
     free_impressions(cells, lane)
     if world.pools_scheduled:
         mix_pools(world, control, lane, scene)
@@ -313,6 +315,8 @@ def move_shop(plan, work, now):
     move_influencers(world, state, state.control)
     move_tiers(world, state, state.control)
     refresh_creatives(world, state, merchant, now.key, lane, now.sampled)
+    if world.jumps and now.sampled:
+        jump(world, state, lane)
 
 
 @kernel

@@ -16,7 +16,7 @@ from .merchants import MAX_CATEGORIES, Merchants
 from .money import Constraints, Money, Regime
 from .quantity import Section, switch
 from .shop import Creative, Influencer, Quality, Refund, Services
-from .traffic import Clock, FreeTraffic, Predictor, Traffic
+from .traffic import Clock, FreeTraffic, Jumps, Predictor, Traffic
 from .validation import merged, validated
 
 # Fields that are younger than committed evidence. While they have their default, by which they
@@ -31,6 +31,7 @@ LATER = {
         "natural_centre",
         "pace_most",
     ),
+    "jumps": ("rate", "traffic_sd", "order_sd", "coupon_sd", "refund_sd"),
     "predictor": ("learns", "prior_orders", "memory_days", "edit_limit", "edit_keep"),
     "order": ("hour_swing", "peak_hour"),
     "creative": ("fee_cny",),
@@ -61,6 +62,7 @@ class Scenario(Section):
     clock: Clock = Clock()
     regime: Regime = Regime()
     traffic: Traffic = Traffic()
+    jumps: Jumps = Jumps()
     free_traffic: FreeTraffic = FreeTraffic()
     auction: Auction = Auction()
     boost: Boost = Boost()
@@ -111,6 +113,8 @@ class Scenario(Section):
             for name in names:
                 if data[section][name] == fields[name].default:
                     del data[section][name]
+            if not data[section]:
+                del data[section]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
     def updated(self, changes: dict[str, Any]) -> "Scenario":

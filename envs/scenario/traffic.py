@@ -171,6 +171,18 @@ class Traffic(Section):
     events: list[Event] = switch([], "calendar of promotions")
 
 
+class Jumps(Section):
+    """Hidden states of the market that jump at random times and stay: only results show it (world
+    2.1).
+    """
+
+    rate: float = quantity(0.0, "per day", 0, 24, "how often each of the states jumps, on average")
+    traffic_sd: float = quantity(0.0, "ln", 0, 2, "spread of the state of a scene's traffic")
+    order_sd: float = quantity(0.0, "logit", 0, 2, "spread of the state of a scene's order rates")
+    coupon_sd: float = quantity(0.0, "ln", 0, 2, "spread of the state of coupon response")
+    refund_sd: float = quantity(0.0, "logit", 0, 2, "spread of the state of refunds")
+
+
 class FreeTraffic(Section):
     """Probability that a free opportunity shows the product (world 2.2)."""
 

@@ -75,6 +75,7 @@ class NoisyMerchants:
         """
         arena = Arena(self.setting, np.repeat(self.seeds, copies * len(keys)))
         arena.start.states["key"] ^= np.tile(keys, copies * len(self.seeds))
+        arena.start.states["path_key"] = arena.start.states["key"]
         return arena
 
     def scores(

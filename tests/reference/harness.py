@@ -163,6 +163,13 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
                 "mix_centre": table(SCENES, -1, 1),
                 "natural_centre": float(rng.normal() * 0.5),
             },
+            "jumps": {
+                "rate": float(rng.uniform(0, 3)),
+                "traffic_sd": float(rng.uniform(0, 0.4)),
+                "order_sd": float(rng.uniform(0, 0.4)),
+                "coupon_sd": float(rng.uniform(0, 0.8)),
+                "refund_sd": float(rng.uniform(0, 0.4)),
+            },
             "predictor": {
                 "learns": pick(True, True, False),
                 "prior_orders": pick(2.0, 30.0),

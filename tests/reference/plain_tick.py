@@ -233,6 +233,15 @@ def move_shocks(s: Scenario, state: dict, hours: float) -> None:
     )
 
 
+def jumps_of(state: dict) -> dict[str, Any]:
+    """The states that jump: traffic (ln) and order rates (logit) of every scene, coupon response
+    (ln) and refunds (logit). In expectation mode they stay, and their mean needs no correction.
+    """
+    n = len(SCENES)
+    traffic, order, (coupon, refund) = np.split(np.asarray(state["jump"]), [n, 2 * n])
+    return {"traffic": traffic, "order": order, "coupon": coupon, "refund": refund}
+
+
 def event_of_day(s: Scenario, day: int) -> tuple[float, float, float]:
     """Traffic factor, log price shift and order logit shift of a calendar day."""
     traffic = 1.0
@@ -280,6 +289,7 @@ def opportunities(s: Scenario, state: dict, c: dict, day: int) -> tuple[np.ndarr
         * weekday_factor(s, state["weekday"] + day)
         * event
     )
+    factor = factor * np.exp(jumps_of(state)["traffic"])
     return c["traffic"] * factor * np.exp(state["demand_shock"]), price, order
 
 
@@ -319,6 +329,7 @@ def order_terms(
         + s.services.insurance_lift * levelled(s, control["insurance"])
         + s.services.interest_lift * levelled(s, control["interest_free"])
         + time_of_day(s, state, m)[:, None, None]
+        + jumps_of(state)["order"]
     )
     everywhere = np.array([s.coupons_everywhere, s.coupons_everywhere, True])
     depth = np.minimum(
@@ -341,15 +352,17 @@ def order_terms(
     )
     refund = (
         (mix * by(s.refund.tier, TIERS)).sum()
+        + jumps_of(state)["refund"]
         + s.refund.insurance * control["insurance"]
         - s.refund.service * levelled(s, control["service"])
     )
+    response = c["response"] * np.exp(jumps_of(state)["coupon"])
     price = half_up(c["value"] * (mix * by(s.tiers.value_factor, TIERS)).sum())
     return {
         "depth": depth,
         "ctr": logistic(c["click"] + appeal),
         "plain_cvr": logistic(c["order"] + shift),
-        "cvr": logistic(c["order"] + shift + c["response"] * (1 - np.exp(-depth / s.coupon.scale))),
+        "cvr": logistic(c["order"] + shift + response * (1 - np.exp(-depth / s.coupon.scale))),
         "use": c["redemption"] * (1 - np.exp(-depth / s.coupon.redemption_scale)),
         "risk": logistic(c["refund"] + refund + s.refund.coupon_depth * depth),
         "price": price,

@@ -45,6 +45,9 @@ def random_market(seed, harness, sampled=False):
     scenario = harness.random_scenario(rng)
     days = int(rng.integers(1, 4))
     rig = harness.Rig(scenario, days=days, reward=REWARDS[seed % 4], sampled=sampled).reset([seed])
+    if not sampled:  # where the states that jump stay as they are
+        sd = rig.world.constants[0]["jump_sd"]
+        rig.states["jump"] = sd * rng.normal(size=sd.shape)
     actions = rng.uniform(-1.3, 1.3, (rig.ticks, len(rig.levers))).astype(np.float32) * np.float32(
         0.4 if seed % 3 else 1.0
     )

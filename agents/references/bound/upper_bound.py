@@ -31,6 +31,10 @@ from .relaxation import Relaxation, relax, spill_over
 COVERED = ("bid", "share_", "coupon_", "tilt_")  # how the names of covered levers begin
 NOT_COVERED = (  # scenario fields that must be 0
     "regime.pools_scheduled",
+    "jumps.traffic_sd",
+    "jumps.order_sd",
+    "jumps.coupon_sd",
+    "jumps.refund_sd",
     "predictor.learns",
     "order.hour_swing",
     "creative.fee_cny",

@@ -17,6 +17,9 @@ class Given(NamedTuple):
     traffic: Tensor  # opportunity factor by scene: hour * weekday * event * e^shock (world 2.1)
     price_shift: Tensor  # of the event, log price
     order_shift: Tensor  # of the event, order logit
+    jump_order: Tensor  # by scene, logit
+    jump_coupon: Tensor  # factor on coupon response
+    jump_refund: Tensor  # logit
     hour_cos: Tensor  # cosine and sine of the time of day
     hour_sin: Tensor
     hour_share: Tensor  # of the day's traffic in this tick, by scene
@@ -30,7 +33,7 @@ class Given(NamedTuple):
 
 
 N = rows.N_SCENES
-WIDTHS = (N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N)
+WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N)
 
 
 class Before(NamedTuple):
@@ -39,6 +42,7 @@ class Before(NamedTuple):
     tick: np.ndarray
     creative_wait: np.ndarray
     bid_in_force: np.ndarray  # (n, scenes)
+    jump: np.ndarray  # (n, jumps)
 
 
 def note(states: np.ndarray) -> Before:
@@ -54,10 +58,15 @@ def read(before: Before, states: np.ndarray, world: World) -> Tensor:
     weekday = constants["weekday"][(states["weekday"] + day) % rows.N_WEEKDAYS]
     common = weekday * world.calendar[rows.CALENDAR_TRAFFIC, today]
     shock = np.exp(states["demand_shock"].T - constants["demand_correction"])
+    jump = before.jump.T
+    factor = np.exp(jump - constants["jump_correction"][:, None])
     table = (
-        common * world.hours[:, tick_of_day] * shock,
+        common * world.hours[:, tick_of_day] * shock * factor[: rows.N_SCENES],
         world.calendar[rows.CALENDAR_PRICE, today][None],
         world.calendar[rows.CALENDAR_ORDER, today][None],
+        jump[rows.JUMP_ORDER : rows.JUMP_COUPON],
+        factor[rows.JUMP_COUPON][None],
+        jump[rows.JUMP_REFUND][None],
         world.clock[rows.HOUR_COS, tick_of_day][None],
         world.clock[rows.HOUR_SIN, tick_of_day][None],
         world.hours[:, tick_of_day] / constants["ticks_per_day"],

@@ -162,6 +162,7 @@ def order_terms(
     hour = m.hour_cos * x.hour_cos + m.hour_sin * x.hour_sin  # (p, n)
     refund_shift = (
         (mix * w.tier_refund).sum(0, keepdim=True)
+        + x.jump_refund
         + w.refund_insurance * insurance
         - w.refund_service * levelled(w, lever(control, rows.LEVER_SERVICE))
     )
@@ -175,8 +176,8 @@ def order_terms(
         control, rows.LEVER_TILT, rows.N_SEGMENTS
     )
     depth = (depth.clamp_max(w.depth_max) * w.coupon_pool[:, None])[:, :, None]  # (p, k, 1, n)
-    gain = m.response * (1 - torch.exp(-depth * w.coupon_rate))
-    plain = m.order + (order_shift + hour)[:, None, None]
+    gain = x.jump_coupon * m.response * (1 - torch.exp(-depth * w.coupon_rate))
+    plain = m.order + (order_shift + hour)[:, None, None] + x.jump_order
     price = whole_fen(m.value * (mix * w.tier_value).sum(0))
     reach = w.quality_lift * s.quality + w.influencer_lift * s.supply  # (f, n)
     return Terms(

@@ -61,6 +61,14 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
     w["price_keep"], w["price_noise"] = _autoregression(
         a.shock_persistence, a.shock_volatility, hours
     )
+    jumps = s.jumps
+    w["jump_sd"][rows.JUMP_TRAFFIC : rows.JUMP_ORDER] = jumps.traffic_sd
+    w["jump_sd"][rows.JUMP_ORDER : rows.JUMP_COUPON] = jumps.order_sd
+    w["jump_sd"][rows.JUMP_COUPON] = jumps.coupon_sd
+    w["jump_sd"][rows.JUMP_REFUND] = jumps.refund_sd
+    w["jump_correction"] = 0.5 * w["jump_sd"] ** 2
+    w["jump_chance"] = -math.expm1(-jumps.rate * hours / HOURS_PER_DAY)
+    w["jumps"] = bool((w["jump_sd"] > 0).any())
     w["price_reaction"] = a.reaction * hours
     w["first_price"] = a.price_rule == "first"
     w["quality_lift"] = values_of(s.free_traffic.quality_lift, FREE_POOLS)

@@ -61,6 +61,7 @@ def build_world(scenario: Scenario, days: int, split: int, reward: str, sampled:
         constants[i]["sampled"] = sampled
         # without shocks their mean needs no correction
         constants[i]["demand_correction"] *= sampled
+        constants[i]["jump_correction"] *= sampled
     calendar = calendar_table(scenario, days)
     hours = hour_table(scenario)
     return World(

@@ -157,6 +157,7 @@ def reset_state(world, state, merchant):
     """
     reset_books(state)
     reset_dashboard(world, state, merchant)
+    state.jump[:] = ZERO
     state.voice[:] = ZERO
     state.pressure[:] = ZERO
     state.exposure[:] = world.start_exposure
@@ -177,12 +178,14 @@ def reset_state(world, state, merchant):
 
 @kernel
 def start_shocks(world, state, normal):
-    """Demand and price shocks from their stationary laws."""
+    """Demand and price shocks, and the states that jump, from their stationary laws."""
     demand = world.demand_noise / np.sqrt(ONE - world.demand_keep * world.demand_keep)
     price = world.price_noise / np.sqrt(ONE - world.price_keep * world.price_keep)
     for s in range(rows.N_SCENES):
         state.demand_shock[s] = demand * normal[slots.DEMAND_SHOCK + s] if world.sampled else ZERO
         state.price_shock[s] = price * normal[slots.PRICE_SHOCK + s] if world.sampled else ZERO
+    for j in range(rows.N_JUMPS):
+        state.jump[j] = world.jump_sd[j] * normal[slots.JUMP + j] if world.sampled else ZERO
 
 
 @kernel

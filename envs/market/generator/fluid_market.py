@@ -256,7 +256,7 @@ def start_fluid_market(plan, work, tables):
     spread(world, state, merchant, state.control, (ZERO, ZERO), urge, scene, lane)
     if world.hour_swing > ZERO:
         average_hours(world, merchant, tables, lane)
-    rates(world, cells, lane, refund_shift(world, state.control, refund), value)
+    rates(world, state, cells, lane, refund_shift(world, state.control, refund), value)
     free_impressions(cells, lane)
 
 

@@ -30,5 +30,6 @@ COUPON_BUDGET = 60
 COUPON_SEGMENT = 64  # one per segment
 PRICE_SIGMA = 68  # one per scene
 PEAK = 72  # one per pool
+JUMP = 75  # one per state that jumps
 DRAWS = 96
 FIRST_DRAWS = 64  # a second series holds those after them

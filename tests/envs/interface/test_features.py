@@ -23,6 +23,8 @@ LATENT_STATE = (
     "accrued",
     "placed",
     "held",
+    "jump",
+    "path_key",
     "evidence_reported",
     "evidence_expected",
     "bid_in_force",

@@ -84,6 +84,8 @@ def test_one_step_equals_the_engine_on_random_scenarios(seed, harness):
     scenario = harness.random_scenario(rng)
     market = Market(scenario, 32, days=2, levers="all", sampled=False)
     market.reset(seeds=np.arange(32) + 1000 * seed)
+    sd = market.world.constants[0]["jump_sd"]
+    market.states["jump"] = sd * rng.normal(size=market.states["jump"].shape)
     errors = one_step_errors(market, random_actions(market, rng, 1.2 if seed % 2 else 0.5))
     assert beyond(errors) == {}
 
