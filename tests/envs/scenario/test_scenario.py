@@ -609,3 +609,16 @@ def test_fields_younger_than_the_evidence_count_once_they_are_moved():
             else:
                 moved = {False: True, "reach": "increment"}[value]
             assert Scenario().updated({section: {name: moved}}).hash != FIRST_HASH
+
+
+def test_the_trial_of_the_next_world_has_every_part_of_it_on():
+    """What docs/world_v1.md says of experiments/configs/world_v1_trial.yaml."""
+    trial = load_scenario(FOLDER.parents[2] / "experiments" / "configs" / "world_v1_trial.yaml")
+    plain = Scenario()
+    for section in LATER:
+        assert getattr(trial, section) != getattr(plain, section), section
+    assert trial.regime.pools_scheduled
+    assert trial.predictor.learns
+    assert trial.merchants.target_rule == "increment"
+    assert trial.jumps.rate > 0
+    assert len(trial.merchants.categories) == 8
