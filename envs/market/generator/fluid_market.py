@@ -252,6 +252,8 @@ def start_fluid_market(plan, work, tables):
         state.exposure[s] = world.start_exposure + HALF * world.audience * F(world.days) / renewed
     appeal, value, refund = tier_terms(world, state, state.control)
     urge = order_shift(world, state.control, appeal, ZERO)
+    # coupon response at its mean: the state that jumps has a log-normal factor
+    state.jump[rows.JUMP_COUPON] = world.jump_correction[rows.JUMP_COUPON]
     creative_appeal(world, state, scene)
     spread(world, state, merchant, state.control, (ZERO, ZERO), urge, scene, lane)
     if world.hour_swing > ZERO:

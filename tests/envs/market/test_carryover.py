@@ -91,6 +91,16 @@ def test_a_known_path_jumps_alike_with_any_noise():
     assert (other != other[:, :, :1]).any()
 
 
+def test_a_merchant_is_the_same_whether_its_market_jumps_or_not():
+    """Budget and target are set where every state is at its mean."""
+    drawn = []
+    for changes in ({}, dict.fromkeys(SD, 0.0)):
+        market = Market(scenario(**changes), 50, days=1, levers="bidding")
+        market.reset(seeds=np.arange(50))
+        drawn.append(market.merchants[["budget", "roi_target", "coupon_budget"]].tolist())
+    np.testing.assert_allclose(*drawn, rtol=1e-5)
+
+
 def test_an_order_state_moves_orders_and_a_refund_state_refunds():
     calm = scenario(rate=0.0).updated({"quality": {"refund_penalty": 0.0}})
     market = Market(calm, 64, days=1, levers="bidding", sampled=False, noop=True)
