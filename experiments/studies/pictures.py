@@ -259,6 +259,6 @@ def signal_figure(rows: Sequence[Mapping[str, str]], path: Path) -> None:
         axis.set_xlabel("standard deviation of the actions' noise")
         axis.set_title(f"{task}, batches of {of_task[0]['episodes']} episodes", fontsize=10)
         axis.grid(alpha=0.25)
-    axes[0].set_ylabel("signal to noise of one batch's gradient\n(none: at 0.001)")
+    axes[0].set_ylabel("signal to noise of one batch's gradient\n(less is drawn at 0.001)")
     _legend_below(figure, axes[0])
     _save(figure, path)
