@@ -18,7 +18,7 @@ from ...envs import Market, Scenario
 from ...envs.interface.units import CPM_PER_FEN, FEN_PER_CPM
 from ...envs.kernels.numerics import exp32, logistic
 from ...envs.market import layout as rows
-from ...envs.market.counts import LARGE
+from ...envs.market.stages.counts import LARGE
 from .tiny import require_plain
 
 F = np.float32

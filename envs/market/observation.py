@@ -11,9 +11,9 @@ from ..interface.units import CPM_PER_FEN, FEN_PER_CNY
 from ..kernels.compiled import kernel, scalar
 from ..kernels.numerics import HALF, ONE, ZERO, log32
 from . import layout as rows
-from .ledger import reported_cost
-from .scheduling import usual_share
 from .score import roi_parts
+from .stages.ledger import reported_cost
+from .stages.scheduling import usual_share
 
 F = np.float32
 LIMIT = F(10)

@@ -14,8 +14,10 @@ from ..kernels.compiled import kernel
 from ..kernels.numerics import ONE, ZERO, exp32
 from ..kernels.streams import SLOT_COUNTS, SLOT_DELAY, SLOT_REFUND, fill_row, tick_key
 from . import layout as rows
-from .auction import charge, learn_from_reports, note_edits, run_auctions, throttle
-from .carryover import (
+from .layout import Moment
+from .observation import record
+from .stages.auction import charge, learn_from_reports, note_edits, run_auctions, throttle
+from .stages.carryover import (
     draw_noise,
     jump,
     move_influencers,
@@ -25,8 +27,8 @@ from .carryover import (
     refresh_creatives,
     wear,
 )
-from .counts import poisson
-from .demand import (
+from .stages.counts import poisson
+from .stages.demand import (
     creative_appeal,
     displace,
     expected_coupon_cost,
@@ -40,11 +42,9 @@ from .demand import (
     tier_terms,
     traffic_of_scene,
 )
-from .layout import Moment
-from .ledger import accrue, accrued_roi, book_refunds, protect, score_so_far
-from .observation import record
-from .orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
-from .scheduling import mix_pools, pace_pools, select_free
+from .stages.ledger import accrue, accrued_roi, book_refunds, protect, score_so_far
+from .stages.orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
+from .stages.scheduling import mix_pools, pace_pools, select_free
 
 F = np.float32
 

@@ -21,12 +21,12 @@ SOURCES: dict[Kind, tuple[str, ...]] = {
         "agents/wrappers/*.py",
         "agents/rules/**/*.py",
         "envs/api/sb3_vec_env.py",
-        "envs/market/adjoint/*.py",
+        "envs/market/adjoint/**/*.py",
     ),
     "shift": (
         "agents/learners/shifts/*.py",
         "agents/rules/**/*.py",
-        "envs/market/adjoint/*.py",
+        "envs/market/adjoint/**/*.py",
     ),
     "reference": ("agents/references/**/*.py", "agents/rules/**/*.py"),
     "own": (),  # its own source is in its fingerprint

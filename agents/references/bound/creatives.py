@@ -5,7 +5,7 @@
 import numpy as np
 
 from ....envs.market import layout as rows
-from ....envs.market.demand import LEAST_COMMISSION
+from ....envs.market.stages.demand import LEAST_COMMISSION
 from .given import SCENE_OF_LANE, Given
 from .noise import deviation
 from .order_terms import logistic

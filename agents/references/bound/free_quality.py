@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ....envs.market import layout as rows
-from ....envs.market.carryover import SCARCE
-from ....envs.market.demand import LEAST_COMMISSION
+from ....envs.market.stages.carryover import SCARCE
+from ....envs.market.stages.demand import LEAST_COMMISSION
 from .given import Given
 from .noise import deviation, highest_mix, smoothed_ratios
 from .order_terms import (

@@ -15,8 +15,8 @@ from ...kernels.numerics import (
 )
 from ...kernels.streams import MERCHANT_TICK, fill_uniform, tick_key
 from .. import layout as rows
-from ..auction import NO_BID
-from ..carryover import NO_CREATIVE
+from ..stages.auction import NO_BID
+from ..stages.carryover import NO_CREATIVE
 from . import slots
 from .fluid_market import price_fluid_market
 

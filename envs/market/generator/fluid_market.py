@@ -15,8 +15,9 @@ from ...interface.units import CPM_PER_FEN, FEN_PER_CPM
 from ...kernels.compiled import kernel, scalar
 from ...kernels.numerics import HALF, ONE, ZERO, exp32, log32
 from .. import layout as rows
-from ..auction import LEAST_BID, second_price_payment, win_probability
-from ..demand import (
+from ..score import roi_parts
+from ..stages.auction import LEAST_BID, second_price_payment, win_probability
+from ..stages.demand import (
     creative_appeal,
     free_impressions,
     order_shift,
@@ -25,9 +26,8 @@ from ..demand import (
     spread,
     tier_terms,
 )
-from ..ledger import overall_cost
-from ..scheduling import mix_pools, select_free
-from ..score import roi_parts
+from ..stages.ledger import overall_cost
+from ..stages.scheduling import mix_pools, select_free
 from . import slots
 
 F = np.float32

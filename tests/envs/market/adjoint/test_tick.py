@@ -97,7 +97,7 @@ def test_controls_are_the_engines(levers):
     episode = Episode(market)
     actions = random_actions(market, np.random.default_rng(1), 1.3)[0]
     episode.step(actions)
-    from chengfang.envs.market.adjoint.tick import controls
+    from chengfang.envs.market.adjoint.stages.levers import controls
 
     ours = controls(episode.constants, torch.from_numpy(actions.T)).numpy().T
     np.testing.assert_allclose(ours, market.states["control"], rtol=2e-6, atol=1e-7)

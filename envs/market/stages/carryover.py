@@ -4,8 +4,8 @@ creatives (world 2.8).
 
 import numpy as np
 
-from ..kernels.compiled import kernel, scalar
-from ..kernels.numerics import (
+from ...kernels.compiled import kernel, scalar
+from ...kernels.numerics import (
     ONE,
     ZERO,
     exp32,
@@ -14,8 +14,8 @@ from ..kernels.numerics import (
     quantile_curve,
     quantile_shape,
 )
-from ..kernels.streams import SLOT_CREATIVE, SLOT_JUMPS, SLOT_NOISE, fill_row, tick_key
-from . import layout as rows
+from ...kernels.streams import SLOT_CREATIVE, SLOT_JUMPS, SLOT_NOISE, fill_row, tick_key
+from .. import layout as rows
 from .demand import LEAST_COMMISSION, tier_exposure
 
 F = np.float32

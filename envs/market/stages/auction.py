@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ..interface.units import CPM_PER_FEN, FEN_PER_CPM
-from ..kernels.compiled import kernel, scalar
-from ..kernels.numerics import HALF, ONE, ZERO, exp32, log32, normal_cdf
-from . import layout as rows
+from ...interface.units import CPM_PER_FEN, FEN_PER_CPM
+from ...kernels.compiled import kernel, scalar
+from ...kernels.numerics import HALF, ONE, ZERO, exp32, log32, normal_cdf
+from .. import layout as rows
 
 F = np.float32
 LEAST_BID = F(1e-6)  # CNY per thousand; below it nothing is bid

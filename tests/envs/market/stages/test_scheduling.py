@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chengfang.envs import LEVER_SETS, Market, load_scenario
 from chengfang.envs.market import layout as rows
-from chengfang.envs.market.scheduling import mix_pools
+from chengfang.envs.market.stages.scheduling import mix_pools
 
 N = 24
 LEVERS = LEVER_SETS["pools"]

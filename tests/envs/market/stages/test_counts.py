@@ -10,8 +10,8 @@ import numba
 import numpy as np
 import pytest
 from chengfang.envs.kernels import streams
-from chengfang.envs.market import counts as sampling
 from chengfang.envs.market import layout as rows
+from chengfang.envs.market.stages import counts as sampling
 from scipy import stats
 
 F = np.float32

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from chengfang.envs.market import layout as rows
-from chengfang.envs.market.demand import displace, expected_coupon_cost, ration_coupons, thin
+from chengfang.envs.market.stages.demand import displace, expected_coupon_cost, ration_coupons, thin
 from chengfang.envs.scenario import POOLS, SCENES, SEGMENTS, load_scenario
 from scipy.special import expit
 

@@ -8,9 +8,9 @@ users match worse: the best matches come first.
 
 import numpy as np
 
-from ..kernels.compiled import kernel
-from ..kernels.numerics import ONE, ZERO, exp32, log32
-from . import layout as rows
+from ...kernels.compiled import kernel
+from ...kernels.numerics import ONE, ZERO, exp32, log32
+from .. import layout as rows
 
 F = np.float32
 RARE = F(1e-20)  # keeps a share from being divided by nothing

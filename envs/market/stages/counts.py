@@ -9,8 +9,8 @@ operations on its reference count.
 
 import numpy as np
 
-from ..kernels.compiled import kernel, scalar
-from ..kernels.numerics import (
+from ...kernels.compiled import kernel, scalar
+from ...kernels.numerics import (
     HALF,
     ONE,
     ZERO,
@@ -20,7 +20,7 @@ from ..kernels.numerics import (
     quantile_curve,
     quantile_shape,
 )
-from . import layout as rows
+from .. import layout as rows
 
 F = np.float32
 LARGE = F(4)  # means from here on are drawn by the expanded normal quantile, below by inversion

@@ -4,9 +4,9 @@
 
 import numpy as np
 
-from ..kernels.compiled import kernel, scalar
-from ..kernels.numerics import HALF, ONE, ZERO, exp32, log32, logistic
-from . import layout as rows
+from ...kernels.compiled import kernel, scalar
+from ...kernels.numerics import HALF, ONE, ZERO, exp32, log32, logistic
+from .. import layout as rows
 
 F = np.float32
 LN2 = F(0.6931472)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chengfang.envs import Market
 from chengfang.envs.market import layout as rows
-from chengfang.envs.market.auction import second_price_payment, win_probability
+from chengfang.envs.market.stages.auction import second_price_payment, win_probability
 from chengfang.envs.scenario import load_scenario
 
 F = np.float32

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernels.compiled import kernel
-from . import layout as rows
-from .score import roi_parts, score
+from ...kernels.compiled import kernel
+from .. import layout as rows
+from ..score import roi_parts, score
 
 TINY = 1e-30  # keeps a share from being divided by nothing
 

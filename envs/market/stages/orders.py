@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernels.compiled import kernel, scalar
-from ..kernels.numerics import HALF, ZERO
-from . import layout as rows
+from ...kernels.compiled import kernel, scalar
+from ...kernels.numerics import HALF, ZERO
+from .. import layout as rows
 from .counts import CHANCE, DRAW, DRAWN, NUMBER, binomial
 from .ledger import book_arrivals
 

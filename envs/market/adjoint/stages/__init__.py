@@ -1,0 +1,1 @@
+"""The engine's stages as functions of tensors, under the names of their modules there."""

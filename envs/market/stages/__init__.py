@@ -1,0 +1,1 @@
+"""The stages of a tick, in the order of `tick.py` (world 2)."""
