@@ -19,6 +19,7 @@ from .interface.levers import (
 )
 from .interface.setting import Setting, task_setting
 from .interface.tasks import TASKS, Task, find_task, short_name
+from .market.dashboard import unit_of
 from .market.engine import Market, MarketState
 from .scenario import Scenario, ScenarioError, load_scenario, save_scenario, scenario_names
 
@@ -52,6 +53,7 @@ __all__ = [
     "select_levers",
     "short_name",
     "task_setting",
+    "unit_of",
 ]
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...envs import Market, MarketState, Setting
+from ...envs import Market, MarketState, Setting, unit_of
 from ...envs.interface.units import FEN_PER_CNY
 from ...envs.market.adjoint import Episode
 from ..policy import Policy
@@ -30,16 +30,21 @@ class Draws(NamedTuple):
     start: MarketState  # of N markets, before the first tick
     moves: dict[str, np.ndarray]  # name of a shock -> (ticks, N, scenes) added before each tick
     nothing: np.ndarray | None  # (n, k) CNY: score of doing nothing, if asked for
+    unit: np.ndarray | None  # (n, k) CNY: what scores are measured in, likewise
     noises: int  # k
 
     def times(self, count: int) -> "Draws":
         """The same copies so many times, one after the other."""
-        nothing = None if self.nothing is None else np.tile(self.nothing, (count, 1))
+        nothing, unit = (
+            None if part is None else np.tile(part, (count, 1))
+            for part in (self.nothing, self.unit)
+        )
         moves = {name: np.tile(move, (1, count, 1)) for name, move in self.moves.items()}
         return Draws(
             _each(self.start, lambda part: np.concatenate([part] * count)),
             moves,
             nothing,
+            unit,
             self.noises,
         )
 
@@ -47,9 +52,11 @@ class Draws(NamedTuple):
         """Those of the first merchants alone."""
         rows = slice(merchants * self.noises)
         start = _each(self.start, lambda part: part[rows].copy())
-        nothing = None if self.nothing is None else self.nothing[:merchants]
+        nothing, unit = (
+            None if part is None else part[:merchants] for part in (self.nothing, self.unit)
+        )
         moves = {name: move[:, rows] for name, move in self.moves.items()}
-        return Draws(start, moves, nothing, self.noises)
+        return Draws(start, moves, nothing, unit, self.noises)
 
 
 class KnownPath:
@@ -132,12 +139,13 @@ class KnownPath:
                 keep = market.world.constants[0][_keep(name)]
                 moves[name] = (np.repeat(self.path[name], k, axis=1) - own[name]) / keep
             self.ticks_played += market.ticks * market.num_envs
-        earned = None
+        earned = unit = None
         if nothing:
             market.set_state(start)
             self._play_noop(market, moves)
-            earned = market.dashboard()["score"].reshape(-1, k)
-        return Draws(start, moves, earned, k)
+            plans = market.dashboard()
+            earned, unit = plans["score"].reshape(-1, k), unit_of(plans).reshape(-1, k)
+        return Draws(start, moves, earned, unit, k)
 
     def _play_noop(self, market: Market, moves: dict[str, np.ndarray]) -> None:
         still = np.zeros((market.num_envs, len(market.levers)), np.float32)

@@ -4,7 +4,7 @@
 pools, segments and tiers stand together, and the name is that of the first.
 """
 
-from ..scenario import POOLS, SCENES, SEGMENTS, TIERS
+from ..scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS
 from .features import FEATURE_NAMES
 
 column = FEATURE_NAMES.index
@@ -58,3 +58,7 @@ CREATIVE_PROGRESS = column("creative_progress")
 INFLUENCER_SUPPLY = column("influencer_supply")
 HEAT = column(f"heat_{TIERS[0]}")  # one column per tier
 REFUND_RATE = column("refund_rate")
+# One column per free pool and scene.
+FREE_PACE = column(f"free_pace_{FREE_POOLS[0]}_{SCENES[0]}")
+FREE_VALUE = column(f"free_value_{FREE_POOLS[0]}_{SCENES[0]}")
+LEARNED = column(f"learned_{SCENES[0]}")  # one column per scene

@@ -8,7 +8,7 @@ entries are limited to plus or minus 3.
 
 from typing import NamedTuple
 
-from ..scenario import POOLS, SCENES, SEGMENTS, TIERS
+from ..scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS
 
 
 class Feature(NamedTuple):
@@ -20,6 +20,12 @@ class Feature(NamedTuple):
 
 def _per(keys: tuple[str, ...], name: str, meaning: str) -> list[Feature]:
     return [Feature(name.format(key), meaning.format(key)) for key in keys]
+
+
+def _of_free(name: str, meaning: str) -> list[Feature]:
+    """One per free pool and scene, the scene running fastest."""
+    keys = [(pool, scene) for pool in FREE_POOLS for scene in SCENES]
+    return [Feature(name.format(*key), meaning.format(*key)) for key in keys]
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -78,8 +84,10 @@ FEATURES: tuple[Feature, ...] = (
     *_per(POOLS, "depth_{}", "coupon depth lever of the {} pool * 10"),
     *_per(SEGMENTS, "clicks_{}", "share of clicks from segment {}, smoothed"),
     *_per(SEGMENTS, "claims_{}", "coupons claimed per 100 clicks of segment {}, smoothed"),
-    Feature("quality_natural", "product quality index for natural traffic"),
-    Feature("quality_transaction", "product quality index for transaction traffic"),
+    Feature(
+        "quality_natural", "product quality index for natural traffic, as the platform shows it"
+    ),
+    Feature("quality_transaction", "the same for transaction traffic"),
     Feature("frequency", "ln(1 + exposures per audience member of the creative mix)"),
     Feature(
         "creative_due",
@@ -89,6 +97,16 @@ FEATURES: tuple[Feature, ...] = (
     Feature("influencer_supply", "influencer supply, ln relative to the reference commission's"),
     *_per(TIERS, "heat_{}", "ln of the heat of tier {} over its start"),
     Feature("refund_rate", "settled refunds / GMV so far, as reported"),
+    *_of_free("free_pace_{}_{}", "pace of GMV of the {} pool in {}, smoothed"),
+    *_of_free(
+        "free_value_{}_{}",
+        "ln of GMV so far per impression of the {} pool in {}, over that of all free traffic",
+    ),
+    *_per(
+        SCENES,
+        "learned_{}",
+        "orders counted in the platform's learning phase of {}, share of those it asks for",
+    ),
 )
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)

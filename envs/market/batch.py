@@ -16,7 +16,7 @@ from . import layout as rows
 from .constants import WORLD
 from .generator import draw_merchant
 from .layout import Plan, Tables, Work
-from .observation import observe
+from .observation import observe, show_shop
 from .tick import set_controls, tick
 
 F = np.float32
@@ -163,6 +163,7 @@ def _entries(sources):
                 drawn = Plan(constants[1], merchants[i], cells[i], state)
                 draw_merchant(drawn, work, base, tables, draws[0], draws[1])
                 plan = Plan(constants[0], merchants[i], cells[i], state)
+                show_shop(plan.world, state)
                 observe(plan, tables, work.lane, observations[i])
 
     return step_batch, reset_batch

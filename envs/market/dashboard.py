@@ -12,8 +12,9 @@ import numpy as np
 from ..interface.units import FEN_PER_CNY
 from ..scenario import POOLS, SCENES
 from . import layout as rows
-from .score import LEAST, roi_parts, score, target_met
+from .score import LEAST, roi_parts, score, score_unit, target_met
 
+LEAST_CONTRIBUTION = 0.02  # of a price, as targets are drawn with (world 2.11m)
 TOLERANCE = 0.98  # an ROI below this share of the target violates it (world 6)
 
 
@@ -73,6 +74,12 @@ def dashboard(
     }
     met = target_met(value, paid, target)
     plan["score"] = score(settled, value, paid, target)
+    plan["score_unit"] = score_unit(
+        settled, plan["score"], plan["budget"], target, float(constants["score_floor"])
+    )
+    plan["break_even_roi"] = 1 / np.maximum(
+        merchants["margin"].astype(float) - float(constants["fee"]), LEAST_CONTRIBUTION
+    )
     plan["shortfall"] = 1.0 - met
     plan["violated"] = (met < TOLERANCE).astype(float)
     plan["budget_use"] = _ratio(spend, plan["budget"])
@@ -113,6 +120,14 @@ def _splits(states: np.ndarray, plan: Mapping[str, np.ndarray]) -> dict[str, np.
 def _share(weights: np.ndarray, total: np.ndarray) -> np.ndarray:
     """`total` (n,) divided in proportion to weights (n, groups); nothing where there are none."""
     return weights * (total / np.maximum(weights.sum(1), LEAST))[:, None]
+
+
+def unit_of(nothing: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What scores are measured in, CNY, from the results of doing nothing on the same merchants
+    and random numbers, see `score.score_unit`; results older than that unit are its own.
+    """
+    unit = nothing.get("score_unit", nothing["score"])
+    return np.maximum(np.asarray(unit, float), LEAST)
 
 
 def single(plan: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -285,6 +285,10 @@ STATE = np.dtype(
         ("evidence_expected", "f4", N_SCENES),
         ("bid_in_force", "f4", N_SCENES),  # in the last tick; below 0 before the first
         ("heat", "f4", N_TIERS),
+        # the shop as the dashboard shows it
+        ("shown_quality", "f4", N_FREE_POOLS),
+        ("shown_supply", "f4"),
+        ("shown_heat", "f4", N_TIERS),
         ("creative_quality", "f4"),
         ("creative_progress", "f4"),
         ("creative_wait", "f4"),

@@ -49,6 +49,11 @@ LOG_BID, LOG_CPM, LOG_CTR, LOG_SPEND, LOG_GMV, LOG_ROI = range(0, 6 * rows.N_SCE
 LOG_POOL = LOG_EXPOSURE + 1
 LOG_TIER = LOG_POOL + rows.N_POOLS
 LOG_COUNT = LOG_TIER + rows.N_TIERS
+# And a second pair of rows for those of the free pools by scene.
+FREE_LOGS = rows.TERM_2
+LOG_FREE_PACE = 0
+LOG_FREE_VALUE = LOG_FREE_PACE + rows.AD_GROUP
+FREE_LOG_COUNT = LOG_FREE_VALUE + rows.AD_GROUP
 
 
 @scalar
@@ -114,6 +119,27 @@ def record(world, state, lane, scene, group):
 
 
 @scalar
+def rounded(x, step):
+    """x to the nearest multiple of step; as it is where step is 0."""
+    return np.floor(x / max(step, SCARCE) + HALF) * step if step > ZERO else x
+
+
+@kernel
+def show_shop(world, state):
+    """Take the shop's lasting quantities onto the dashboard: to one step, and once a day where the
+    platform shows them so.
+    """
+    if world.shop_daily and state.tick % world.ticks_per_day != 0:
+        return
+    step = world.shop_step
+    for p in range(rows.N_FREE_POOLS):
+        state.shown_quality[p] = rounded(state.quality[p], step)
+    state.shown_supply = rounded(state.supply, step)
+    for j in range(rows.N_TIERS):
+        state.shown_heat[j] = rounded(state.heat[j], step * world.tier_stock[j])
+
+
+@scalar
 def limited(x):
     """x within plus or minus 10, the bounds of the observation space."""
     return min(max(x, -LIMIT), LIMIT)
@@ -162,7 +188,7 @@ def gather_plan(world, state, merchant, calendar, out, lane):
         exposure += state.exposure[s]
     lane.rows[LOGS, LOG_EXPOSURE] = ONE + exposure / F(rows.N_SCENES)
     for j in range(rows.N_TIERS):
-        lane.rows[LOGS, LOG_TIER + j] = ratio(state.heat[j], world.tier_stock[j])
+        lane.rows[LOGS, LOG_TIER + j] = ratio(state.shown_heat[j], world.tier_stock[j])
 
 
 @kernel
@@ -196,6 +222,24 @@ def gather_scenes(world, state, merchant, lane):
     lane.rows[LOGS, LOG_PLAN_SPEND] = pace(spend, per_tick)
     lane.rows[LOGS, LOG_PLAN_SMOOTH] = pace(smooth_spend, per_tick)
     lane.rows[LOGS, LOG_PLAN_GMV] = pace(total, per_tick * target)
+
+
+@kernel
+def gather_free(world, state, merchant, lane):
+    """Arguments of the logarithms that speak of a free pool in a scene: pace, and worth of an
+    impression.
+    """
+    per_tick = F(merchant.budget / world.ticks) * merchant.roi_target
+    gmv, shown = 0.0, 0.0
+    for g in range(rows.AD_GROUP):
+        gmv += state.gmv[g]
+        shown += state.impressions[g]
+    worth = gmv / max(shown, 1.0)
+    for g in range(rows.AD_GROUP):
+        lane.rows[FREE_LOGS, LOG_FREE_PACE + g] = pace(state.smooth_gmv[g], per_tick)
+        lane.rows[FREE_LOGS, LOG_FREE_VALUE + g] = ratio(
+            F(state.gmv[g] / FEN_PER_CNY), F(state.impressions[g] * worth / FEN_PER_CNY)
+        )
 
 
 @kernel
@@ -271,8 +315,8 @@ def write_shop(state, lane, out):
             / max(state.smooth_segment_clicks[k], SCARCE)
             * CLAIMS_SCALE
         )
-    out[shown.QUALITY_NATURAL] = state.quality[rows.NATURAL]
-    out[shown.QUALITY_TRANSACTION] = state.quality[rows.TRANSACTION]
+    out[shown.QUALITY_NATURAL] = state.shown_quality[rows.NATURAL]
+    out[shown.QUALITY_TRANSACTION] = state.shown_quality[rows.TRANSACTION]
     out[shown.FREQUENCY] = lane.rows[rows.REST, LOG_EXPOSURE]
     out[shown.CREATIVE_DUE] = (
         limited((state.creative_wait + ONE) / HOURS_PER_DAY)
@@ -280,12 +324,26 @@ def write_shop(state, lane, out):
         else ZERO
     )
     out[shown.CREATIVE_PROGRESS] = state.creative_progress
-    out[shown.INFLUENCER_SUPPLY] = limited(state.supply)
+    out[shown.INFLUENCER_SUPPLY] = limited(state.shown_supply)
     for j in range(rows.N_TIERS):
         out[shown.HEAT + j] = lane.rows[rows.REST, LOG_TIER + j]
     out[shown.REFUND_RATE] = F(
         state.ledger[rows.L_SETTLED_REFUND_GMV] / max(state.ledger[rows.L_GMV], 1.0)
     )
+
+
+@kernel
+def write_free(world, state, lane, out):
+    """What each free pool sells in each scene, and how far the platform has learned each scene."""
+    for g in range(rows.AD_GROUP):
+        out[shown.FREE_PACE + g] = lane.rows[rows.REST_2, LOG_FREE_PACE + g]
+        out[shown.FREE_VALUE + g] = lane.rows[rows.REST_2, LOG_FREE_VALUE + g]
+    for s in range(rows.N_SCENES):
+        out[shown.LEARNED + s] = (
+            min(state.evidence_reported[s] / world.status_orders, ONE)
+            if world.predictor_learns
+            else ONE
+        )
 
 
 @kernel
@@ -300,8 +358,12 @@ def observe(plan, tables, lane, out):
         lane.rows[LOGS, j] = ONE
     gather_plan(world, state, merchant, tables.calendar, out, lane)
     gather_scenes(world, state, merchant, lane)
+    gather_free(world, state, merchant, lane)
     for j in range(rows.N_LANES):
         lane.rows[rows.REST, j] = limited(log32(lane.rows[LOGS, j]))
+    for j in range(FREE_LOG_COUNT):
+        lane.rows[rows.REST_2, j] = limited(log32(lane.rows[FREE_LOGS, j]))
     write_plan(plan, tables, lane, out)
     write_scenes(state, merchant, lane, out)
     write_shop(state, lane, out)
+    write_free(world, state, lane, out)

@@ -35,6 +35,23 @@ def roi_parts(roi_kind: Any, settled: Any, gmv: Any, cost: Any, spend: Any) -> t
 
 
 @shared
+def score_unit(settled: Any, scored: Any, budget: Any, roi_target: Any, floor: Any) -> Any:
+    """What a plan's score is measured in, from the plan that does nothing on the same merchant and
+    random numbers.
+
+    Args:
+        settled: settled GMV of doing nothing.
+        scored: its score.
+        budget: the plan's budget.
+        roi_target: what the merchant asks for.
+        floor: share of budget times target below which the unit does not fall; 0 makes the score
+            of doing nothing the unit.
+    """
+    largest = np.maximum(settled, floor * budget * roi_target)
+    return largest * (floor > 0) + scored * (floor <= 0)
+
+
+@shared
 def target_met(value: Any, cost: Any, roi_target: Any) -> Any:
     """min(1, ROI / target): the share of the ROI target that is reached; 1 without any cost.
 

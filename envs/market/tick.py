@@ -15,7 +15,7 @@ from ..kernels.numerics import ONE, ZERO, exp32
 from ..kernels.streams import SLOT_COUNTS, SLOT_DELAY, SLOT_REFUND, fill_row, tick_key
 from . import layout as rows
 from .layout import Moment
-from .observation import record
+from .observation import record, show_shop
 from .stages.auction import charge, learn_from_reports, note_edits, run_auctions, throttle
 from .stages.carryover import (
     draw_noise,
@@ -358,6 +358,7 @@ def tick(plan, work, tables, costs):
     close_books(plan, now.last)
     write_costs(plan, work.group, before, spent, costs)
     state.tick += 1
+    show_shop(world, state)
     state.done = 1 if now.last else 0
     return F(
         (measure(plan) - before.measured) / (merchant.budget * np.float64(merchant.roi_target))

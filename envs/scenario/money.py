@@ -71,6 +71,13 @@ class Constraints(Section):
         "overall",
         "which ROI the target speaks of: settled/overall cost, settled/spend or gmv/spend",
     )
+    score_floor: float = quantity(
+        0.0,
+        "share of budget x target",
+        0,
+        10,
+        "least unit of a score; 0 makes the score of doing nothing the unit",
+    )
     daily_cap: float = quantity(
         1.0, "share of budget", 0.01, 1, "most a day may spend; 1 leaves days free"
     )

@@ -15,7 +15,7 @@ from .demand import Click, Coupon, Order, Tiers
 from .merchants import MAX_CATEGORIES, Merchants
 from .money import Constraints, Money, Regime
 from .quantity import Section, switch
-from .shop import Creative, Influencer, Quality, Refund, Services
+from .shop import Creative, Dashboard, Influencer, Quality, Refund, Services
 from .traffic import Clock, FreeTraffic, Jumps, Predictor, Traffic
 from .validation import merged, validated
 
@@ -32,8 +32,17 @@ LATER = {
         "pace_most",
     ),
     "jumps": ("rate", "traffic_sd", "order_sd", "coupon_sd", "refund_sd"),
-    "predictor": ("learns", "prior_orders", "memory_days", "edit_limit", "edit_keep"),
+    "predictor": (
+        "learns",
+        "prior_orders",
+        "memory_days",
+        "edit_limit",
+        "edit_keep",
+        "status_orders",
+    ),
     "order": ("hour_swing", "peak_hour"),
+    "dashboard": ("shop_daily", "shop_step"),
+    "constraints": ("score_floor",),
     "creative": ("fee_cny",),
     "services": ("curvature", "insurance_premium"),
     "merchants": (
@@ -77,6 +86,7 @@ class Scenario(Section):
     influencer: Influencer = Influencer()
     services: Services = Services()
     money: Money = Money()
+    dashboard: Dashboard = Dashboard()
     constraints: Constraints = Constraints()
     merchants: Merchants = Merchants()
 

@@ -188,3 +188,21 @@ class Services(Section):
         2.0, "CNY/order", 0, 50, "cost of full after-sale effort per order"
     )
     service_default: float = quantity(0.4, "effort", 0, 1, "effort at lever 0")
+
+
+class Dashboard(Section):
+    """How exactly the platform shows a shop's lasting quantities: quality, supply, heat."""
+
+    shop_daily: bool = switch(
+        False,
+        "they are shown as they stood at midnight, not as they stand",
+        "platforms compute shop scores and product tiers once a day",
+    )
+    shop_step: float = quantity(
+        0.0,
+        "index",
+        0,
+        1,
+        "to the nearest multiple of this; 0 shows them exactly",
+        "platforms show shop scores to one decimal",
+    )

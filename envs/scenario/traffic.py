@@ -275,3 +275,11 @@ class Predictor(Section):
     edit_keep: float = quantity(
         0.5, "share", 0, 1, "share of what was learned about a scene that a large edit leaves"
     )
+    status_orders: float = quantity(
+        20.0,
+        "orders",
+        0.1,
+        1e5,
+        "reported orders of a scene after which its ads count as learned on the dashboard",
+        "platforms' learning phases end after about 20 to 50 conversions",
+    )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...envs import unit_of
 from ..runs.spec import FRESH
 from .results import AgentResult
 from .statistics import Interval, bootstrap_iqm, iqm
@@ -99,8 +100,8 @@ class Summary(NamedTuple):
 
 
 def relative_score(result: AgentResult) -> np.ndarray:
-    """Score over the score of doing nothing on the same episode, (seeds, episodes)."""
-    return result.figures["score"] / np.maximum(result.nothing["score"], 1e-9)
+    """Score in the unit that doing nothing sets on the same episode, (seeds, episodes)."""
+    return result.figures["score"] / unit_of(result.nothing)
 
 
 def gain_shares(result: AgentResult, reference: np.ndarray | None) -> np.ndarray:
@@ -114,9 +115,8 @@ def gain_shares(result: AgentResult, reference: np.ndarray | None) -> np.ndarray
     if reference is None:
         return np.empty((result.runs, 0))
     noop = result.nothing["score"]
-    kept = reference - noop >= LEAST_GAIN * np.maximum(
-        noop, 1e-9
-    )  # NaN, an unknown reference, is not
+    least = LEAST_GAIN * unit_of(result.nothing)
+    kept = reference - noop >= least  # NaN, an unknown reference, is not
     return (result.figures["score"][:, kept] - noop[kept]) / (reference - noop)[kept]
 
 
@@ -167,7 +167,7 @@ def _fresh(result: AgentResult) -> Interval | None:
     score = result.figures.get(FRESH)
     if score is None:
         return None
-    return bootstrap_iqm(score / np.maximum(result.nothing["score"], 1e-9), common=True)
+    return bootstrap_iqm(score / unit_of(result.nothing), common=True)
 
 
 def _above_noop(result: AgentResult) -> tuple[float | None, float | None]:

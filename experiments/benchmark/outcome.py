@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...envs import unit_of
 from ...envs.files import whole_file
 from ..analysis.results import AgentResult
 from ..analysis.statistics import iqm
@@ -174,7 +175,7 @@ def _result(
     final = None
     if usual and figures["score"].shape[1] > usual:  # others know the first episodes only
         count = figures["score"].shape[1]
-        final = figures["score"] / np.maximum(nothing["score"][:count], 1e-9)
+        final = figures["score"] / unit_of(nothing)[:count]
         figures = {name: values[:, :usual] for name, values in figures.items()}
     count = figures["score"].shape[1]  # references may speak of fewer
     clairvoyant, bound = (

@@ -112,9 +112,9 @@ def lever_worths(
         rng: of the noises for searching.
         on_progress: called with what is being fitted.
     """
-    assert draws.nothing is not None
+    assert draws.unit is not None
     n, levers = len(path.seeds), len(path.setting.levers)
-    found = _Levers(path, base, draws.nothing.mean(1), effort, rng)
+    found = _Levers(path, base, draws.unit.mean(1), effort, rng)
     judging = draws.times(levers)
     judged = {"base": found.relative(judging, found.shifts["base"])}
     for name, form in FORMS.items():
@@ -145,7 +145,7 @@ class _Levers:
         self,
         path: KnownPath,
         base: Policy,
-        nothing: np.ndarray,
+        unit: np.ndarray,
         effort: LeverEffort,
         rng: np.random.Generator,
     ):
@@ -153,7 +153,7 @@ class _Levers:
         self.n, self.levers = len(path.seeds), len(path.setting.levers)
         self.many = path.times(self.levers)
         self.lever = np.repeat(np.arange(self.levers), self.n)
-        self.nothing = np.tile(np.maximum(nothing, 1e-9), self.levers)
+        self.unit = np.tile(unit, self.levers)
         keys = new_keys(rng, effort.climb.choosing)
         self.choosing = {known: self.many.draw(keys, known=known) for known in (False, True)}
         shape = (self.levers * self.n, path.ticks, self.levers)
@@ -163,7 +163,7 @@ class _Levers:
     def relative(self, draws: Draws, shift: np.ndarray) -> np.ndarray:
         """Mean scores over doing nothing, (levers, n)."""
         scores = self.many.scores(draws, self.base, shift).mean(1)
-        return (scores / self.nothing).reshape(self.levers, self.n)
+        return (scores / self.unit).reshape(self.levers, self.n)
 
     def fit(self, name: str, form: _Form) -> None:
         """Climb a shift, and keep it where it is better than what it extends."""
@@ -172,7 +172,7 @@ class _Levers:
             begin = self._constants(form.shared)
         group = Group(np.arange(len(self.lever)), np.ones(len(self.lever)), self.lever)
         if form.shared:
-            group = Group(self.lever, self.many.scale / self.nothing, self.lever)
+            group = Group(self.lever, self.many.scale / self.unit, self.lever)
         shift = ascend(
             self.many,
             self.base,

@@ -138,8 +138,10 @@ class _Rows:
 
     def __init__(self, path: KnownPath, draws: Draws):
         assert draws.nothing is not None
+        assert draws.unit is not None
         self.path, self.draws = path, draws
-        self.nothing = draws.nothing.mean(1)
+        self.unit = draws.unit.mean(1)
+        self.nothing = draws.nothing.mean(1) / self.unit
         self.played: dict[str, tuple[str, np.ndarray, int, float]] = {}
         self.note("nothing", "no ads, no coupons", draws.nothing)
 
@@ -147,7 +149,7 @@ class _Rows:
         self, name: str, agent: str, scores: np.ndarray, ticks: int = 0, seconds: float = 0.0
     ) -> None:
         """Keep scores (n, k), CNY, and what it took to find whoever scored them."""
-        self.played[name] = (agent, scores.mean(1) / self.nothing, ticks, seconds)
+        self.played[name] = (agent, scores.mean(1) / self.unit, ticks, seconds)
 
     def play(
         self, name: str, agent: str, policy: Policy, ticks: int = 0, seconds: float = 0.0
@@ -168,14 +170,14 @@ class _Rows:
         """The rows in the order in which they were played."""
         unit = np.ones_like(self.nothing)
         rule = self.played["best rule"][1]
-        gain = float((self.played["informed"][1] - 1).mean())
+        gain = float((self.played["informed"][1] - self.nothing).mean())
         return [
             Row(
                 name,
                 agent,
                 paired_mean(scores, 0 * unit, unit),
                 paired_mean(scores, rule, unit),
-                float((scores - 1).mean()) / gain,
+                float((scores - self.nothing).mean()) / gain,
                 ticks,
                 round(seconds, 1),
             )

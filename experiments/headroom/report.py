@@ -112,7 +112,8 @@ def overview(everything: dict[str, dict[str, Any]]) -> str:
         cells = [task, str(data["effort"]["merchants"])]
         for name in LEVELS:
             row = rows[name]
-            gain = f"{100 * (row['score']['value'] - 1):.0f} %"
+            above = row["score"]["value"] - rows["nothing"]["score"]["value"]
+            gain = f"{100 * above:.0f} %"
             who = f" ({row['agent']})" if name in ("best rule", "learner") else ""
             cells.append(gain if name == "nothing" else f"{gain}{who}")
         cells += [f"{100 * rows[name]['share']:.1f} %" for name in ("best rule", "learner")]
@@ -196,7 +197,7 @@ def headroom_picture(data: dict[str, Any], path: Path) -> None:
     )
     bound = f", bound {score['bound']:.2f}" if "bound" in score else ""
     left.set_title(
-        f"{data['task']}: nothing 1, best rule {score['best rule']:.2f}{bound}",
+        f"{data['task']}: nothing {score['nothing']:.2g}, best rule {score['best rule']:.2f}{bound}",
         fontsize=10,
         loc="left",
         fontweight="bold",

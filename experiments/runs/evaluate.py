@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...agents import Policy, rollout
-from ...envs import Market, Setting
+from ...envs import Market, Setting, unit_of
 
 TEST_SEED = 1_000_000
 
@@ -22,13 +22,26 @@ class Episodes(NamedTuple):
 
     @property
     def relative_score(self) -> np.ndarray:
-        """Score over the score of doing nothing, (n,): 1 is no ads and no coupons."""
-        return self.plans["score"] / np.maximum(self.nothing["score"], 1e-9)
+        """Score in the unit that doing nothing sets, (n,), see `unit_of`."""
+        return self.plans["score"] / unit_of(self.nothing)
+
+    @property
+    def relative_gain(self) -> np.ndarray:
+        """Score above that of doing nothing, in the same unit, (n,)."""
+        return (self.plans["score"] - self.nothing["score"]) / unit_of(self.nothing)
 
     @property
     def incremental_gmv(self) -> np.ndarray:
         """Settled GMV above doing nothing, CNY, (n,)."""
         return self.plans["settled_gmv"] - self.nothing["settled_gmv"]
+
+    @property
+    def incremental_roi(self) -> np.ndarray:
+        """Settled GMV above doing nothing per overall cost above it, (n,); NaN where it costs no
+        more.
+        """
+        cost = self.plans["overall_cost"] - self.nothing["overall_cost"]
+        return np.where(cost > 0, self.incremental_gmv / np.where(cost > 0, cost, 1), np.nan)
 
 
 def evaluate(

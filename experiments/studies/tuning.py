@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ...agents import make_rule, plan_spec
 from ...agents.rules import RULES
+from ...envs import unit_of
 from ...envs.scenario import SCENES
 from ..analysis.statistics import iqm
 from .arena import Arena, Plans
@@ -32,7 +33,7 @@ def tune(
     """Parameters of a rule that did best on the training merchants, beside the `fixed` ones; each
     round halves the steps.
     """
-    unit = training.noop()["score"]
+    unit = unit_of(training.noop())
 
     def worth(given: Mapping[str, float]) -> float:
         return iqm(play_rule(rule, training, given)["score"] / unit)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...agents import make_rule, plan_spec, rollout
-from ...envs import Market, Setting
+from ...envs import Market, Setting, unit_of
 from ..analysis.statistics import iqm
 from ..runs.evaluate import play_noop
 
@@ -37,7 +37,7 @@ class TrialMerchants:
         self.market = Market.of(setting, count)
         self.market.reset(seeds=seeds)
         self.start = self.market.get_state()
-        self.noop = np.maximum(play_noop(setting, seeds)["score"], 1e-9)
+        self.unit = unit_of(play_noop(setting, seeds))
         self.steps = count * self.market.ticks
 
     def score(self, parameters: dict[str, float]) -> dict[str, float]:
@@ -46,7 +46,7 @@ class TrialMerchants:
         self.market.set_state(self.start)
         plan = rollout(rule, self.market)
         return {
-            "score": iqm(plan["score"] / self.noop),
+            "score": iqm(plan["score"] / self.unit),
             "violation_rate": float(plan["violated"].mean()),
             "mean_shortfall": float(plan["shortfall"].mean()),
             "budget_use": float(plan["budget_use"].mean()),

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....envs import Market
+from ....envs import Market, unit_of
 
 LEAST_NOOP = 0.02  # of budget * target: the least score of doing nothing to divide by
 WIDEST = 10.0  # a market's gradient is cut to so many times the median one's
@@ -23,17 +23,17 @@ def updates_of(steps: int, num_envs: int, ticks: int) -> int:
 
 
 def score_weights(idle: Market) -> Tensor:
-    """What each market's return counts in the mean score over doing nothing, (n,).
+    """What each market's return counts in the mean score, in the unit of doing nothing, (n,).
 
     Args:
         idle: the same merchants doing nothing, reward `score`, just reset; it is played to the end.
     """
     still = np.zeros((idle.num_envs, len(idle.levers)), np.float32)
-    returns = np.zeros(idle.num_envs)
     for _ in range(idle.ticks):
         idle.step(still)
-        returns += idle.rewards
-    weights = 1 / np.maximum(returns, LEAST_NOOP) / idle.num_envs
+    plans = idle.dashboard()
+    unit = unit_of(plans) / (plans["budget"] * plans["roi_target"])
+    weights = 1 / np.maximum(unit, LEAST_NOOP) / idle.num_envs
     return torch.from_numpy(weights.astype(np.float32))
 
 

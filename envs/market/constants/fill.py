@@ -88,6 +88,7 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
     w["evidence_keep"] = math.exp(-hours / HOURS_PER_DAY / s.predictor.memory_days)
     w["edit_log_limit"] = math.log(1 + s.predictor.edit_limit)
     w["edit_keep"] = s.predictor.edit_keep
+    w["status_orders"] = s.predictor.status_orders
     w["boost_reach"] = s.boost.reach
     w["boost_premium"] = s.boost.premium
     w["boost_share"] = s.boost.budget_share
@@ -184,6 +185,9 @@ def _fill_money(w: np.void, s: Scenario) -> None:
     w["cost_creative"] = m.cost_creative
     w["cost_service"] = m.cost_service
     w["daily_cap"] = s.constraints.daily_cap
+    w["score_floor"] = s.constraints.score_floor
+    w["shop_daily"] = s.dashboard.shop_daily
+    w["shop_step"] = s.dashboard.shop_step
     w["ad_load_limit"] = s.constraints.ad_load
     w["refund_rate_limit"] = s.constraints.refund_rate
 
