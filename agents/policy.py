@@ -27,7 +27,7 @@ class Policy(Protocol):
         """Choose actions.
 
         Args:
-            observation: (n, 81) float32, or (81,) for one env.
+            observation: (n, 101) float32, or (101,) for one env.
             state: what this policy returned last time, or None at the very start.
             episode_start: (n,) bool, true where an episode has just begun; None means as `state is
                 None` says.

@@ -89,7 +89,7 @@ def draw() -> plt.Figure:
     box(ax, (4.4, 0.5), (5.2, 1.4), "market", "one tick: demand, auction, orders,\nledger, shop")
     box(ax, (10.9, 0.5), (2.7, 1.4), "dashboard", "the plan's results,\nin CNY to the fen")
     box(ax, (4.4, 2.55), (2.2, 0.8), "levers", "bids, coupons, …")
-    box(ax, (7.4, 2.55), (2.2, 0.8), "observation", "81 reported figures")
+    box(ax, (7.4, 2.55), (2.2, 0.8), "observation", "101 reported figures")
     box(ax, (4.4, 4.3), (5.2, 1.2), "policy", "rules, learners, planners: one predict()")
     box(ax, (10.9, 6.25), (2.7, 1.2), "runs", "test merchants,\npool or Ray")
     box(ax, (7.4, 6.25), (2.2, 1.2), "analysis", "paired differences,\nintervals")

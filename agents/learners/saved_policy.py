@@ -2,9 +2,9 @@
 code.
 
 `policy.safetensors` holds the actor's weights, `policy.json` how to use them and where they came
-from: the levers, what goes in beside the 81 features, and, for a residual policy, the rule it
-shifts with that rule's parameters and the plan's public facts. Nothing is unpickled, ever; a folder
-that does not fit its description is refused.
+from: the levers, which features it reads and what goes in beside them, and, for a residual policy,
+the rule it shifts with that rule's parameters and the plan's public facts. Nothing is unpickled,
+ever; a folder that does not fit its description is refused.
 """
 
 import json
@@ -95,6 +95,10 @@ class SavedPolicy:
         named = present_names(description)
         self.description = {key: value for key, value in named.items() if key not in NETWORK_KEYS}
         self.levers = tuple(named["levers"])
+        features = tuple(named.get("features", FEATURE_NAMES))
+        self.columns = None  # of the observation that the network reads; None for all
+        if features != FEATURE_NAMES:
+            self.columns = [FEATURE_NAMES.index(name) for name in features]
         self.hold = int(named.get("hold", 1))
         if safety_margin is not None and "safety_margin" not in named:
             raise ArtefactError(
@@ -124,7 +128,7 @@ class SavedPolicy:
         """The mean action, (n, levers) float32 in [-1, 1]; see `Policy.predict`.
 
         Raises:
-            ValueError: an observation that is not (n, 81) or (81,).
+            ValueError: an observation that is not (n, 101) or (101,).
         """
         x = np.asarray(observation, np.float32)
         if x.ndim not in (1, 2) or x.shape[-1] != len(FEATURE_NAMES):
@@ -136,7 +140,7 @@ class SavedPolicy:
             action, state = self.predict(x[None], state, episode_start, deterministic)
             return action[0], state
         if self._forgets:
-            return self.network(x, self.opening_cells(len(x)))[0], state
+            return self.network(self.read(x), self.opening_cells(len(x)))[0], state
         fresh = _starts(episode_start, len(x))
         if state is None:
             state = self._opening(len(x))
@@ -176,11 +180,17 @@ class SavedPolicy:
         """States of the recurrent cells at the start of n episodes, (n, width)."""
         return np.zeros((n, sum(cell.width for cell in self.cells)), np.float32)
 
+    def read(self, observation: np.ndarray) -> np.ndarray:
+        """The features that the policy was trained on, (n, features) float32."""
+        if self.columns is None:
+            return observation
+        return np.ascontiguousarray(observation[:, self.columns])
+
     def inputs(self, observation: np.ndarray, proposal: np.ndarray | None) -> np.ndarray:
         """What the network sees: the features, the safety margin if it takes one, and the rule's
         own action if there is one.
         """
-        parts = [observation]
+        parts = [self.read(observation)]
         if self.safety_margin is not None:
             parts.append(np.full((len(observation), 1), self.safety_margin, np.float32))
         if proposal is not None:

@@ -76,7 +76,7 @@ def save_policy(model: BaseAlgorithm, folder: "str | Path", task: str) -> SavedP
     """Write a trained model's deterministic actor as a saved policy, and return it.
 
     Taken are MLP policies of PPO, A2C, SAC, TD3, DDPG (TQC and TRPO of sb3-contrib) and
-    RecurrentPPO, trained on the 81 features and a task's levers. Of this package's wrappers around
+    RecurrentPPO, trained on the 101 features and a task's levers. Of this package's wrappers around
     the training env, `SafetyMargin`, `ResidualAction` and `HoldAction`, stacked in this order, are
     noted in the saved policy, which then does their part itself. Actions in another finite Box are
     taken as linear in the levers, as Gymnasium's `RescaleAction` makes them. Before anything is

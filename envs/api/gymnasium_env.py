@@ -59,7 +59,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     outside [-1, 1] are clipped.
 
     ## Observation Space
-    `Box(-10, 10, (81,), float32)` of metrics a merchant's dashboard reports, scaled to O(1) by
+    `Box(-10, 10, (101,), float32)` of metrics a merchant's dashboard reports, scaled to O(1) by
     constants of the scenario and the merchant; `env.unwrapped.features` names each entry and
     `chengfang.envs.FEATURES` says what it means and how it is scaled.
 
@@ -72,6 +72,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
     | 56-58 | `gmv_pace_<pool>` | what each pool sells |
     | 59-70 | `coupon_pace` ... `claims_<segment>` | coupons and segments |
     | 71-80 | `quality_natural` ... `refund_rate` | the shop's lasting quantities |
+    | 81-100 | `free_pace_natural_feed` ... `learned_search` | free pools by scene, learning |
 
     ## Rewards
     `reward=` chooses one; all are scaled by budget * roi_target, so that an episode's return is

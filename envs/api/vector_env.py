@@ -24,7 +24,7 @@ class PromotionVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     Autoreset (`autoreset_mode`, also in `metadata`):
 
     - SAME_STEP: a finished env returns the first observation of its next episode; its last one is
-      row i of `infos["final_obs"]`, (num_envs, 81) float32, where `infos["_final_obs"][i]` is true,
+      row i of `infos["final_obs"]`, (num_envs, 101) float32, where `infos["_final_obs"][i]` holds,
       and its dashboard is in `infos["final_info"]["plan"]`, arrays of (num_envs,).
     - NEXT_STEP: a finished env returns its last observation; its next step ignores the action and
       resets it (reward 0).

@@ -196,8 +196,9 @@ def headroom_picture(data: dict[str, Any], path: Path) -> None:
         f"gain over the best rule, {rule['agent']}, % of its score; paired, 95 %", fontsize=8
     )
     bound = f", bound {score['bound']:.2f}" if "bound" in score else ""
+    levels = f"nothing {score['nothing']:.2g}, best rule {score['best rule']:.2f}{bound}"
     left.set_title(
-        f"{data['task']}: nothing {score['nothing']:.2g}, best rule {score['best rule']:.2f}{bound}",
+        f"{data['task']}: {levels}",
         fontsize=10,
         loc="left",
         fontweight="bold",

@@ -87,12 +87,15 @@ def _range(facts: dict[str, Any], info: FieldInfo) -> str:
     return f"each {low:g} to {high:g}"
 
 
+HEADS = {"pays": "profit not below doing nothing", "ruined": "loses money"}
+
+
 def binding_shares(
     scenario: Scenario, days: int | None = None, episodes: int = POPULATION, split: str = "train"
 ) -> dict[str, float]:
     """Share of merchants bound by budget, ROI, both or neither under the best constant multiplier
-    in hindsight (world 2.11), and of those whom that multiplier brings no less profit than doing
-    nothing (`pays`).
+    in hindsight (world 2.11); of those whom that multiplier brings no less profit than doing nothing
+    (`pays`); and of those who lose money by it and would not by doing nothing (`ruined`).
     """
     setting = Setting(scenario, select_levers("bidding"), days or scenario.clock.days, split)
     spec = plan_spec(setting)
@@ -115,6 +118,7 @@ def binding_shares(
         "both": float((budget & target).mean()),
         "neither": float((~budget & ~target).mean()),
         "pays": float((profit >= idle).mean()),
+        "ruined": float(((profit < 0) & (idle >= 0)).mean()),
     }
 
 
@@ -128,9 +132,7 @@ def population_table(scenario: Scenario) -> Table:
     )
     shares = binding_shares(scenario)
     for name in shares:
-        table.add_column(
-            {"pays": "profit not below doing nothing"}.get(name, name), justify="right"
-        )
+        table.add_column(HEADS.get(name, name), justify="right")
     table.add_row(*(f"{100 * value:.0f} %" for value in shares.values()))
     return table
 

@@ -8,7 +8,7 @@ from chengfang.envs import Market, task_setting
 
 BIDDING = task_setting("Bidding")
 LEVERS = BIDDING.levers
-OBSERVATION = np.zeros((3, 81), np.float32)
+OBSERVATION = np.zeros((3, 101), np.float32)
 
 
 class Scripted:

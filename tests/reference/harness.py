@@ -187,6 +187,7 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
                 "coupon_segment_sd": float(rng.uniform(0, 0.8)),
                 "price_sigma_spread": float(rng.uniform(0, 0.4)),
             },
+            "dashboard": {"shop_daily": pick(False, True)},
         }
 
     budget = pick((0.02, 0.1), (0.35, 2.6), (2.0, 5.0))

@@ -158,6 +158,7 @@ def plain_tick(
     state["control"] = np.array(list(control.values()))
     costs = cost_parts(s, state, m, before, spend_before, committed_before, charged, tick)
     state["tick"] += 1
+    show_shop(s, state)
     state["done"] = int(last)
     scale = m["budget"] * m["roi_target"]
     gain = (measure(s, state, m, reward) - earned_before) / scale
@@ -978,6 +979,24 @@ def refresh_creatives(
         state["ledger"]["creative"] += float(half_up(c.fee * m["budget"] / days + c.fee_cny * 100))
 
 
+def show_shop(s: Scenario, state: dict) -> None:
+    """The shop's lasting quantities as the platform shows them."""
+    if s.dashboard.shop_daily and state["tick"] % s.clock.ticks_per_day:
+        return
+    stock = by(s.tiers.stock, TIERS)
+    state["shown_quality"] = to_step(s, state["quality"])
+    state["shown_supply"] = to_step(s, state["supply"])
+    state["shown_heat"] = to_step(s, state["heat"] / np.maximum(stock, 1e-9)) * stock
+    if not s.dashboard.shop_step:
+        state["shown_heat"] = state["heat"]
+
+
+def to_step(s: Scenario, value: Any) -> Any:
+    """To the nearest multiple of the dashboard's step."""
+    step = s.dashboard.shop_step
+    return np.floor(np.asarray(value) / step + 0.5) * step if step else value
+
+
 # 3 What the merchant sees
 # ----------------------------------------------------------------------------------------
 
@@ -1016,6 +1035,10 @@ def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void
     clicks = state["smooth_segment_clicks"]
     claims = state["smooth_segment_claims"]
     wait = state["creative_wait"]
+    free_gmv, free_shown = state["gmv"][:AD], state["impressions"][:AD]
+    learned = np.minimum(state["evidence_reported"] / s.predictor.status_orders, 1)
+    if not s.predictor.learns:
+        learned = np.ones(len(SCENES))
     values = [
         1 - tick / ticks,
         math.sin(hour_angle),
@@ -1054,13 +1077,16 @@ def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void
         *(of(control, "coupon", POOLS) * 10),
         *(clicks / max(clicks.sum(), 1e-6)),
         *(claims / np.maximum(clicks, 1e-6) * 100),
-        *state["quality"],
+        *state["shown_quality"],
         math.log(1 + state["exposure"].mean()),
         (wait + 1) / 24 if wait >= 0 else 0,
         state["creative_progress"],
-        state["supply"],
-        *log_ratio(state["heat"], by(s.tiers.stock, TIERS)),
+        state["shown_supply"],
+        *log_ratio(state["shown_heat"], by(s.tiers.stock, TIERS)),
         book["settled_refund_gmv"] / max(book["gmv"], 1),
+        *pace(state["smooth_gmv"][:AD], even_gmv).ravel(),
+        *log_ratio(free_gmv, free_shown * free_gmv.sum() / max(free_shown.sum(), 1)).ravel(),
+        *learned,
     ]
     return np.clip(np.array([float(v) for v in values]), -10, 10)
 

@@ -6,6 +6,7 @@ now.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,16 +105,11 @@ def check_description(folder: Path, description: Any) -> None:
         )
     _require(
         folder,
-        description.get("features") == list(FEATURE_NAMES),
+        _known_names(description.get("features"), FEATURE_NAMES),
         "it was trained on other observation features",
     )
-    levers = description.get("levers")
-    known = (
-        isinstance(levers, list)
-        and len(set(map(str, levers))) == len(levers)
-        and all(name in LEVER_NAMES for name in levers)
-    )
-    _require(folder, known, "its levers are not a list of known names")
+    levers = _known_names(description.get("levers"), LEVER_NAMES)
+    _require(folder, levers, "its levers are not a list of known names")
     _check_network(folder, description)
     _check_inputs(folder, description)
     if "residual" in description:
@@ -122,6 +118,15 @@ def check_description(folder: Path, description: Any) -> None:
             residual_rule(description)
         except (ValueError, TypeError) as error:
             raise ArtefactError(f"{folder} cannot be used: {error}") from None
+
+
+def _known_names(given: Any, known: Sequence[str]) -> bool:
+    """Whether a list has known names alone, each once."""
+    return (
+        isinstance(given, list)
+        and len(set(map(str, given))) == len(given)
+        and all(name in known for name in given)
+    )
 
 
 def _check_network(folder: Path, description: dict[str, Any]) -> None:
@@ -236,7 +241,7 @@ def _lever_row(row: list[Any]) -> bool:
 
 def input_width(description: dict[str, Any]) -> int:
     """How many numbers the network reads: the features, the margin, and the rule's own action."""
-    width = len(FEATURE_NAMES) + ("safety_margin" in description)
+    width = len(description["features"]) + ("safety_margin" in description)
     return width + len(description["levers"]) if "residual" in description else width
 
 

@@ -34,12 +34,12 @@ def test_the_first_format_is_read_under_the_names_of_now(task, tmp_path):
     again = json.loads((tmp_path / "policy.json").read_text(encoding="utf-8"))
     assert again["format"] == "chengfang-policy-2"
     assert "caution" not in again
-    seen = np.random.default_rng(0).normal(size=(32, 81)).astype(np.float32)
+    seen = np.random.default_rng(0).normal(size=(32, 101)).astype(np.float32)
     np.testing.assert_array_equal(load_policy(tmp_path).predict(seen)[0], policy.predict(seen)[0])
 
 
 def test_the_safety_margin_is_heard():
-    seen = np.random.default_rng(0).normal(size=(32, 81)).astype(np.float32)
+    seen = np.random.default_rng(0).normal(size=(32, 101)).astype(np.float32)
     plain = load_best("Bidding").predict(seen)[0]
     np.testing.assert_array_equal(load_best("Bidding", 0.0).predict(seen)[0], plain)
     assert np.abs(load_best("Bidding", safety_margin=0.03).predict(seen)[0] - plain).max() > 1e-4
@@ -54,7 +54,7 @@ def test_rule_parameters_under_either_name(name):
     values[name] = values.pop("safety_margin")
     facts = policy.description | {"residual": residual | {"parameters": values}}
     again = SavedPolicy(policy.layers, facts)
-    seen = np.random.default_rng(0).normal(size=(32, 81)).astype(np.float32)
+    seen = np.random.default_rng(0).normal(size=(32, 101)).astype(np.float32)
     np.testing.assert_array_equal(again.predict(seen)[0], policy.predict(seen)[0])
 
 

@@ -334,7 +334,7 @@ def test_normalised_observations(tmp_path):
 
 
 def test_stacked_frames(tmp_path):
-    assert "(162,)" in refused(fresh(VecFrameStack(market(), 2)), tmp_path)
+    assert "(202,)" in refused(fresh(VecFrameStack(market(), 2)), tmp_path)
 
 
 def test_dictionary_of_observations(tmp_path):

@@ -12,7 +12,7 @@ from chengfang.experiments.runs.evaluate import play_noop
 
 def test_it_comes_last_and_is_bounded(markets, pid, random_actions):
     env = PrivilegedObservation(ResidualAction(SafetyMargin(markets(), 0.0, 0.1), pid))
-    assert env.public == 81 + 1 + 4
+    assert env.public == 101 + 1 + 4
     seen = env.reset()
     choose = random_actions(0)
     for i in range(30):

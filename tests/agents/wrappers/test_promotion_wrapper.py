@@ -79,12 +79,12 @@ def test_the_same_seed_gives_the_same_trajectory(name, wrappers, markets, random
 
 @each
 def test_the_features_stay_where_they_are(name, wrappers, markets):
-    """Whatever is added comes after the 81 reported features."""
+    """Whatever is added comes after the 101 reported features."""
     env = wrappers[name](markets())
     seen = env.reset()
-    assert np.array_equal(seen[:, :81], env.base.market.observations)
+    assert np.array_equal(seen[:, :101], env.base.market.observations)
     seen = env.step(np.zeros((6, 4), np.float32))[0]
-    assert np.array_equal(seen[:, :81], env.base.market.observations)
+    assert np.array_equal(seen[:, :101], env.base.market.observations)
 
 
 @each

@@ -24,16 +24,16 @@ def test_no_residual_is_the_rule(markets, play, pid):
 def test_the_rules_own_action_is_shown(markets, pid):
     env = ResidualAction(markets(), pid, 0.5)
     seen = env.reset()
-    expected, memory = pid.predict(seen[:, :81].copy(), None, np.ones(6, bool))
-    assert np.array_equal(seen[:, 81:], expected)
+    expected, memory = pid.predict(seen[:, :101].copy(), None, np.ones(6, bool))
+    assert np.array_equal(seen[:, 101:], expected)
     seen = np.asarray(env.step(np.full((6, 4), 0.3, np.float32))[0])
-    expected, _ = pid.predict(seen[:, :81].copy(), memory, np.zeros(6, bool))
-    assert np.array_equal(seen[:, 81:], expected)
+    expected, _ = pid.predict(seen[:, :101].copy(), memory, np.zeros(6, bool))
+    assert np.array_equal(seen[:, 101:], expected)
 
 
 def test_a_residual_shifts_the_levers_and_no_further_than_they_go(markets, pid, monkeypatch):
     env = ResidualAction(markets(), pid, 0.5)
-    proposal = env.reset()[:, 81:]
+    proposal = env.reset()[:, 101:]
     sent = []
     monkeypatch.setattr(env.base, "step_async", sent.append)
     env.step_async(np.full((6, 4), 0.4, np.float32))

@@ -92,14 +92,14 @@ def test_gym_make_vec(task):
     assert isinstance(env.unwrapped, PromotionVectorEnv)
     assert env.num_envs == 3
     observation, _ = env.reset(seed=0)
-    assert observation.shape == (3, 81)
+    assert observation.shape == (3, 101)
     env.close()
 
 
 def test_gym_make_vec_of_single_envs_works_too():
     env = gym.make_vec("chengfang/Bidding-v0", num_envs=2, vectorization_mode="sync")
     observation, _ = env.reset(seed=0)
-    assert observation.shape == (2, 81)
+    assert observation.shape == (2, 101)
     env.step(env.action_space.sample())
     env.close()
 

@@ -365,8 +365,8 @@ def test_spaces(levers):
     width = len(env.levers)
     assert env.single_action_space == Box(-1, 1, (width,), np.float32)
     assert env.action_space == Box(-1, 1, (SIZE, width), np.float32)
-    assert env.single_observation_space == Box(-10, 10, (81,), np.float32)
-    assert env.observation_space == Box(-10, 10, (SIZE, 81), np.float32)
+    assert env.single_observation_space == Box(-10, 10, (101,), np.float32)
+    assert env.observation_space == Box(-10, 10, (SIZE, 101), np.float32)
     single = SuperPlanEnv(days=1, levers=levers)
     assert (env.single_action_space, env.single_observation_space) == (
         single.action_space,

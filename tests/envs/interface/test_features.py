@@ -25,7 +25,6 @@ LATENT_STATE = (
     "held",
     "jump",
     "path_key",
-    "evidence_reported",
     "evidence_expected",
     "bid_in_force",
     "key",
@@ -85,6 +84,8 @@ def test_every_feature_has_its_column():
         **dict.fromkeys(["BID", "WIN_RATE", "CPM", "CTR", "SPENT", "SCENE_SPEND_PACE"], 4),
         **dict.fromkeys(["SCENE_GMV_PACE", "SCENE_ROI", "CLICKS", "CLAIMS"], 4),
         **dict.fromkeys(["POOL_GMV_PACE", "DEPTH", "HEAT"], 3),
+        **dict.fromkeys(["FREE_PACE", "FREE_VALUE"], 8),
+        "LEARNED": 4,
     }
     first = {
         name: value
@@ -113,6 +114,7 @@ def test_manual_names_the_features_where_they_stand():
         (56, 58, "gmv_pace_natural", "gmv_pace_ad"),
         (59, 70, "coupon_pace", "claims_loyal"),
         (71, 80, "quality_natural", "refund_rate"),
+        (81, 100, "free_pace_natural_feed", "learned_search"),
     ):
         assert f"| {first}-{last} |" in manual
         assert (FEATURE_NAMES[first], FEATURE_NAMES[last]) == (name, end)
@@ -149,6 +151,15 @@ def test_every_feature_says_something(played, name):
             ]
         )
         assert seen.std() > 1e-3
+    elif name.startswith("learned_"):
+        market = Market(
+            load_scenario("default", {"predictor.learns": True}), 64, days=1, levers="bid"
+        )
+        market.reset(seeds=np.arange(64))
+        still = np.zeros((64, 1), np.float32)
+        seen = np.array([market.step(still)[:, COLUMN[name]].copy() for _ in range(market.ticks)])
+        assert 0 == seen.min() < seen.max() <= 1
+        assert (played[..., COLUMN[name]] == 1).all()  # nothing has to be learned there
     elif name == "creative_due":  # a day is too short for most creatives
         market = Market(load_scenario(), 4, days=2, levers=("creative",))
         market.reset(seeds=np.arange(4))
@@ -286,3 +297,40 @@ def test_latent_field_shows_only_after_it_has_changed_what_is_reported(market):
     felt = market.step(careful)
     assert not np.array_equal(felt, plain)
     assert (felt[:, COLUMN["spend_pace"]] != plain[:, COLUMN["spend_pace"]]).any()
+
+
+def test_the_shop_is_shown_once_a_day_and_to_its_step():
+    changes = {"dashboard": {"shop_daily": True, "shop_step": 0.1}}
+    market = Market(load_scenario("default", changes), 8, days=3, levers="all")
+    market.reset(seeds=np.arange(8))
+    names = [*(f"quality_{pool}" for pool in ("natural", "transaction")), "influencer_supply"]
+    columns_shown = [COLUMN[name] for name in names]
+    rng = np.random.default_rng(0)
+    before = market.observations[:, columns_shown].copy()
+    for tick in range(1, market.ticks + 1):
+        seen = market.step(rng.uniform(-1, 1, (8, len(LEVER_NAMES))).astype(np.float32))
+        now = seen[:, columns_shown].copy()
+        np.testing.assert_allclose(now, np.round(now, 1), atol=1e-6)
+        if tick % 24:
+            np.testing.assert_array_equal(now, before)
+        else:
+            true = np.column_stack([market.states["quality"], market.states["supply"]])
+            assert np.abs(now - true).max() <= 0.05 + 1e-6
+        before = now
+    assert before.std() > 0.05
+
+
+def test_a_free_pools_worth_is_its_sales_per_impression_over_all():
+    market = Market(load_scenario("default"), 64, days=2, levers="all")
+    market.reset(seeds=np.arange(64))
+    for _ in range(market.ticks):
+        seen = market.step(np.zeros((64, len(LEVER_NAMES)), np.float32))
+    first = COLUMN["free_value_natural_feed"]
+    gmv, shown = (market.states[name][:, :8] for name in ("gmv", "impressions"))
+    worth = gmv / shown / (gmv.sum(1) / shown.sum(1))[:, None]
+    expected = np.log(np.where(gmv > 0, worth, 1))
+    found = seen[:, first : first + 8]
+    known = (gmv > 0) & (np.abs(expected) < 3)
+    assert known.mean() > 0.5
+    np.testing.assert_allclose(found[known], expected[known], atol=1e-4)
+    assert (found[gmv == 0] == 0).all()

@@ -55,7 +55,7 @@ def test_the_noise_of_key_zero_is_the_merchants_own(met):
 
 def test_no_shift_is_the_rule_and_shifts_stay_within_the_box(met):
     assert np.array_equal(met.scores(RULE, KEYS, np.zeros((6, 1, 4))), met.scores(RULE, KEYS))
-    seen = np.zeros((2, 81), np.float32)
+    seen = np.zeros((2, 101), np.float32)
     action, _ = Shifted(RULE, np.full((2, 4), 5.0)).predict(seen, None, np.ones(2, bool))
     assert (action == 1).all()
 

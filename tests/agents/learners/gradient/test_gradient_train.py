@@ -142,7 +142,7 @@ def test_around_a_rule_it_begins_at_the_rule_and_takes_a_margin(policy, tmp_path
 def test_what_the_network_reads_is_what_the_saved_policy_reads(tmp_path):
     learned = learn(tmp_path, settings(1, training_env=AROUND))
     rng = np.random.default_rng(0)
-    seen = rng.normal(size=(5, 81)).astype(np.float32)
+    seen = rng.normal(size=(5, 101)).astype(np.float32)
     proposal = rng.uniform(-1, 1, (5, len(learned.levers))).astype(np.float32)
     margins = np.full(5, 0.05, np.float32)
     given = inputs_of(seen, margins, proposal).numpy()

@@ -114,9 +114,9 @@ def test_residual_that_does_not_fit(tmp_path, entry, value, told):
     assert told in refused(tmp_path)
 
 
-@pytest.mark.parametrize("shape", [(80,), (3, 82), (2, 3, 81), ()])
+@pytest.mark.parametrize("shape", [(100,), (3, 102), (2, 3, 101), ()])
 def test_observation_of_another_shape(folder, shape):
-    with pytest.raises(ValueError, match=r"allowed are \(n, 81\) and \(81,\)"):
+    with pytest.raises(ValueError, match=r"allowed are \(n, 101\) and \(101,\)"):
         load_policy(folder).predict(np.zeros(shape, np.float32))
 
 

@@ -79,7 +79,7 @@ def test_folder_holds_policy_and_checkpoint_only(settings, tmp_path):
         "policy.json",
         "policy.safetensors",
     ]
-    seen = np.random.default_rng(0).normal(size=(5, 81)).astype(np.float32)
+    seen = np.random.default_rng(0).normal(size=(5, 101)).astype(np.float32)
     assert (
         load_policy(tmp_path / "run").predict(seen)[0].tobytes()
         == policy.predict(seen)[0].tobytes()
@@ -319,9 +319,9 @@ def test_scaled_training_goes_on_after_an_interruption(tmp_path, monkeypatch):
 
 def test_hidden_layers_are_those_asked_for(tmp_path):
     policy = learn(PPO.model_copy(update={"hidden": [12, 10, 8], "steps": UPDATE}), tmp_path)
-    assert [w.shape for w, _ in policy.layers] == [(12, 81), (10, 12), (8, 10), (4, 8)]
+    assert [w.shape for w, _ in policy.layers] == [(12, 101), (10, 12), (8, 10), (4, 8)]
 
 
 def test_no_hidden_layer_is_a_linear_policy(tmp_path):
     policy = learn(PPO.model_copy(update={"hidden": [], "steps": UPDATE}), tmp_path)
-    assert [w.shape for w, _ in policy.layers] == [(4, 81)]
+    assert [w.shape for w, _ in policy.layers] == [(4, 101)]

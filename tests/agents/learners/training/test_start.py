@@ -82,7 +82,7 @@ def test_before_the_first_update_it_acts_as_apg_does(training_env, tmp_path):
 @pytest.mark.slow
 def test_what_is_saved_needs_nothing_else(tmp_path):
     policy = train(settings(), SETTING, 0, tmp_path / "run")
-    seen = np.random.default_rng(0).normal(size=(5, 81)).astype(np.float32)
+    seen = np.random.default_rng(0).normal(size=(5, 101)).astype(np.float32)
     moved = tmp_path / "moved"
     moved.mkdir()
     for name in ("policy.json", "policy.safetensors"):
