@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...envs import LEVER_NAMES
-from ...envs.scenario import POOLS, SCENES
+from ...envs.scenario import FREE_POOLS, POOLS, SCENES
 from ..policy import PlanSpec, Reading
 from .estimates.reported import Memory, expected_roi, start_clock, tell_time
 from .numbers import shared_numbers
+from .pools import mix_logits, release_shape
 
 T = TypeVar("T")
 LEAST = 1e-6
@@ -105,6 +106,7 @@ class Rule:
         tell_time(reading, state, 24.0 / self.spec.ticks_per_day)
         action = np.zeros((len(reading), len(self.spec.levers)), np.float32)
         self.run_shop(reading, state, action)
+        self.run_pools(reading, action)
         self.run_coupons(reading, state, action)
         self.decide(reading, state, action)
         return (action if np.ndim(observation) > 1 else action[0]), state
@@ -178,6 +180,18 @@ class Rule:
                 column = action[:, self._column[lever]]
                 action[:, self._column[lever]] = np.clip(column + moved, -1, 1)
 
+    def run_pools(self, reading: Reading, action: np.ndarray) -> None:
+        """Schedule free traffic: the mix by its reported worth, the release by the time of day."""
+        if any(name in self._column for name in MIX):
+            logits = mix_logits(reading, self.mix_gain, self.mix_wait)
+            for lever, logit in zip(MIX, logits.T, strict=True):
+                self.control(action, lever, logit)
+        for pool in FREE_POOLS:
+            if f"pace_{pool}" in self._column:
+                held = self.parameters[f"release_{pool}"]
+                shape = self.release_swing * release_shape(reading, pool)
+                action[:, self._column[f"pace_{pool}"]] = np.clip(held + shape, -1, 1)
+
     def control(self, action: np.ndarray, lever: str, value: "np.ndarray | float") -> None:
         """Set a lever to a value in its own unit, for all envs; levers the task does not control
         are left alone.
@@ -221,6 +235,7 @@ class Rule:
 
 
 BIDS = [f"bid_{scene}" for scene in SCENES]
+MIX = [*(f"mix_{scene}" for scene in SCENES), "mix_natural"]
 _START = (
     ("start_target", "roi_target"),
     ("start_budget", "budget_size"),

@@ -100,7 +100,8 @@ FEATURES: tuple[Feature, ...] = (
     *_of_free("free_pace_{}_{}", "pace of GMV of the {} pool in {}, smoothed"),
     *_of_free(
         "free_value_{}_{}",
-        "ln of GMV so far per impression of the {} pool in {}, over that of all free traffic",
+        "ln of GMV so far of the {} pool in {} over what the platform's exchange rate counts its "
+        "impressions, and that over the same of all free traffic",
     ),
     *_per(
         SCENES,

@@ -19,6 +19,7 @@ F = np.float32
 LIMIT = F(10)
 LEAST = F(1e-3)
 SCARCE = F(1e-6)  # keeps a share from being divided by nothing
+LEAST_COUNTED = 1e-9  # CNY; likewise
 # just within e^-3 and e^3
 LEAST_RATIO = F(0.049787069)
 MOST_RATIO = F(20.085535)
@@ -230,15 +231,20 @@ def gather_free(world, state, merchant, lane):
     impression.
     """
     per_tick = F(merchant.budget / world.ticks) * merchant.roi_target
-    gmv, shown = 0.0, 0.0
-    for g in range(rows.AD_GROUP):
-        gmv += state.gmv[g]
-        shown += state.impressions[g]
-    worth = gmv / max(shown, 1.0)
+    gmv, counted = 0.0, 0.0
+    for p in range(rows.N_FREE_POOLS):
+        for s in range(rows.N_SCENES):
+            g = p * rows.N_SCENES + s
+            gmv += state.gmv[g]
+            counted += state.impressions[g] * np.float64(world.free_worth[p, s])
+    sold = gmv / max(counted, LEAST_COUNTED)
     for g in range(rows.AD_GROUP):
         lane.rows[FREE_LOGS, LOG_FREE_PACE + g] = pace(state.smooth_gmv[g], per_tick)
+        counted = state.impressions[g] * np.float64(
+            world.free_worth[g // rows.N_SCENES, g % rows.N_SCENES]
+        )
         lane.rows[FREE_LOGS, LOG_FREE_VALUE + g] = ratio(
-            F(state.gmv[g] / FEN_PER_CNY), F(state.impressions[g] * worth / FEN_PER_CNY)
+            F(state.gmv[g] / FEN_PER_CNY), F(counted * sold / FEN_PER_CNY)
         )
 
 

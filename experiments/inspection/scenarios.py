@@ -94,8 +94,8 @@ def binding_shares(
     scenario: Scenario, days: int | None = None, episodes: int = POPULATION, split: str = "train"
 ) -> dict[str, float]:
     """Share of merchants bound by budget, ROI, both or neither under the best constant multiplier
-    in hindsight (world 2.11); of those whom that multiplier brings no less profit than doing nothing
-    (`pays`); and of those who lose money by it and would not by doing nothing (`ruined`).
+    in hindsight (world 2.11); of those whom that multiplier brings no less profit than doing
+    nothing (`pays`); and of those who lose money by it and would not by doing nothing (`ruined`).
     """
     setting = Setting(scenario, select_levers("bidding"), days or scenario.clock.days, split)
     spec = plan_spec(setting)

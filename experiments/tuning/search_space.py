@@ -63,6 +63,13 @@ _SHOP = {
 _CAPS = {f"cap_{s}": Range(-0.6, 1.0) for s in _SCENE_NAMES}
 _TIERS = {f"tier_{j}": _SIGNED for j in ("hot", "trending", "potential")}
 _EVENT = {"event": Range(-0.6, 1.2)}
+_POOLS = {
+    "mix_gain": Range(0.0, 4.0),
+    "mix_wait": Range(0.01, 0.8),
+    "release_natural": _SIGNED,
+    "release_transaction": _SIGNED,
+    "release_swing": Range(-0.3, 0.8),
+}
 
 _OWN: dict[str, Range] = {
     # all
@@ -159,6 +166,7 @@ def search_space(rule: str, levers: tuple[str, ...], events: bool) -> dict[str, 
     space |= _SHOP if shop else {}
     space |= _CAPS if "share_feed" in levers and rule != "FourPlans" else {}
     space |= _TIERS if "tier_hot" in levers else {}
+    space |= _POOLS if "mix_natural" in levers else {}
     return {name: r for name, r in space.items() if name in known}
 
 

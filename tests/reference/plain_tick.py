@@ -1035,7 +1035,8 @@ def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void
     clicks = state["smooth_segment_clicks"]
     claims = state["smooth_segment_claims"]
     wait = state["creative_wait"]
-    free_gmv, free_shown = state["gmv"][:AD], state["impressions"][:AD]
+    free_gmv = state["gmv"][:AD]
+    counted = state["impressions"][:AD] * worth_of_an_impression(s)
     learned = np.minimum(state["evidence_reported"] / s.predictor.status_orders, 1)
     if not s.predictor.learns:
         learned = np.ones(len(SCENES))
@@ -1085,7 +1086,7 @@ def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void
         *log_ratio(state["shown_heat"], by(s.tiers.stock, TIERS)),
         book["settled_refund_gmv"] / max(book["gmv"], 1),
         *pace(state["smooth_gmv"][:AD], even_gmv).ravel(),
-        *log_ratio(free_gmv, free_shown * free_gmv.sum() / max(free_shown.sum(), 1)).ravel(),
+        *log_ratio(free_gmv, counted * free_gmv.sum() / max(counted.sum(), 1e-9)).ravel(),
         *learned,
     ]
     return np.clip(np.array([float(v) for v in values]), -10, 10)

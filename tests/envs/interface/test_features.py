@@ -153,7 +153,7 @@ def test_every_feature_says_something(played, name):
         assert seen.std() > 1e-3
     elif name.startswith("learned_"):
         market = Market(
-            load_scenario("default", {"predictor.learns": True}), 64, days=1, levers="bid"
+            load_scenario("default", {"predictor.learns": True}), 64, days=1, levers=("bid",)
         )
         market.reset(seeds=np.arange(64))
         still = np.zeros((64, 1), np.float32)
@@ -320,14 +320,16 @@ def test_the_shop_is_shown_once_a_day_and_to_its_step():
     assert before.std() > 0.05
 
 
-def test_a_free_pools_worth_is_its_sales_per_impression_over_all():
+def test_a_free_pools_worth_is_its_sales_over_what_the_exchange_rate_counts():
     market = Market(load_scenario("default"), 64, days=2, levers="all")
     market.reset(seeds=np.arange(64))
     for _ in range(market.ticks):
         seen = market.step(np.zeros((64, len(LEVER_NAMES)), np.float32))
     first = COLUMN["free_value_natural_feed"]
-    gmv, shown = (market.states[name][:, :8] for name in ("gmv", "impressions"))
-    worth = gmv / shown / (gmv.sum(1) / shown.sum(1))[:, None]
+    rate = market.world.constants[0]["free_worth"].ravel().astype(float)
+    gmv = market.states["gmv"][:, :8]
+    counted = market.states["impressions"][:, :8] * rate
+    worth = gmv / counted / (gmv.sum(1) / counted.sum(1))[:, None]
     expected = np.log(np.where(gmv > 0, worth, 1))
     found = seen[:, first : first + 8]
     known = (gmv > 0) & (np.abs(expected) < 3)
