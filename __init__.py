@@ -1,7 +1,7 @@
 """ChengFang: a fast, calibrated, reproducible Gymnasium world of omni-domain promotion in
 e-commerce.
 
-Importing the package registers the environments, so `gym.make("chengfang/SuperPlan-v0")` works
+Importing the package registers the environments, so `gym.make("chengfang/SuperPlan-v1")` works
 afterwards. `load_best("SuperPlan")` is the best committed policy of a task.
 """
 

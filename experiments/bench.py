@@ -24,7 +24,7 @@ EPISODES = 30  # of the single environment, in each repeat
 START = """
 import time; t = time.perf_counter()
 import gymnasium, chengfang
-env = gymnasium.make("chengfang/SuperPlan-v0")
+env = gymnasium.make("chengfang/SuperPlan-v1")
 env.reset(seed=0)
 env.step(env.action_space.sample())
 print(time.perf_counter() - t)

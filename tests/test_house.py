@@ -327,7 +327,7 @@ def test_importing_chengfang_is_light():
 @pytest.mark.parametrize(
     "code",
     [
-        "import chengfang, gymnasium as gym; e = gym.make('chengfang/Bidding-v0'); "
+        "import chengfang, gymnasium as gym; e = gym.make('chengfang/Bidding-v1'); "
         "e.reset(seed=0); e.step(e.action_space.sample())",
         "from chengfang.agents import make_rule",
         "from chengfang.agents.learners import load_policy",

@@ -17,7 +17,7 @@ from chengfang.experiments.runs.evaluate import evaluate, play_noop
 
 ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "results" / "benchmark"
-NAMES = [short_name(task) for task in TASKS]
+NAMES = [short_name(task) for task in TASKS if task.id.endswith("-v0")]
 COLUMNS = {
     "task",
     "agent",

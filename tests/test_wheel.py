@@ -57,7 +57,7 @@ def run(unpacked, folder, *words):
 @pytest.mark.slow
 def test_committed_results_that_commands_need_are_in_it(unpacked):
     results = unpacked / "chengfang" / "results" / "benchmark"
-    for task in map(short_name, TASKS):
+    for task in (short_name(task) for task in TASKS if task.id.endswith("-v0")):
         assert (results / "best" / task / "policy.safetensors").is_file()
         assert (results / "tasks" / f"{task}.json").is_file()
     assert (results / "summary.json").is_file()

@@ -1,7 +1,7 @@
 """Models that stable-baselines3 trained on these environments, as saved policies.
 
 ```python
-model = PPO("MlpPolicy", gym.make("chengfang/SuperPlan-v0")).learn(1_000_000)
+model = PPO("MlpPolicy", gym.make("chengfang/SuperPlan-v1")).learn(1_000_000)
 save_policy(model, "my_policy", "SuperPlan")
 ```
 

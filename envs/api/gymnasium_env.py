@@ -103,7 +103,7 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
 
     ## Arguments
     ```python
-    gym.make("chengfang/SuperPlan-v0", scenario="default", levers="super_plan", days=7,
+    gym.make("chengfang/SuperPlan-v1", scenario="default", levers="super_plan", days=7,
              reward="settled_gmv", split="train", render_mode=None, reward_parts=False,
              sampled=True)
     ```

@@ -16,7 +16,7 @@ class SafetyEnv(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray]):
     """A single environment whose `step` returns the cost in third place.
 
     ```python
-    env = SafetyEnv(gym.make("chengfang/SuperPlan-v0"))
+    env = SafetyEnv(gym.make("chengfang/SuperPlan-v1"))
     obs, reward, cost, terminated, truncated, info = env.step(action)
     ```
 

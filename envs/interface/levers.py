@@ -182,6 +182,9 @@ LEVER_NAMES = tuple(d.name.format(key) for d in DEFINITIONS for key in d.keys)
 
 UNPOOLED = tuple(n for n in LEVER_NAMES if not n.startswith(("mix_", "pace_")))
 
+# Bids are free there: a scene's share of the budget is no lever.
+FREE_BIDS = tuple(n for n in LEVER_NAMES if n != "bid" and not n.startswith("share_"))
+
 # Named sets for `levers=`; an environment id has one of them as its default.
 LEVER_SETS: dict[str, tuple[str, ...]] = {
     "bidding": tuple(f"bid_{s}" for s in SCENES),
@@ -190,6 +193,8 @@ LEVER_SETS: dict[str, tuple[str, ...]] = {
     "super_plan": tuple(n for n in UNPOOLED if n != "bid" and not n.startswith("tier_")),
     "whole_shop": tuple(n for n in UNPOOLED if n != "bid"),
     "pools": tuple(n for n in LEVER_NAMES if n not in UNPOOLED),
+    "super_plan_pools": tuple(n for n in FREE_BIDS if not n.startswith("tier_")),
+    "whole_shop_pools": FREE_BIDS,
     "all": LEVER_NAMES,
 }
 

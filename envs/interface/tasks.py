@@ -31,13 +31,45 @@ TASKS: tuple[Task, ...] = (
         "festival_28d",
         "the long game: fatigue, refunds, growth, a festival",
     ),
+    Task(
+        "chengfang/Bidding-v1",
+        "bidding",
+        1,
+        "unlike_merchants",
+        "find what a merchant's ads are worth under a predictor that lags",
+    ),
+    Task(
+        "chengfang/Coupon-v1",
+        "coupon",
+        3,
+        "unlike_merchants",
+        "find who responds to coupons, while that changes",
+    ),
+    Task(
+        "chengfang/SuperPlan-v1",
+        "super_plan_pools",
+        7,
+        "unlike_merchants",
+        "the whole plan, its free traffic included",
+    ),
+    Task(
+        "chengfang/WholeShop-v1",
+        "whole_shop_pools",
+        28,
+        "unlike_festival",
+        "the long game with unlike merchants: fatigue, refunds, growth, a festival",
+    ),
 )
 
 
+def newest_tasks() -> tuple[Task, ...]:
+    """The newest version of every task: those that are registered with Gymnasium."""
+    newest = {task.id.rsplit("-v", 1)[0]: task for task in TASKS}
+    return tuple(newest.values())
+
+
 def find_task(name: str) -> Task:
-    """A task by id, with or without the namespace and version; raises ValueError naming what is
-    allowed.
-    """
+    """A task by id or short name; raises ValueError naming what is allowed."""
     for task in TASKS:
         if name.lower() in (
             task.id.lower(),
@@ -49,5 +81,5 @@ def find_task(name: str) -> Task:
 
 
 def short_name(task: Task) -> str:
-    """The id without namespace and version, for example SuperPlan."""
-    return task.id.split("/")[1].rsplit("-v", 1)[0]
+    """The id without namespace, and without version where that is 0: SuperPlan, SuperPlan-v1."""
+    return task.id.split("/")[1].removesuffix("-v0")

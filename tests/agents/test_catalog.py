@@ -65,7 +65,7 @@ def test_a_rule_has_the_values_tuned_for_the_task(name):
     assert describe(name, "Bidding") == ("OnlineLP", "rule")
 
 
-@pytest.mark.parametrize("task", [short_name(task) for task in TASKS])
+@pytest.mark.parametrize("task", [short_name(task) for task in TASKS if task.id.endswith("-v0")])
 def test_the_best_rule_has_the_best_score_on_check_merchants(task):
     studies = json.loads(FILE.read_text())[task]
     assert studies[best_rule(task)]["score"] == max(s["score"] for s in studies.values())

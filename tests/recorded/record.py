@@ -12,7 +12,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from chengfang.agents import RULES, Policy, make_rule, plan_spec
 from chengfang.agents.learners import load_policy
@@ -84,13 +83,11 @@ class Digest:
 
 def single(name: str, sampled: bool, reward: str) -> str:
     """Digest of one episode of `gym.Env`, its dashboard included."""
-    env = gym.make(find_task(name).id, **arguments(name, sampled=sampled, reward=reward))
-    inner = env.unwrapped
-    assert isinstance(inner, SuperPlanEnv)
+    env = SuperPlanEnv(**arguments(name, sampled=sampled, reward=reward))
     digest = Digest()
     observation, info = env.reset(seed=SEED)
     digest.add(shown(observation))
-    for action in random_actions(name, inner.market.ticks, 1)[:, 0]:
+    for action in random_actions(name, env.market.ticks, 1)[:, 0]:
         observation, value, _, _, info = env.step(action)
         digest.add(
             shown(observation),

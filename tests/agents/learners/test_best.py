@@ -9,7 +9,7 @@ from chengfang.agents.learners import ArtefactError, SavedPolicy, load_best, loa
 from chengfang.agents.learners import best as module
 from chengfang.envs import TASKS, find_task, select_levers, short_name
 
-NAMES = [short_name(task) for task in TASKS]
+NAMES = [short_name(task) for task in TASKS if task.id.endswith("-v0")]
 
 
 @pytest.mark.parametrize("task", NAMES)

@@ -168,7 +168,7 @@ def test_rescaled_actions(kind, observations, tmp_path):
     high = np.array([1, 2, 5, 4], np.float32)
 
     def make():
-        return RescaleAction(gym.make("chengfang/Bidding-v0"), low, high)
+        return RescaleAction(gym.make("chengfang/Bidding-v1"), low, high)
 
     model = trained(kind, env=DummyVecEnv([make] * 2), steps=48)
     saved = save_policy(model, tmp_path, "Bidding")
@@ -180,7 +180,7 @@ def test_rescaled_actions(kind, observations, tmp_path):
 
 def test_plain_wrappers_do_no_harm(observations, tmp_path):
     def make():
-        return FlattenObservation(gym.make("chengfang/Bidding-v0"))
+        return FlattenObservation(gym.make("chengfang/Bidding-v1"))
 
     check(trained(PPO, env=DummyVecEnv([make] * 2), steps=24), tmp_path, observations)
     rewards_only = VecNormalize(market(), norm_obs=False)
@@ -321,7 +321,7 @@ def refused(model, folder, task="Bidding"):
 
 
 def wrapped(wrapper):
-    return DummyVecEnv([lambda: wrapper(gym.make("chengfang/Bidding-v0"))])
+    return DummyVecEnv([lambda: wrapper(gym.make("chengfang/Bidding-v1"))])
 
 
 def fresh(env, kind=PPO, policy: Any = "MlpPolicy", **more):

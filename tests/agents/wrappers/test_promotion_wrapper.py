@@ -92,7 +92,7 @@ def test_other_environments_are_refused(name, wrappers):
     import gymnasium as gym
 
     with pytest.raises(ValueError, match=f"{name} wraps a DummyVecEnv; allowed are Promotion"):
-        wrappers[name](DummyVecEnv([lambda: gym.make("chengfang/Bidding-v0")]))
+        wrappers[name](DummyVecEnv([lambda: gym.make("chengfang/Bidding-v1")]))
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,13 @@ from chengfang.envs import (
     find_task,
     short_name,
 )
+from chengfang.envs.interface.tasks import newest_tasks
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
-IDS = [task.id for task in TASKS]
-tasks = pytest.mark.parametrize("task", TASKS, ids=IDS)
+NEWEST = newest_tasks()
+IDS = [task.id for task in NEWEST]
+tasks = pytest.mark.parametrize("task", NEWEST, ids=IDS)
 
 
 def actions(env, count, seed=0):
@@ -64,11 +66,11 @@ def roll(env, count, seed=None, actions_=None):
 
 def test_ids_are_those_of_the_design():
     assert {
-        "chengfang/Bidding-v0",
+        "chengfang/Bidding-v1",
         "chengfang/Allocation-v0",
-        "chengfang/Coupon-v0",
-        "chengfang/SuperPlan-v0",
-        "chengfang/WholeShop-v0",
+        "chengfang/Coupon-v1",
+        "chengfang/SuperPlan-v1",
+        "chengfang/WholeShop-v1",
     } <= set(IDS)
     assert set(IDS) == {name for name in gym.registry if name.startswith("chengfang/")}
 
@@ -97,7 +99,7 @@ def test_gym_make_vec(task):
 
 
 def test_gym_make_vec_of_single_envs_works_too():
-    env = gym.make_vec("chengfang/Bidding-v0", num_envs=2, vectorization_mode="sync")
+    env = gym.make_vec("chengfang/Bidding-v1", num_envs=2, vectorization_mode="sync")
     observation, _ = env.reset(seed=0)
     assert observation.shape == (2, 101)
     env.step(env.action_space.sample())
@@ -107,12 +109,12 @@ def test_gym_make_vec_of_single_envs_works_too():
 def test_module_prefix_imports_by_itself():
     code = (
         "import sys, gymnasium as gym; assert 'chengfang' not in sys.modules; "
-        "env = gym.make('chengfang:chengfang/SuperPlan-v0'); print(env.spec.id)"
+        "env = gym.make('chengfang:chengfang/SuperPlan-v1'); print(env.spec.id)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.stdout.strip() == "chengfang/SuperPlan-v0", done.stderr
+    assert done.stdout.strip() == "chengfang/SuperPlan-v1", done.stderr
 
 
 def test_registering_twice_is_harmless():
@@ -123,7 +125,7 @@ def test_registering_twice_is_harmless():
 
 def test_arguments_are_passed_on():
     env = gym.make(
-        "chengfang/SuperPlan-v0",
+        "chengfang/SuperPlan-v1",
         scenario="beauty_contested",
         levers=["bid", "boost"],
         days=2,
@@ -143,10 +145,25 @@ def test_arguments_are_passed_on():
 
 
 @pytest.mark.parametrize(
-    "name", ["SuperPlan", "superplan", "SuperPlan-v0", "chengfang/SuperPlan-v0"]
+    ("name", "version"),
+    [
+        ("SuperPlan", 0),
+        ("superplan", 0),
+        ("SuperPlan-v0", 0),
+        ("SuperPlan-v1", 1),
+        ("chengfang/superplan-v1", 1),
+    ],
 )
-def test_find_task(name):
-    assert find_task(name).id == "chengfang/SuperPlan-v0"
+def test_find_task(name, version):
+    assert find_task(name).id == f"chengfang/SuperPlan-v{version}"
+
+
+def test_an_older_version_is_not_made_and_names_the_newest():
+    with (
+        pytest.warns(DeprecationWarning, match="out of date"),
+        pytest.raises(gym.error.DeprecatedEnv, match="use `chengfang/SuperPlan-v1` instead"),
+    ):
+        gym.make("chengfang/SuperPlan-v0")
 
 
 def test_find_task_names_what_is_allowed():
@@ -163,6 +180,10 @@ def test_short_names():
         "Coupon",
         "SuperPlan",
         "WholeShop",
+        "Bidding-v1",
+        "Coupon-v1",
+        "SuperPlan-v1",
+        "WholeShop-v1",
     ]
 
 
@@ -261,7 +282,7 @@ def test_copy_continues_alike_and_apart(task, kind):
 
 
 def test_spec_makes_the_same_env():
-    env = gym.make("chengfang/Bidding-v0", reward="profit")
+    env = gym.make("chengfang/Bidding-v1", reward="profit")
     assert env.spec is not None
     again = gym.make(env.spec)
     assert unwrapped(again).market.reward == "profit"
@@ -419,7 +440,7 @@ def test_days_that_are_no_number_raise_a_sentence(days):
 
 
 def test_step_before_reset_is_refused():
-    env = gym.make("chengfang/Bidding-v0")
+    env = gym.make("chengfang/Bidding-v1")
     with pytest.raises(gym.error.ResetNeeded):
         env.step(env.action_space.sample())
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from chengfang.envs import SafetyEnv, SafetyVectorEnv
 
-TASK = "chengfang/Bidding-v0"
+TASK = "chengfang/Bidding-v1"
 
 
 def vector(**more):

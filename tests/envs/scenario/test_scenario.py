@@ -611,9 +611,9 @@ def test_fields_younger_than_the_evidence_count_once_they_are_moved():
             assert Scenario().updated({section: {name: moved}}).hash != FIRST_HASH
 
 
-def test_the_trial_of_the_next_world_has_every_part_of_it_on():
-    """What docs/world_v1.md says of experiments/configs/world_v1_trial.yaml."""
-    trial = load_scenario(FOLDER.parents[2] / "experiments" / "configs" / "world_v1_trial.yaml")
+def test_unlike_merchants_have_every_part_of_the_next_world():
+    """What docs/world_v1.md says of it."""
+    trial = load_scenario("unlike_merchants")
     plain = Scenario()
     for section in LATER:
         assert getattr(trial, section) != getattr(plain, section), section
