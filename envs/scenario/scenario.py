@@ -15,6 +15,7 @@ from .demand import Click, Coupon, Order, Tiers
 from .merchants import MAX_CATEGORIES, Merchants
 from .money import Constraints, Money, Regime
 from .quantity import Section, switch
+from .seasons import Seasons
 from .shop import Creative, Influencer, Quality, Refund, Services
 from .traffic import Clock, FreeTraffic, Jumps, Predictor, Traffic
 from .validation import merged, validated
@@ -46,13 +47,14 @@ LATER = {
         "increment_reach_low",
         "increment_reach_high",
     ),
+    "seasons": ("plan_days", "budget_sd", "target_low", "target_high"),
 }
 
 
 class Scenario(Section):
     """One market: the world, its population of merchants, and what may be controlled.
 
-    Sections follow world 2.1 to 2.11; `chengfang scenarios show` prints each field's unit, range
+    Sections follow world 2.1 to 2.14; `chengfang scenarios show` prints each field's unit, range
     and source.
     """
 
@@ -79,6 +81,7 @@ class Scenario(Section):
     money: Money = Money()
     constraints: Constraints = Constraints()
     merchants: Merchants = Merchants()
+    seasons: Seasons = Seasons()
 
     @property
     def incremental_ads(self) -> bool:
@@ -155,6 +158,7 @@ class Scenario(Section):
         )
         problems += _ordered("merchants", self.merchants, "budget_low", "budget_high")
         problems += _ordered("merchants", self.merchants, "coupon_budget_low", "coupon_budget_high")
+        problems += _ordered("seasons", self.seasons, "target_low", "target_high")
         if not 1 <= len(self.merchants.categories) <= MAX_CATEGORIES:
             problems.append(
                 f"merchants.categories has {len(self.merchants.categories)} entries; "

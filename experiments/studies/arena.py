@@ -62,6 +62,7 @@ class Arena:
         stay.
         """
         self.start.merchants["budget"] += np.floor(fen)
+        self.start.states["budget"] += np.floor(fen)  # of the plan in force
 
     def play(self, policy: Policy) -> Plans:
         """Dashboard figures, each (n,), of a policy."""

@@ -29,8 +29,7 @@ def fill_constants(w: np.void, s: Scenario, days: int) -> None:
     hours = HOURS_PER_DAY / per_day
     w["ticks_per_day"] = per_day
     w["ticks"] = per_day * days
-    w["days"] = days
-    w["days_inverse"] = 1 / days
+    _fill_seasons(w, s, days)
     w["hours_per_tick"] = hours
     w["days_per_tick"] = 1 / per_day
     w["roi_kind"] = ROI_KINDS.index(s.constraints.roi)
@@ -46,6 +45,18 @@ def fill_constants(w: np.void, s: Scenario, days: int) -> None:
         w["lever_default"][j] = lever.default
         w["lever_high"][j] = lever.high
         w["lever_log_span"][j] = math.log(lever.span)
+
+
+def _fill_seasons(w: np.void, s: Scenario, days: int) -> None:
+    plans = s.seasons.plans(days)
+    w["plans"] = plans
+    w["plan_share"] = 1 / plans
+    w["plan_ticks"] = s.clock.ticks_per_day * days // plans
+    w["days"] = days // plans
+    w["days_inverse"] = 1 / (days // plans)
+    w["plan_budget_sd"] = s.seasons.budget_sd
+    w["plan_target_low"] = s.seasons.target_low
+    w["plan_target_high"] = s.seasons.target_high
 
 
 def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:

@@ -12,7 +12,9 @@ MOST_CATEGORIES = 8
 WORLD = np.dtype(
     [
         ("ticks_per_day", "i4"),
-        ("ticks", "i4"),
+        ("ticks", "i4"),  # of an episode
+        ("plans", "i4"),  # in an episode
+        ("plan_ticks", "i4"),
         ("sampled", "i4"),
         ("reward", "i4"),
         ("roi_kind", "i4"),
@@ -20,7 +22,11 @@ WORLD = np.dtype(
         ("hours_per_tick", "f4"),
         ("days_per_tick", "f4"),
         ("days_inverse", "f8"),
-        ("days", "f8"),
+        ("days", "f8"),  # of a plan
+        ("plan_share", "f8"),  # 1 / plans
+        ("plan_budget_sd", "f4"),
+        ("plan_target_low", "f4"),
+        ("plan_target_high", "f4"),
         ("weekday", "f4", rows.N_WEEKDAYS),
         ("calendar_shift", "i4"),
         ("dispersion", "f4"),

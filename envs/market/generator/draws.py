@@ -17,6 +17,7 @@ from ...kernels.streams import MERCHANT_TICK, fill_uniform, tick_key
 from .. import layout as rows
 from ..stages.auction import NO_BID
 from ..stages.carryover import NO_CREATIVE
+from ..stages.plans import empty_books, start_season
 from . import slots
 from .fluid_market import price_fluid_market
 
@@ -118,16 +119,10 @@ def draw_cells(world, base, merchant, uniform, normal, cells):
 def reset_books(state):
     """Nothing spent, nothing on its way, nothing shown."""
     state.tick, state.done = 0, 0
-    state.ledger[:] = 0.0
     state.last_ledger[:] = 0.0
     state.pending[:] = 0.0
     state.refunds[:] = 0.0
-    state.accrued[:] = 0.0
-    state.scene_spend[:] = 0.0
-    state.day_spend, state.boost_spend, state.coupon_committed = 0.0, 0.0, 0.0
-    state.placed, state.refunded_orders = 0.0, 0.0
-    state.impressions[:], state.clicks[:], state.orders[:] = 0.0, 0.0, 0.0
-    state.gmv[:], state.coupon[:], state.refunded[:] = 0.0, 0.0, 0.0
+    empty_books(state)
 
 
 @kernel
@@ -156,6 +151,7 @@ def reset_state(world, state, merchant):
     start.
     """
     reset_books(state)
+    start_season(state, merchant)
     reset_dashboard(world, state, merchant)
     state.jump[:] = ZERO
     state.voice[:] = ZERO
