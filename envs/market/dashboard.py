@@ -34,7 +34,8 @@ def dashboard(states: np.ndarray, constants: np.void) -> dict[str, np.ndarray]:
     """Results of one or many episodes so far: of their plan, or of all plans that have begun.
 
     Of several plans money and counts are sums, the target is the plans' mean, `score` the sum of
-    their scores, `shortfall` the mean of theirs and `violated` the share that violates.
+    their scores, `shortfall` the mean of theirs and `violated` the share that violates. What an
+    episode leaves is in `left_over`, where the scenario counts it, and in the score.
 
     Args:
         states: (n,) STATE records.
@@ -87,6 +88,8 @@ def dashboard(states: np.ndarray, constants: np.void) -> dict[str, np.ndarray]:
         "platform_take": accrued[:, rows.A_PLATFORM],
     }
     plan |= judged
+    if constants["left_counts"]:
+        plan["left_over"] = states["left_over"] / FEN_PER_CNY
     plan["budget_use"] = _ratio(spend, plan["budget"])
     return plan | _splits(states, plan)
 
@@ -105,10 +108,11 @@ def _judged(states: np.ndarray, constants: np.void) -> dict[str, np.ndarray]:
     target = states["roi_target"].astype(float)
     met = target_met(value, paid, target)
     plans = states["plan"] + 1
+    left_over = states["left_over"] / FEN_PER_CNY
     earlier = states["season_score"] / FEN_PER_CNY
     return {
         "roi_target": (states["season_roi_target"] + target) / plans,
-        "score": earlier + score(settled, value, paid, target),
+        "score": earlier + score(settled + left_over, value, paid, target),
         "shortfall": (states["season_shortfall"] + (1.0 - met)) / plans,
         "violated": (states["season_violated"] + (met < TOLERANCE)) / plans,
     }

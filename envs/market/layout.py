@@ -276,6 +276,9 @@ STATE = np.dtype(
         ("refunded", "f8", N_GROUPS),
         ("placed", "f8"),
         ("refunded_orders", "f8"),
+        ("customers_waiting", "f8"),  # who have bought and kept it, and do not come back yet
+        ("customers", "f8"),  # who come back
+        ("left_over", "f8"),  # worth of the shop above its start, fen; 0 until the episode ends
         # sums over the plans that are over
         ("season_ledger", "f8", LEDGER_LINES),
         ("season_accrued", "f8", ACCRUED),
@@ -354,6 +357,12 @@ MERCHANT = np.dtype(
         # order logit of a pool by the time of day: its parts along the clock's cosine and sine
         ("hour_cos", "f4", N_POOLS),
         ("hour_sin", "f4", N_POOLS),
+        # without ads and coupons: customers, and those to be; repeat orders among free orders; and
+        # fen that a free pool settles in a day
+        ("customers", "f8"),
+        ("customers_waiting", "f8"),
+        ("customer_share", "f8"),
+        ("free_settled", "f8", N_FREE_POOLS),
     ],
     align=True,
 )

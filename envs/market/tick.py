@@ -28,6 +28,7 @@ from .stages.carryover import (
     wear,
 )
 from .stages.counts import poisson
+from .stages.customers import come_back, win_customers
 from .stages.demand import (
     creative_appeal,
     displace,
@@ -43,6 +44,7 @@ from .stages.demand import (
     traffic_of_scene,
 )
 from .stages.ledger import accrue, accrued_roi, book_refunds, protect, score_so_far
+from .stages.left_over import left_over, left_profit
 from .stages.orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
 from .stages.plans import next_plan, plan_tick
 from .stages.scheduling import mix_pools, pace_pools, select_free
@@ -220,14 +222,15 @@ def settle_tick(plan, work, now, boost, spent):
 @kernel
 def measure(plan):
     """The accrued quantity whose growth is the reward, fen (world 3)."""
-    reward = plan.world.reward
+    world, merchant, _, state = plan
+    reward = world.reward
     if reward == feedback.PROFIT:
-        return plan.state.accrued[rows.A_PROFIT]
+        return state.accrued[rows.A_PROFIT] + left_profit(world, state, merchant)
     if reward == feedback.SCORE:
-        return score_so_far(plan.world, plan.state)
+        return score_so_far(world, state)
     if reward == feedback.PLATFORM:
-        return plan.state.accrued[rows.A_PLATFORM]
-    return plan.state.accrued[rows.A_SETTLED]
+        return state.accrued[rows.A_PLATFORM]
+    return state.accrued[rows.A_SETTLED] + state.left_over
 
 
 @kernel
@@ -318,20 +321,26 @@ def move_shop(plan, work, now):
     move_quality(world, state, merchant, group)
     move_influencers(world, state, state.control)
     move_tiers(world, state, state.control)
+    if world.customers_count:
+        win_customers(world, state, group)
     refresh_creatives(world, state, now.key, lane, now.sampled)
     if world.jumps and now.sampled:
         jump(world, state, lane)
 
 
 @kernel
-def close_books(plan, over):
-    """What the plan has earned so far, and at its end the platform's cost protection."""
+def close_books(plan, over, last):
+    """What the plan has earned so far, at its end the platform's cost protection, and at the
+    episode's end what the shop has become worth.
+    """
     world, merchant, _, state = plan
     goods_rate = 1.0 - np.float64(merchant.margin)
     accrue(world, state, goods_rate)
     if over and world.protection:
         protect(world, state)
         accrue(world, state, goods_rate)
+    if last and world.left_counts:
+        state.left_over = left_over(world, state, merchant)
 
 
 @kernel
@@ -345,6 +354,8 @@ def tick(plan, work, tables, costs):
     lane, scene = work.lane, work.scene
     now = begin(plan, work)
     traffic_of_scene(world, state, tables.hours, tables.calendar, now.day, scene)
+    if world.repeat_rate > 0.0:
+        come_back(state, merchant, scene)
     limit = limits(world, state, work.caps)
     if world.predictor_learns:
         note_edits(world, state)
@@ -360,7 +371,7 @@ def tick(plan, work, tables, costs):
     before = standing(plan)
     settle_tick(plan, work, now, boost, spent)
     move_shop(plan, work, now)
-    close_books(plan, now.last or now.plan_over)
+    close_books(plan, now.last or now.plan_over, now.last)
     write_costs(plan, work.group, before, spent, costs)
     gained = measure(plan) - before.measured
     if now.plan_over:

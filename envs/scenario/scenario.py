@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import model_validator
 
 from .auction import Auction, Boost
+from .customers import LeftOver, Repeat
 from .demand import Click, Coupon, Order, Tiers
 from .merchants import MAX_CATEGORIES, Merchants
 from .money import Constraints, Money, Regime
@@ -48,6 +49,8 @@ LATER = {
         "increment_reach_high",
     ),
     "seasons": ("plan_days", "budget_sd", "target_low", "target_high"),
+    "repeat": ("rate", "delay_days", "stay_days"),
+    "left_over": ("customers", "quality", "supply", "creatives"),
 }
 
 
@@ -82,6 +85,8 @@ class Scenario(Section):
     constraints: Constraints = Constraints()
     merchants: Merchants = Merchants()
     seasons: Seasons = Seasons()
+    repeat: Repeat = Repeat()
+    left_over: LeftOver = LeftOver()
 
     @property
     def incremental_ads(self) -> bool:
@@ -159,6 +164,7 @@ class Scenario(Section):
         problems += _ordered("merchants", self.merchants, "budget_low", "budget_high")
         problems += _ordered("merchants", self.merchants, "coupon_budget_low", "coupon_budget_high")
         problems += _ordered("seasons", self.seasons, "target_low", "target_high")
+        problems += self.repeat.problems()
         if not 1 <= len(self.merchants.categories) <= MAX_CATEGORIES:
             problems.append(
                 f"merchants.categories has {len(self.merchants.categories)} entries; "

@@ -19,6 +19,7 @@ from ..stages.auction import NO_BID
 from ..stages.carryover import NO_CREATIVE
 from ..stages.plans import empty_books, start_season
 from . import slots
+from .customers import set_customers
 from .fluid_market import price_fluid_market
 
 F = np.float32
@@ -163,6 +164,8 @@ def reset_state(world, state, merchant):
     state.evidence_reported[:], state.evidence_expected[:] = ZERO, ZERO
     state.bid_in_force[:] = NO_BID
     state.supply = ZERO
+    state.customers, state.customers_waiting = merchant.customers, merchant.customers_waiting
+    state.left_over = 0.0
     state.creative_quality = merchant.start_creative
     state.creative_progress = ZERO
     state.creative_wait = NO_CREATIVE
@@ -214,5 +217,7 @@ def draw_merchant(plan, work, base, tables, uniform, normal):
     merchant.ctr_reference, merchant.gpm_reference, merchant.risk_reference = ONE, ONE, ONE
     reset_state(world, state, merchant)
     price_fluid_market(plan, work, tables, uniform)
+    if world.customers_count:
+        set_customers(plan, work, tables)
     reset_state(world, state, merchant)
     start_shocks(world, state, normal)

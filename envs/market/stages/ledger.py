@@ -264,7 +264,8 @@ def accrued_roi(world, state):
 def score_so_far(world, state):
     """The score of the plan so far (world 6), fen."""
     value, cost = accrued_roi(world, state)
-    return score(state.accrued[rows.A_SETTLED], value, cost, np.float64(state.roi_target))
+    settled = state.accrued[rows.A_SETTLED] + state.left_over
+    return score(settled, value, cost, np.float64(state.roi_target))
 
 
 @kernel
