@@ -47,7 +47,7 @@ def dashboard(states: np.ndarray, constants: np.void) -> dict[str, np.ndarray]:
     """
     judged = _judged(states, constants)
     if constants["plans"] > 1:
-        states = _with_earlier_plans(states)
+        states = with_earlier_plans(states)
     ledger = states["ledger"] / FEN_PER_CNY
     book = {name: ledger[:, i] for i, name in enumerate(rows.LEDGER_NAMES)}
     accrued = states["accrued"] / FEN_PER_CNY
@@ -118,7 +118,7 @@ def _judged(states: np.ndarray, constants: np.void) -> dict[str, np.ndarray]:
     }
 
 
-def _with_earlier_plans(states: np.ndarray) -> np.ndarray:
+def with_earlier_plans(states: np.ndarray) -> np.ndarray:
     """A copy in which a plan's own figures are those of all plans so far."""
     whole = states.copy()
     for name in SUMMED:

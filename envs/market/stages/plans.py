@@ -9,7 +9,7 @@ import numpy as np
 
 from ...kernels.compiled import kernel
 from ...kernels.numerics import HALF, ONE, exp32, normal_quantile
-from ...kernels.streams import SLOT_PLAN, fill_row, tick_key
+from ...kernels.streams import SLOT_PLAN, episode_key, fill_row, tick_key
 from .. import layout as rows
 from ..score import TOLERANCE, score, target_met
 from .ledger import accrue, accrued_roi
@@ -82,10 +82,11 @@ def close_plan(world, state):
 
 @kernel
 def draw_terms(world, state, merchant, lane):
-    """Budget, coupon budget and target of the plan that begins, from a place of their own in the
-    path's stream: no action and no other noise moves them.
+    """Budget, coupon budget and target of the plan that begins, from the stream that the merchant
+    came from: neither actions nor noise move them, in whatever stream the noise is drawn.
     """
-    fill_row(tick_key(state.path_key, state.tick), SLOT_PLAN, lane, rows.UNIFORM)
+    key = episode_key(state.seed, state.episode, world.split)
+    fill_row(tick_key(key, state.tick), SLOT_PLAN, lane, rows.UNIFORM)
     spread = world.plan_budget_sd
     deviation = spread * normal_quantile(lane.rows[rows.UNIFORM, 0])
     factor = np.float64(exp32(deviation - HALF * spread * spread))
