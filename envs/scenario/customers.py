@@ -23,7 +23,7 @@ class Repeat(Section):
     delay_days: float = quantity(
         5.0, "days", 0.1, 365, "mean time from an order's arrival to the first day of coming back"
     )
-    stay_days: float = quantity(60.0, "days", 1, 1000, "mean time that a customer stays one", CDNOW)
+    stay_days: float = quantity(45.0, "days", 1, 1000, "mean time that a customer stays one", CDNOW)
 
     @property
     def brought(self) -> float:
