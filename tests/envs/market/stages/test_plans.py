@@ -30,11 +30,12 @@ def some_actions(market, seed=0, ticks=None):
 def season(market, seed=0):
     """States before every tick and after the last, and the sums of rewards and costs."""
     states = [market.states.copy()]
-    rewards, costs = 0.0, 0.0
+    rewards = np.zeros(market.rewards.shape)
+    costs = np.zeros(market.costs.shape)
     for action in some_actions(market, seed):
         market.step(action)
-        rewards = rewards + market.rewards.astype(float)
-        costs = costs + market.costs.astype(float)
+        rewards += market.rewards
+        costs += market.costs
         states.append(market.states.copy())
     return states, rewards, costs
 
