@@ -44,15 +44,16 @@ class PlanSpec(NamedTuple):
 
     levers: tuple[str, ...]
     table: tuple[Lever, ...]  # of every lever, in the engine's order
-    ticks: int  # per episode
+    ticks: int  # per plan; an episode may hold several
     ticks_per_day: int
 
 
 def plan_spec(setting: Setting) -> PlanSpec:
     """The description of a task that policies are built from."""
-    per_day = setting.scenario.clock.ticks_per_day
+    scenario = setting.scenario
+    ticks = setting.ticks // scenario.seasons.plans(setting.days)
     return PlanSpec(
-        tuple(setting.levers), tuple(lever_table(setting.scenario)), setting.ticks, per_day
+        tuple(setting.levers), tuple(lever_table(scenario)), ticks, scenario.clock.ticks_per_day
     )
 
 

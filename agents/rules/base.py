@@ -98,6 +98,8 @@ class Rule:
             fresh = none if episode_start is None else np.asarray(episode_start, bool)
             # copied, as the caller may plan from the old state
             state = {name: values.copy() for name, values in state.items()}
+            # traffic left rises where the next plan of an episode begins: a rule plays each anew
+            fresh = fresh | (reading["traffic_left"] > state["traffic_before"])
         if fresh.any():
             first = start_clock(reading) | self.start(reading) | self.start_coupons(reading)
             for name, values in first.items():

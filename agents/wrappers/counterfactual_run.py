@@ -9,7 +9,7 @@ from ...envs import Market
 from ...envs.api.sb3_vec_env import PromotionVecEnv
 from ...envs.market import layout as rows
 from ..policy import Policy
-from .merchants import plan_scale
+from .merchants import plan_scale, refuse_several_plans
 
 
 class CounterfactualRun:
@@ -30,6 +30,7 @@ class CounterfactualRun:
         self.base = base
         self.policy = policy
         market = base.market
+        refuse_several_plans(market, type(self).__name__)
         self.market = Market.of(
             market.setting,
             base.num_envs,

@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from ...envs import Market
 from ...envs.market import layout as rows
 from ...envs.market.score import score
-from .merchants import plan_scale
+from .merchants import plan_scale, refuse_several_plans
 from .promotion_wrapper import RewardWrapper
 from .safety_margin import SafetyMargin
 
@@ -38,13 +38,14 @@ class ObjectiveReward(RewardWrapper):
         multiplier: the price of a missed target; may be set between steps.
 
     Raises:
-        ValueError: if the objective is none of them.
+        ValueError: if the objective is none of them, or an episode holds several plans.
     """
 
     def __init__(self, venv: VecEnv, objective: Objective = "score", multiplier: float = 0.0):
         super().__init__(venv)
         if objective not in OBJECTIVES:
             raise ValueError(f"objective is {objective!r}; allowed are {', '.join(OBJECTIVES)}")
+        refuse_several_plans(self.base.market, "ObjectiveReward")
         self.objective: Objective = objective
         self.multiplier = multiplier
         self._margin = unwrap_vec_wrapper(venv, SafetyMargin)

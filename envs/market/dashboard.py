@@ -12,16 +12,33 @@ import numpy as np
 from ..interface.units import FEN_PER_CNY
 from ..scenario import POOLS, SCENES
 from . import layout as rows
-from .score import LEAST, roi_parts, score, score_unit, target_met
+from .score import LEAST, TOLERANCE, roi_parts, score, score_unit, target_met
 
 LEAST_CONTRIBUTION = 0.02  # of a price, as targets are drawn with (world 2.11m)
-TOLERANCE = 0.98  # an ROI below this share of the target violates it (world 6)
+# What the season's sums hold of a plan's own fields.
+SUMMED = (
+    "ledger",
+    "accrued",
+    "scene_spend",
+    "boost_spend",
+    "refunded_orders",
+    "impressions",
+    "clicks",
+    "orders",
+    "gmv",
+    "coupon",
+    "refunded",
+)
 
 
 def dashboard(
     states: np.ndarray, merchants: np.ndarray, constants: np.void
 ) -> dict[str, np.ndarray]:
-    """Results of one or many plans so far.
+    """Results of one or many episodes so far: of their plan, or of all plans that have begun.
+
+    Of several plans money and counts are sums, the target is the plans' mean, `score` the sum of
+    their scores, `shortfall` the mean of theirs and `violated` the share that violates. What an
+    episode leaves is in `left_over`, where the scenario counts it, and in the score.
 
     Args:
         states: (n,) STATE records.
@@ -32,6 +49,9 @@ def dashboard(
         Arrays of shape (n,): plan totals, then `<metric>_<scene>` and `<metric>_<pool>` for
         impressions, clicks, orders, gmv, settled_gmv, coupon_cost, and spend by scene.
     """
+    judged = _judged(states, constants)
+    if constants["plans"] > 1:
+        states = with_earlier_plans(states)
     ledger = states["ledger"] / FEN_PER_CNY
     book = {name: ledger[:, i] for i, name in enumerate(rows.LEDGER_NAMES)}
     accrued = states["accrued"] / FEN_PER_CNY
@@ -39,13 +59,12 @@ def dashboard(
     gmv = accrued[:, rows.A_GMV]
     cost = accrued[:, rows.A_COST]
     spend = book["spend"]
-    target = merchants["roi_target"].astype(float)
     value, paid = roi_parts(constants["roi_kind"], settled, gmv, cost, spend)
     plan = {
         "spend": spend,
-        "budget": merchants["budget"] / FEN_PER_CNY,
+        "budget": (states["season_budget"] + states["budget"]) / FEN_PER_CNY,
         "coupon_cost": book["coupon_merchant"],
-        "coupon_budget": merchants["coupon_budget"] / FEN_PER_CNY,
+        "coupon_budget": (states["season_coupon_budget"] + states["coupon_budget"]) / FEN_PER_CNY,
         "platform_coupon": book["coupon_platform"],
         "boost_spend": states["boost_spend"] / FEN_PER_CNY,
         "impressions": states["impressions"].sum(1),
@@ -67,23 +86,54 @@ def dashboard(
         "pay_roi": _ratio(gmv, spend),
         "net_roi": _ratio(settled, spend),
         "overall_roi": _ratio(settled, cost),
-        "roi_target": target,
+        "roi_target": judged.pop("roi_target"),
         "roi": _ratio(value, paid),
         "profit": accrued[:, rows.A_PROFIT],
         "platform_take": accrued[:, rows.A_PLATFORM],
     }
-    met = target_met(value, paid, target)
-    plan["score"] = score(settled, value, paid, target)
+    plan |= judged
     plan["score_unit"] = score_unit(
-        settled, plan["score"], plan["budget"], target, float(constants["score_floor"])
+        settled, plan["score"], plan["budget"], plan["roi_target"], float(constants["score_floor"])
     )
     plan["break_even_roi"] = 1 / np.maximum(
         merchants["margin"].astype(float) - float(constants["fee"]), LEAST_CONTRIBUTION
     )
-    plan["shortfall"] = 1.0 - met
-    plan["violated"] = (met < TOLERANCE).astype(float)
+    if constants["left_counts"]:
+        plan["left_over"] = states["left_over"] / FEN_PER_CNY
     plan["budget_use"] = _ratio(spend, plan["budget"])
     return plan | _splits(states, plan)
+
+
+def _judged(states: np.ndarray, constants: np.void) -> dict[str, np.ndarray]:
+    """Target, score, shortfall and violation, each plan judged by its own target (world 6)."""
+    accrued = states["accrued"] / FEN_PER_CNY
+    settled = accrued[:, rows.A_SETTLED]
+    value, paid = roi_parts(
+        constants["roi_kind"],
+        settled,
+        accrued[:, rows.A_GMV],
+        accrued[:, rows.A_COST],
+        states["ledger"][:, rows.L_SPEND] / FEN_PER_CNY,
+    )
+    target = states["roi_target"].astype(float)
+    met = target_met(value, paid, target)
+    plans = states["plan"] + 1
+    left_over = states["left_over"] / FEN_PER_CNY
+    earlier = states["season_score"] / FEN_PER_CNY
+    return {
+        "roi_target": (states["season_roi_target"] + target) / plans,
+        "score": earlier + score(settled + left_over, value, paid, target),
+        "shortfall": (states["season_shortfall"] + (1.0 - met)) / plans,
+        "violated": (states["season_violated"] + (met < TOLERANCE)) / plans,
+    }
+
+
+def with_earlier_plans(states: np.ndarray) -> np.ndarray:
+    """A copy in which a plan's own figures are those of all plans so far."""
+    whole = states.copy()
+    for name in SUMMED:
+        whole[name] += states[f"season_{name}"]
+    return whole
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ class Market:
     Args:
         scenario: the world; see `load_scenario`.
         num_envs: number of markets, at least 1.
-        days: length of an episode.
+        days: length of an episode; with several plans in it (`seasons`) a multiple of theirs.
         levers: a lever set's name or lever names, see `select_levers`.
         reward: one of settled_gmv, incremental, profit, score, platform (scaled by budget *
             roi_target).

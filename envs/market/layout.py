@@ -94,7 +94,7 @@ N_DELAYS = 2
 R_GMV, R_COUPON, R_COUPON_MERCHANT, R_COMMISSION, R_FEE, R_GOODS = range(6)
 REFUND_LINES = 6
 
-# Lines of the ledger, cumulative over the episode, whole fen.
+# Lines of the ledger, cumulative over the plan, whole fen.
 (
     L_SPEND,
     L_GMV,
@@ -254,11 +254,16 @@ STATE = np.dtype(
         ("weekday", "i4"),
         ("calendar", "i4"),
         ("done", "i4"),
+        ("plan", "i4"),  # plans that are over, 0 in an episode of one
         ("ledger", "f8", LEDGER_LINES),
         ("last_ledger", "f8", LEDGER_LINES),  # before the latest tick
         ("pending", "f8", (PENDING_LINES, N_DELAYS * N_GROUPS)),
         ("refunds", "f8", (N_WINDOWS, REFUND_LINES)),
         ("accrued", "f8", ACCRUED),
+        ("opening", "f8", ACCRUED),  # of that, what was on its way when the plan began
+        ("budget", "f8"),  # of the plan, fen
+        ("coupon_budget", "f8"),
+        ("roi_target", "f4"),
         ("scene_spend", "f8", N_SCENES),
         ("day_spend", "f8"),
         ("boost_spend", "f8"),
@@ -271,6 +276,9 @@ STATE = np.dtype(
         ("refunded", "f8", N_GROUPS),
         ("placed", "f8"),
         ("refunded_orders", "f8"),
+        ("customers_waiting", "f8"),  # who have bought and kept it, and do not come back yet
+        ("customers", "f8"),  # who come back
+        ("left_over", "f8"),  # worth of the shop above its start, fen; 0 until the episode ends
         ("demand_shock", "f4", N_SCENES),
         ("price_shock", "f4", N_SCENES),
         ("jump", "f4", N_JUMPS),
@@ -309,14 +317,32 @@ STATE = np.dtype(
         ("smooth_segment_clicks", "f4", N_SEGMENTS),
         ("smooth_segment_claims", "f4", N_SEGMENTS),
         ("control", "f4", N_LEVERS),  # levers in force in the last tick, in their own units
+        # sums over the plans that are over; last, as a tick does not touch them
+        ("season_ledger", "f8", LEDGER_LINES),
+        ("season_accrued", "f8", ACCRUED),
+        ("season_budget", "f8"),
+        ("season_coupon_budget", "f8"),
+        ("season_roi_target", "f8"),
+        ("season_score", "f8"),
+        ("season_shortfall", "f8"),
+        ("season_violated", "f8"),
+        ("season_scene_spend", "f8", N_SCENES),
+        ("season_boost_spend", "f8"),
+        ("season_refunded_orders", "f8"),
+        ("season_impressions", "f8", N_GROUPS),
+        ("season_clicks", "f8", N_GROUPS),
+        ("season_orders", "f8", N_GROUPS),
+        ("season_gmv", "f8", N_GROUPS),
+        ("season_coupon", "f8", N_GROUPS),
+        ("season_refunded", "f8", N_GROUPS),
     ],
     align=True,
 )
 
 MERCHANT = np.dtype(
     [
-        ("budget", "f8"),  # fen
-        ("coupon_budget", "f8"),  # fen
+        ("budget", "f8"),  # fen, and the next two: of its first plan, and about which others lie
+        ("coupon_budget", "f8"),
         ("roi_target", "f4"),
         ("order_value", "f4"),  # CNY
         ("margin", "f4"),  # share of price
@@ -335,6 +361,12 @@ MERCHANT = np.dtype(
         # order logit of a pool by the time of day: its parts along the clock's cosine and sine
         ("hour_cos", "f4", N_POOLS),
         ("hour_sin", "f4", N_POOLS),
+        # without ads and coupons: customers, and those to be; repeat orders among free orders; and
+        # fen that a free pool settles in a day
+        ("customers", "f8"),
+        ("customers_waiting", "f8"),
+        ("customer_share", "f8"),
+        ("free_settled", "f8", N_FREE_POOLS),
     ],
     align=True,
 )
@@ -365,7 +397,7 @@ class Tables(NamedTuple):
     ahead: Any  # the same shape: share of the day's traffic from each tick on
     calendar: Any  # (CALENDAR_ROWS, days) float32
     clock: Any  # (CLOCK_ROWS, ticks_per_day or 7) float32
-    remaining: Any  # (shifts, 7, ticks + 1) float32: share of expected traffic still to come
+    remaining: Any  # (shifts, 7, ticks + 1) float32: share of a plan's traffic still to come
 
 
 class Moment(NamedTuple):
@@ -375,3 +407,4 @@ class Moment(NamedTuple):
     day: Any  # of the episode, from 0
     last: Any  # whether the episode ends with it
     sampled: Any  # whether counts are drawn, or are their means
+    plan_over: Any  # whether a plan ends with it and another one follows

@@ -13,6 +13,7 @@ from ..kernels.numerics import HALF, ONE, ZERO, log32
 from . import layout as rows
 from .score import roi_parts
 from .stages.ledger import reported_cost
+from .stages.plans import plan_tick
 from .stages.scheduling import usual_share
 
 F = np.float32
@@ -169,11 +170,11 @@ def gather_plan(world, state, merchant, calendar, out, lane):
     """Arguments of the plan's and the shop's logarithms, and the features computed on the way."""
     day = state.calendar + state.tick // world.ticks_per_day
     book = state.ledger
-    budget = merchant.budget
-    target = np.float64(merchant.roi_target)
+    budget = state.budget
+    target = np.float64(state.roi_target)
     lane.rows[LOGS, LOG_TODAY] = calendar[rows.CALENDAR_TRAFFIC, day]
     lane.rows[LOGS, LOG_TOMORROW] = calendar[rows.CALENDAR_TRAFFIC, day + 1]
-    lane.rows[LOGS, LOG_TARGET] = merchant.roi_target
+    lane.rows[LOGS, LOG_TARGET] = state.roi_target
     lane.rows[LOGS, LOG_VALUE] = merchant.order_value / ORDER_VALUE_SCALE
     lane.rows[LOGS, LOG_BUDGET] = F(budget * world.days_inverse / BUDGET_SCALE)
     settled = book[rows.L_GMV] - book[rows.L_SETTLED_REFUND_GMV]
@@ -183,7 +184,8 @@ def gather_plan(world, state, merchant, calendar, out, lane):
     out[shown.ROI_SLACK] = limited(F((value - target * paid) / (budget * target)))
     out[shown.SETTLED_SHARE] = limited(F(settled / (budget * target)))
     out[shown.COST_SHARE] = limited(F(cost / budget))
-    lane.rows[LOGS, LOG_COUPON] = pace(state.smooth_coupon, F(merchant.coupon_budget / world.ticks))
+    per_tick = F(state.coupon_budget / world.plan_ticks)
+    lane.rows[LOGS, LOG_COUPON] = pace(state.smooth_coupon, per_tick)
     exposure = ZERO
     for s in range(rows.N_SCENES):
         exposure += state.exposure[s]
@@ -193,10 +195,10 @@ def gather_plan(world, state, merchant, calendar, out, lane):
 
 
 @kernel
-def gather_scenes(world, state, merchant, lane):
+def gather_scenes(world, state, lane):
     """Arguments of the logarithms that speak of scenes and pools, and of their sums."""
-    per_tick = F(merchant.budget / world.ticks)
-    target = merchant.roi_target
+    per_tick = F(state.budget / world.plan_ticks)
+    target = state.roi_target
     bid = state.control[rows.LEVER_BID] / world.bid_reference
     spend, smooth_spend, total = ZERO, ZERO, ZERO
     for s in range(rows.N_SCENES):
@@ -226,11 +228,11 @@ def gather_scenes(world, state, merchant, lane):
 
 
 @kernel
-def gather_free(world, state, merchant, lane):
+def gather_free(world, state, lane):
     """Arguments of the logarithms that speak of a free pool in a scene: pace, and worth of an
     impression.
     """
-    per_tick = F(merchant.budget / world.ticks) * merchant.roi_target
+    per_tick = F(state.budget / world.plan_ticks) * state.roi_target
     gmv, counted = 0.0, 0.0
     for p in range(rows.N_FREE_POOLS):
         for s in range(rows.N_SCENES):
@@ -258,8 +260,8 @@ def write_plan(plan, tables, lane, out):
     day = tick // per_day
     now = tick % per_day
     weekday = (state.weekday + day) % rows.N_WEEKDAYS
-    budget = merchant.budget
-    out[shown.TIME_LEFT] = ONE - F(tick) / F(world.ticks)
+    budget = state.budget
+    out[shown.TIME_LEFT] = ONE - F(plan_tick(world, state)) / F(world.plan_ticks)
     out[shown.HOUR_SIN] = clock[rows.HOUR_SIN, now]
     out[shown.HOUR_COS] = clock[rows.HOUR_COS, now]
     out[shown.WEEKDAY_SIN] = clock[rows.WEEKDAY_SIN, weekday]
@@ -269,8 +271,8 @@ def write_plan(plan, tables, lane, out):
     out[shown.TRAFFIC_LEFT] = tables.remaining[state.calendar, state.weekday, tick]
     out[shown.BUDGET_LEFT] = F(1.0 - state.ledger[rows.L_SPEND] / budget)
     out[shown.COUPON_BUDGET_LEFT] = (
-        F(1.0 - state.coupon_committed / max(merchant.coupon_budget, 1.0))
-        if merchant.coupon_budget > 0.0
+        F(1.0 - state.coupon_committed / max(state.coupon_budget, 1.0))
+        if state.coupon_budget > 0.0
         else ZERO
     )
     boost = world.boost_share * budget
@@ -280,7 +282,7 @@ def write_plan(plan, tables, lane, out):
     out[shown.BUDGET_SIZE] = lane.rows[rows.REST, LOG_BUDGET] * HALF
     out[shown.ORDER_VALUE] = lane.rows[rows.REST, LOG_VALUE] * HALF
     out[shown.MARGIN] = merchant.margin
-    out[shown.COUPON_BUDGET] = limited(F(merchant.coupon_budget / budget))
+    out[shown.COUPON_BUDGET] = limited(F(state.coupon_budget / budget))
     out[shown.ROI_GAP] = lane.rows[rows.REST, LOG_PLAN_ROI]
     out[shown.SPEND_PACE] = lane.rows[rows.REST, LOG_PLAN_SPEND]
     out[shown.SMOOTH_SPEND_PACE] = lane.rows[rows.REST, LOG_PLAN_SMOOTH]
@@ -288,7 +290,7 @@ def write_plan(plan, tables, lane, out):
 
 
 @kernel
-def write_scenes(state, merchant, lane, out):
+def write_scenes(state, lane, out):
     """What each scene's ads do, and what each pool sells."""
     for s in range(rows.N_SCENES):
         out[shown.BID + s] = lane.rows[rows.REST, LOG_BID + s]
@@ -297,7 +299,7 @@ def write_scenes(state, merchant, lane, out):
         )
         out[shown.CPM + s] = lane.rows[rows.REST, LOG_CPM + s]
         out[shown.CTR + s] = lane.rows[rows.REST, LOG_CTR + s]
-        out[shown.SPENT + s] = F(state.scene_spend[s] / merchant.budget)
+        out[shown.SPENT + s] = F(state.scene_spend[s] / state.budget)
         out[shown.SCENE_SPEND_PACE + s] = lane.rows[rows.REST, LOG_SPEND + s]
         out[shown.SCENE_GMV_PACE + s] = lane.rows[rows.REST, LOG_GMV + s]
         out[shown.SCENE_ROI + s] = lane.rows[rows.REST, LOG_ROI + s]
@@ -333,9 +335,9 @@ def write_shop(state, lane, out):
     out[shown.INFLUENCER_SUPPLY] = limited(state.shown_supply)
     for j in range(rows.N_TIERS):
         out[shown.HEAT + j] = lane.rows[rows.REST, LOG_TIER + j]
-    out[shown.REFUND_RATE] = F(
-        state.ledger[rows.L_SETTLED_REFUND_GMV] / max(state.ledger[rows.L_GMV], 1.0)
-    )
+    # early in a plan more may come back, of the plan before it, than has been sold
+    back = F(state.ledger[rows.L_SETTLED_REFUND_GMV] / max(state.ledger[rows.L_GMV], 1.0))
+    out[shown.REFUND_RATE] = min(back, ONE)
 
 
 @kernel
@@ -363,13 +365,13 @@ def observe(plan, tables, lane, out):
     for j in range(LOG_COUNT, rows.N_LANES):
         lane.rows[LOGS, j] = ONE
     gather_plan(world, state, merchant, tables.calendar, out, lane)
-    gather_scenes(world, state, merchant, lane)
-    gather_free(world, state, merchant, lane)
+    gather_scenes(world, state, lane)
+    gather_free(world, state, lane)
     for j in range(rows.N_LANES):
         lane.rows[rows.REST, j] = limited(log32(lane.rows[LOGS, j]))
     for j in range(FREE_LOG_COUNT):
         lane.rows[rows.REST_2, j] = limited(log32(lane.rows[FREE_LOGS, j]))
     write_plan(plan, tables, lane, out)
-    write_scenes(state, merchant, lane, out)
+    write_scenes(state, lane, out)
     write_shop(state, lane, out)
     write_free(world, state, lane, out)

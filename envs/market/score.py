@@ -11,6 +11,7 @@ from ..interface.feedback import NET_ROI, OVERALL_ROI
 from ..kernels.compiled import shared
 
 LEAST = 1e-9  # a cost at most this is no cost
+TOLERANCE = 0.98  # an ROI below this share of the target violates it (world 6)
 
 
 @shared

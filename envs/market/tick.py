@@ -28,6 +28,7 @@ from .stages.carryover import (
     wear,
 )
 from .stages.counts import poisson
+from .stages.customers import come_back, win_customers
 from .stages.demand import (
     creative_appeal,
     displace,
@@ -43,7 +44,9 @@ from .stages.demand import (
     traffic_of_scene,
 )
 from .stages.ledger import accrue, accrued_roi, book_refunds, protect, score_so_far
+from .stages.left_over import left_over, left_profit
 from .stages.orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
+from .stages.plans import next_plan, plan_tick
 from .stages.scheduling import mix_pools, pace_pools, select_free
 
 F = np.float32
@@ -92,22 +95,22 @@ def set_controls(world, action, index, control, noop):
 
 
 @kernel
-def limits(world, state, merchant, caps):
+def limits(world, state, caps):
     """Fen each scene may still spend (into caps), and the plan within today's cap and its budget
     (world 2.10).
     """
-    left = merchant.budget - state.ledger[rows.L_SPEND]
-    today = np.floor(world.daily_cap * merchant.budget) - state.day_spend
+    left = state.budget - state.ledger[rows.L_SPEND]
+    today = np.floor(world.daily_cap * state.budget) - state.day_spend
     for s in range(rows.N_SCENES):
-        share = np.floor(np.float64(state.control[rows.LEVER_SHARE + s]) * merchant.budget)
+        share = np.floor(np.float64(state.control[rows.LEVER_SHARE + s]) * state.budget)
         caps[s] = max(share - state.scene_spend[s], 0.0)
     return max(min(left, today), 0.0)
 
 
 @kernel
-def affordable_boost(world, state, merchant, boost):
+def affordable_boost(world, state, boost):
     """The boost still paid for: full while its budget lasts, nothing afterwards."""
-    left = np.floor(world.boost_share * merchant.budget) - state.boost_spend
+    left = np.floor(world.boost_share * state.budget) - state.boost_spend
     return boost if left >= 1.0 else ZERO
 
 
@@ -138,7 +141,7 @@ def impressions(plan, work, tables, limit, day):
     lane, scene = work.lane, work.scene
     control = state.control
     today = state.calendar + day
-    boost = affordable_boost(world, state, merchant, control[rows.LEVER_BOOST])
+    boost = affordable_boost(world, state, control[rows.LEVER_BOOST])
     appeal, value, refund = tier_terms(world, state, control)
     urge = order_shift(world, control, appeal, tables.calendar[rows.CALENDAR_ORDER, today])
     tick_of_day = state.tick % world.ticks_per_day
@@ -164,7 +167,7 @@ def grant_coupons(plan, lane):
     """Ration coupons to the coupon budget in expectation; returns the fen left of it (merchant's
     part).
     """
-    left = max(plan.merchant.coupon_budget - plan.state.coupon_committed, 0.0)
+    left = max(plan.state.coupon_budget - plan.state.coupon_committed, 0.0)
     cost = expected_coupon_cost(lane) * plan.world.merchant_share
     if cost > left:
         ration_coupons(plan.cells, lane, F(left / cost))
@@ -184,7 +187,7 @@ def book_spend(plan, spent, placed, boost):
         world.service_cost * state.control[rows.LEVER_SERVICE] * placed
     )
     extra = world.boost_reach * boost
-    allowed = np.floor(world.boost_share * plan.merchant.budget) - state.boost_spend
+    allowed = np.floor(world.boost_share * state.budget) - state.boost_spend
     state.boost_spend += min(np.floor(spent * np.float64(extra / (ONE + extra))), max(allowed, 0.0))
     state.day_spend += spent
 
@@ -204,7 +207,7 @@ def settle_tick(plan, work, now, boost, spent):
         coupon += group.rows[rows.G_COUPON, g]
     state.placed += placed
     state.coupon_committed = min(
-        state.coupon_committed + np.ceil(coupon * world.merchant_share), merchant.coupon_budget
+        state.coupon_committed + np.ceil(coupon * world.merchant_share), state.coupon_budget
     )
     book_spend(plan, spent, placed, boost)
     fill_row(now.key, SLOT_DELAY, lane, rows.UNIFORM)
@@ -219,14 +222,15 @@ def settle_tick(plan, work, now, boost, spent):
 @kernel
 def measure(plan):
     """The accrued quantity whose growth is the reward, fen (world 3)."""
-    reward = plan.world.reward
+    world, merchant, _, state = plan
+    reward = world.reward
     if reward == feedback.PROFIT:
-        return plan.state.accrued[rows.A_PROFIT]
+        return state.accrued[rows.A_PROFIT] + left_profit(world, state, merchant)
     if reward == feedback.SCORE:
-        return score_so_far(plan.world, plan.state, np.float64(plan.merchant.roi_target))
+        return score_so_far(world, state)
     if reward == feedback.PLATFORM:
-        return plan.state.accrued[rows.A_PLATFORM]
-    return plan.state.accrued[rows.A_SETTLED]
+        return state.accrued[rows.A_PLATFORM]
+    return state.accrued[rows.A_SETTLED] + state.left_over
 
 
 @kernel
@@ -246,8 +250,8 @@ def standing(plan):
 
 @kernel
 def write_costs(plan, group, before, spent, costs):
-    """Signed cost parts of the tick: they sum over the episode to the constraint's own value
-    (world 3).
+    """Signed cost parts of the tick: they sum over the episode to the constraint's own value, of
+    several plans to its mean over them (world 3).
 
     roi: (target * cost - value) / (budget * target); budget and subsidy: shares used, of which 1 is
     the limit; ad load: ad impressions beyond the limit's share of impressions, per member of the
@@ -255,13 +259,14 @@ def write_costs(plan, group, before, spent, costs):
     target).
     """
     world, merchant, _, state = plan
-    target = np.float64(merchant.roi_target)
-    scale = merchant.budget * np.float64(merchant.roi_target)
+    target = np.float64(state.roi_target)
+    part = world.plan_share
+    scale = state.budget * target
     value, paid = accrued_roi(world, state)
-    costs[feedback.ROI] = F((target * (paid - before.paid) - (value - before.value)) / scale)
-    costs[feedback.BUDGET] = F(spent / merchant.budget)
+    costs[feedback.ROI] = F((target * (paid - before.paid) - (value - before.value)) / scale * part)
+    costs[feedback.BUDGET] = F(spent / state.budget * part)
     costs[feedback.SUBSIDY] = F(
-        (state.coupon_committed - before.committed) / max(merchant.coupon_budget, 1.0)
+        (state.coupon_committed - before.committed) / max(state.coupon_budget, 1.0) * part
     )
     ads, shown = 0.0, 0.0
     for g in range(rows.N_GROUPS):
@@ -270,10 +275,10 @@ def write_costs(plan, group, before, spent, costs):
     people = 0.0
     for s in range(rows.N_SCENES):
         people += merchant.audience_scene[s]
-    costs[feedback.AD_LOAD] = F((ads - world.ad_load_limit * shown) / people)
+    costs[feedback.AD_LOAD] = F((ads - world.ad_load_limit * shown) / people * part)
     gmv = state.accrued[rows.A_GMV] - before.gmv
     refunds = gmv - (state.accrued[rows.A_SETTLED] - before.settled)
-    costs[feedback.REFUND_RATE] = F((refunds - world.refund_rate_limit * gmv) / scale)
+    costs[feedback.REFUND_RATE] = F((refunds - world.refund_rate_limit * gmv) / scale * part)
 
 
 @kernel
@@ -282,11 +287,13 @@ def begin(plan, work):
     returns the moment.
     """
     world, state = plan.world, plan.state
+    last = state.tick + 1 >= world.ticks
     now = Moment(
         tick_key(state.key, state.tick),
         state.tick // world.ticks_per_day,
-        state.tick + 1 >= world.ticks,
+        last,
         world.sampled != 0,
+        not last and plan_tick(world, state) + 1 >= world.plan_ticks,
     )
     state.last_ledger[:] = state.ledger[:]
     if state.tick % world.ticks_per_day == 0:
@@ -314,33 +321,42 @@ def move_shop(plan, work, now):
     move_quality(world, state, merchant, group)
     move_influencers(world, state, state.control)
     move_tiers(world, state, state.control)
-    refresh_creatives(world, state, merchant, now.key, lane, now.sampled)
+    if world.customers_count:
+        win_customers(world, state, group)
+    refresh_creatives(world, state, now.key, lane, now.sampled)
     if world.jumps and now.sampled:
         jump(world, state, lane)
 
 
 @kernel
-def close_books(plan, last):
-    """What the plan has earned so far, and at the episode's end the platform's cost protection."""
+def close_books(plan, over, last):
+    """What the plan has earned so far, at its end the platform's cost protection, and at the
+    episode's end what the shop has become worth.
+    """
     world, merchant, _, state = plan
     goods_rate = 1.0 - np.float64(merchant.margin)
     accrue(world, state, goods_rate)
-    if last and world.protection:
-        protect(world, state, np.float64(merchant.roi_target))
+    if over and world.protection:
+        protect(world, state)
         accrue(world, state, goods_rate)
+    if last and world.left_counts:
+        state.left_over = left_over(world, state, merchant)
 
 
 @kernel
 def tick(plan, work, tables, costs):
     """Advance one market by one tick under the controls in its state.
 
-    Returns its reward, scaled by budget * roi_target; the tick's costs are written to `costs`.
+    Returns its reward, scaled by the merchant's budget * roi_target; the tick's costs are written
+    to `costs`.
     """
     world, merchant, _, state = plan
     lane, scene = work.lane, work.scene
     now = begin(plan, work)
     traffic_of_scene(world, state, tables.hours, tables.calendar, now.day, scene)
-    limit = limits(world, state, merchant, work.caps)
+    if world.repeat_rate > 0.0:
+        come_back(state, merchant, scene)
+    limit = limits(world, state, work.caps)
     if world.predictor_learns:
         note_edits(world, state)
     boost = impressions(plan, work, tables, limit, now.day)
@@ -355,11 +371,12 @@ def tick(plan, work, tables, costs):
     before = standing(plan)
     settle_tick(plan, work, now, boost, spent)
     move_shop(plan, work, now)
-    close_books(plan, now.last)
+    close_books(plan, now.last or now.plan_over, now.last)
     write_costs(plan, work.group, before, spent, costs)
+    gained = measure(plan) - before.measured
+    if now.plan_over:
+        next_plan(plan, lane)
     state.tick += 1
     show_shop(world, state)
     state.done = 1 if now.last else 0
-    return F(
-        (measure(plan) - before.measured) / (merchant.budget * np.float64(merchant.roi_target))
-    )
+    return F(gained / (merchant.budget * np.float64(merchant.roi_target)))

@@ -11,10 +11,12 @@ from typing import Any
 from pydantic import model_validator
 
 from .auction import Auction, Boost
+from .customers import LeftOver, Repeat
 from .demand import Click, Coupon, Order, Tiers
 from .merchants import MAX_CATEGORIES, Merchants
 from .money import Constraints, Money, Regime
 from .quantity import Section, switch
+from .seasons import Seasons
 from .shop import Creative, Dashboard, Influencer, Quality, Refund, Services
 from .traffic import Clock, FreeTraffic, Jumps, Predictor, Traffic
 from .validation import merged, validated
@@ -55,13 +57,16 @@ LATER = {
         "increment_reach_low",
         "increment_reach_high",
     ),
+    "seasons": ("plan_days", "budget_sd", "target_low", "target_high"),
+    "repeat": ("rate", "delay_days", "stay_days"),
+    "left_over": ("customers", "quality", "supply", "creatives"),
 }
 
 
 class Scenario(Section):
     """One market: the world, its population of merchants, and what may be controlled.
 
-    Sections follow world 2.1 to 2.11; `chengfang scenarios show` prints each field's unit, range
+    Sections follow world 2.1 to 2.14; `chengfang scenarios show` prints each field's unit, range
     and source.
     """
 
@@ -89,6 +94,9 @@ class Scenario(Section):
     dashboard: Dashboard = Dashboard()
     constraints: Constraints = Constraints()
     merchants: Merchants = Merchants()
+    seasons: Seasons = Seasons()
+    repeat: Repeat = Repeat()
+    left_over: LeftOver = LeftOver()
 
     @property
     def incremental_ads(self) -> bool:
@@ -165,6 +173,8 @@ class Scenario(Section):
         )
         problems += _ordered("merchants", self.merchants, "budget_low", "budget_high")
         problems += _ordered("merchants", self.merchants, "coupon_budget_low", "coupon_budget_high")
+        problems += _ordered("seasons", self.seasons, "target_low", "target_high")
+        problems += self.repeat.problems()
         if not 1 <= len(self.merchants.categories) <= MAX_CATEGORIES:
             problems.append(
                 f"merchants.categories has {len(self.merchants.categories)} entries; "

@@ -15,6 +15,7 @@ from ...agents import Policy, rollout
 from ...envs import Market, Scenario, Setting
 
 Plans = dict[str, np.ndarray]
+TERMS = ("budget", "coupon_budget", "roi_target")  # of the plan in force
 
 
 class Arena:
@@ -35,6 +36,8 @@ class Arena:
             other = Market.of(replace(setting, scenario=reference), len(self.seeds))
             self.market.observations[:] = other.reset(seeds=self.seeds)
             self.market.merchants[:] = other.merchants
+            for name in TERMS:
+                self.market.states[name] = other.states[name]
         self.start = self.market.get_state()
 
     @property
@@ -62,6 +65,7 @@ class Arena:
         stay.
         """
         self.start.merchants["budget"] += np.floor(fen)
+        self.start.states["budget"] += np.floor(fen)  # of the plan in force
 
     def play(self, policy: Policy) -> Plans:
         """Dashboard figures, each (n,), of a policy."""

@@ -107,7 +107,9 @@ class Rig:
         assert step_batch(frame.address) == -1
 
     def ledger(self, name: str) -> np.ndarray:
-        return self.states["ledger"][:, rows.LEDGER_NAMES.index(name)]
+        """A line of the books over all plans of the episode, (n,) fen."""
+        line = rows.LEDGER_NAMES.index(name)
+        return self.states["ledger"][:, line] + self.states["season_ledger"][:, line]
 
     def digest(self, i: int) -> str:
         """Hash of everything env i is and has shown."""
@@ -186,6 +188,20 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
                 "target_rule": pick("reach", "increment"),
                 "coupon_segment_sd": float(rng.uniform(0, 0.8)),
                 "price_sigma_spread": float(rng.uniform(0, 0.4)),
+            },
+            "seasons": {
+                "plan_days": pick(0, 1, 1),
+                "budget_sd": float(rng.uniform(0, 0.6)),
+                "target_low": float(rng.uniform(0.7, 1)),
+            },
+            "repeat": {
+                "rate": pick(0.0, 0.1, 0.6),
+                "delay_days": pick(0.3, 5.0),
+                "stay_days": pick(3.0, 30.0),
+            },
+            "left_over": {
+                name: pick(0.0, 0.5, 1.0)
+                for name in ("customers", "quality", "supply", "creatives")
             },
             "dashboard": {"shop_daily": pick(False, True)},
         }

@@ -18,6 +18,7 @@ from chengfang.envs.scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS, 
 from numpy.typing import ArrayLike
 from scipy.special import expit as logistic
 from scipy.special import ndtr as normal_cdf
+from scipy.special import ndtri as normal_quantile
 
 NATURAL, TRANSACTION, AD = range(3)
 CELL_NAMES = (
@@ -108,7 +109,7 @@ def plain_tick(
 ) -> Result:
     """The market one tick later, in the order in which the design tells it."""
     state = read_state(record)
-    m = read_merchant(merchant)
+    m = of_this_plan(read_merchant(merchant), state)
     c = dict(
         zip(
             CELL_NAMES,
@@ -119,6 +120,8 @@ def plain_tick(
     hours = 24 / s.clock.ticks_per_day
     day = state["tick"] // s.clock.ticks_per_day
     last = state["tick"] + 1 == days * s.clock.ticks_per_day
+    plan_days = s.seasons.plan_days or days
+    over = (state["tick"] + 1) % (plan_days * s.clock.ticks_per_day) == 0
     before = dict(state["accrued"])
     earned_before = measure(s, state, m, reward)
     spend_before = state["ledger"]["spend"]
@@ -129,6 +132,7 @@ def plain_tick(
     control = controls(s, action, levers)
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
+    traffic = with_customers(s, state, m, traffic)
     terms = order_terms(s, state, control, m, c, order_event)
     correct = note_edits(s, state, control)
     select = schedule(s, state, control, c, terms, traffic)
@@ -150,19 +154,30 @@ def plain_tick(
     move_quality(s, state, m, tick)
     move_influencers(s, state, control)
     move_tiers(s, state, control)
-    refresh_creatives(s, state, m, control, hours, days)
+    win_customers(s, state, arrivals)
+    refresh_creatives(s, state, m, control, hours, plan_days)
     accrue(s, state, m)
-    if last and s.money.protection:
+    if over and s.money.protection:
         protect(s, state, m)
         accrue(s, state, m)
+    if last:
+        state["left_over"] = left_over(s, state, m)
     state["control"] = np.array(list(control.values()))
     costs = cost_parts(s, state, m, before, spend_before, committed_before, charged, tick)
+    costs = costs * plan_days / days
+    own = read_merchant(merchant)
+    gain = (measure(s, state, m, reward) - earned_before) / (own["budget"] * own["roi_target"])
+    if over and not last:
+        next_plan(s, state, m, own)
     state["tick"] += 1
     show_shop(s, state)
     state["done"] = int(last)
-    scale = m["budget"] * m["roi_target"]
-    gain = (measure(s, state, m, reward) - earned_before) / scale
     return Result(state, float(gain), costs)
+
+
+def of_this_plan(m: dict, state: dict) -> dict:
+    """The merchant with the budgets and the target of the plan in force."""
+    return m | {name: state[name] for name in ("budget", "coupon_budget", "roi_target")}
 
 
 def read_merchant(merchant: np.void) -> dict[str, np.ndarray]:
@@ -766,7 +781,7 @@ def accrue(s: Scenario, state: dict, m: dict) -> None:
     extras = book["extras"] + pending["extras"].sum()
     support = book["rebate"] + book["protection"]
     net = {line: gross[line] - back[line] for line in total}
-    state["accrued"] = {
+    whole = {
         "settled": gross["gmv"] - counted["gmv"],
         "gmv": gross["gmv"],
         "cost": overall_cost(
@@ -790,6 +805,10 @@ def accrue(s: Scenario, state: dict, m: dict) -> None:
             + support
         ),
         "platform": book["spend"] + net["fee"] - net["coupon_platform"] - support,
+    }
+    state["accrued"] = {
+        name: value - before
+        for (name, value), before in zip(whole.items(), state["opening"], strict=True)
     }
 
 
@@ -818,12 +837,15 @@ def protect(s: Scenario, state: dict, m: dict) -> None:
 
 def measure(s: Scenario, state: dict, m: dict, reward: str) -> float:
     """The accrued quantity whose growth is the reward."""
-    if reward != "score":
-        return state["accrued"][
-            {"settled_gmv": "settled", "profit": "profit", "platform": "platform"}[reward]
-        ]
-    value, cost = accrued_parts(s, state["accrued"], state["ledger"]["spend"])
-    return state["accrued"]["settled"] * min(1, (value / max(m["roi_target"] * cost, 1e-9)) ** 2)
+    accrued, left = state["accrued"], state["left_over"]
+    if reward == "profit":
+        return accrued["profit"] + left * (m["margin"] - s.fee_rate)
+    if reward == "platform":
+        return accrued["platform"]
+    if reward == "settled_gmv":
+        return accrued["settled"] + left
+    value, cost = accrued_parts(s, accrued, state["ledger"]["spend"])
+    return (accrued["settled"] + left) * min(1, (value / max(m["roi_target"] * cost, 1e-9)) ** 2)
 
 
 def cost_parts(
@@ -851,6 +873,136 @@ def cost_parts(
             (gmv - settled - s.constraints.refund_rate * gmv) / (m["budget"] * m["roi_target"]),
         ]
     )
+
+
+# 2.12 Several plans
+# ---------------------------------------------------------------------------------------------
+
+OF_A_PLAN = (
+    "scene_spend",
+    "boost_spend",
+    "refunded_orders",
+    "impressions",
+    "clicks",
+    "orders",
+    "gmv",
+    "coupon",
+    "refunded",
+)
+
+
+def next_plan(s: Scenario, state: dict, m: dict, own: dict) -> None:
+    """The plan's results join the season's; the next plan's books begin at 0, and its results with
+    what is on its way taken off.
+    """
+    value, cost = accrued_parts(s, state["accrued"], state["ledger"]["spend"])
+    met = min(1, value / max(m["roi_target"] * cost, 1e-9)) if cost else 1.0
+    state["season_score"] += state["accrued"]["settled"] * met**2
+    state["season_shortfall"] += 1 - met
+    state["season_violated"] += float(met < 0.98)
+    for name in ("budget", "coupon_budget", "roi_target"):
+        state[f"season_{name}"] += float(m[name])
+    state["season_ledger"] = state["season_ledger"] + list(state["ledger"].values())
+    state["season_accrued"] = state["season_accrued"] + list(state["accrued"].values())
+    for name in OF_A_PLAN:
+        state[f"season_{name}"] = state[f"season_{name}"] + np.ravel(state[name])
+        state[name] = state[name] * 0.0
+    for line in state["ledger"]:
+        state["last_ledger"][line] -= state["ledger"][line]
+        state["ledger"][line] = 0.0
+    state["day_spend"] = state["coupon_committed"] = state["placed"] = 0.0
+    state["opening"] = np.zeros(len(ACCRUED_NAMES))
+    accrue(s, state, m)
+    state["opening"] = np.array(list(state["accrued"].values()))
+    state["accrued"] = dict.fromkeys(ACCRUED_NAMES, 0.0)
+    draw_terms(s, state, own)
+    state["plan"] += 1
+
+
+def draw_terms(s: Scenario, state: dict, own: dict) -> None:
+    """Budgets and target of the next plan about the merchant's own, from word 216 of the tick."""
+    word = word_of(state["key"], state["tick"], 216)
+    uniform, share = ((bits + 0.5) / 2**23 for bits in (word >> 41, (word >> 9) % 2**23))
+    sd = s.seasons.budget_sd
+    factor = math.exp(sd * normal_quantile(uniform) - sd**2 / 2)
+    state["budget"] = max(math.floor(own["budget"] * factor), 100.0)
+    state["coupon_budget"] = math.floor(own["coupon_budget"] * factor)
+    low, high = s.seasons.target_low, s.seasons.target_high
+    state["roi_target"] = max(own["roi_target"] * (low + (high - low) * share), 0.05)
+
+
+def word_of(key: int, tick: int, slot: int) -> int:
+    """A 64-bit word of a tick's stream: splitmix64, counted by tick and by slot."""
+
+    def mix(z: int) -> int:
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        return z ^ (z >> 31)
+
+    of_tick = mix((key + (tick + 1) * 0x94D049BB133111EB) % 2**64)
+    return mix((of_tick + slot * 0x9E3779B97F4A7C15) % 2**64)
+
+
+# 2.13 Customers, 2.14 what is left
+# ---------------------------------------------------------------------------------------------
+
+
+def with_customers(s: Scenario, state: dict, m: dict, traffic: np.ndarray) -> np.ndarray:
+    """Opportunities with the visits of customers, which come to the free pools."""
+    if not s.repeat.rate:
+        return traffic
+    more = state["customers"] / max(m["customers"], 1e-9) - 1
+    factor = np.array([1 + m["customer_share"] * more] * 2 + [1.0])
+    return traffic * factor[:, None, None]
+
+
+def win_customers(s: Scenario, state: dict, arrivals: dict) -> None:
+    """Kept orders wait, become customers, and leave."""
+    if not s.repeat.rate and not any(s.left_over.model_dump().values()):
+        return
+    days = 1 / s.clock.ticks_per_day
+    kept = (arrivals["orders"] - arrivals["at_risk"]).sum()
+    ready = state["customers_waiting"] * (1 - math.exp(-days / s.repeat.delay_days))
+    state["customers_waiting"] += kept - ready
+    state["customers"] = state["customers"] * math.exp(-days / s.repeat.stay_days) + ready
+
+
+def left_over(s: Scenario, state: dict, m: dict) -> float:
+    """Settled GMV that the shop's state will bring beyond its start's, as far as it counts."""
+    share = s.left_over
+    days_of_customers = (
+        m["customer_share"]
+        * (
+            state["customers"]
+            + state["customers_waiting"]
+            - m["customers"]
+            - m["customers_waiting"]
+        )
+        / max(m["customers"], 1e-9)
+        * s.repeat.stay_days
+    )
+    coming = state["creative_progress"] + (state["creative_wait"] >= 0)
+    arrives = s.creative.mix_share * (1 - s.creative.rejection)
+
+    def appeal(quality: float, exposure: ArrayLike, coming: float) -> Any:
+        faded = quality * 2 ** (-np.asarray(exposure) / s.click.fatigue_half_life)
+        return s.click.creative_gain * (
+            faded + coming * arrives * (s.creative.quality_mean - faded)
+        )
+
+    fresher = appeal(state["creative_quality"], state["exposure"], coming).mean() - appeal(
+        m["start_creative"], s.creative.start_exposure, 0.0
+    )
+    fading = math.log(2) * s.creative.audience / s.click.fatigue_half_life
+    better = by(s.free_traffic.quality_lift, FREE_POOLS) * (state["quality"] - m["start_quality"])
+    supply = by(s.free_traffic.influencer_lift, FREE_POOLS) * state["supply"]
+    days = (
+        share.customers * days_of_customers
+        + share.creatives * fresher / max(fading, 1 / 30)
+        + share.quality * better / max(s.quality.speed, 1 / 30)
+        + share.supply * supply / max(s.influencer.speed, 1 / 30)
+    )
+    return float((m["free_settled"] * days).sum())
 
 
 # 2.5, 2.8 What lasts
@@ -1004,11 +1156,14 @@ def to_step(s: Scenario, value: Any) -> Any:
 def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void) -> np.ndarray:
     """Every feature from its documented meaning (envs/features.py), in that order."""
     state = read_state(record)
-    m = read_merchant(merchant)
+    m = of_this_plan(read_merchant(merchant), state)
     control = dict(zip((lever.name for lever in lever_table(s)), state["control"], strict=True))
     per_day = s.clock.ticks_per_day
     tick = state["tick"]
+    episode_days = days
+    days = s.seasons.plan_days or days
     ticks = days * s.clock.ticks_per_day
+    played = tick - state["plan"] * ticks
     day = tick // per_day
     now = tick % per_day
     hour_angle = 2 * math.pi * now / per_day
@@ -1041,14 +1196,14 @@ def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void
     if not s.predictor.learns:
         learned = np.ones(len(SCENES))
     values = [
-        1 - tick / ticks,
+        1 - played / ticks,
         math.sin(hour_angle),
         math.cos(hour_angle),
         math.sin(week_angle),
         math.cos(week_angle),
         math.log(event_of_day(s, state["calendar"] + day)[0]),
         math.log(event_of_day(s, state["calendar"] + day + 1)[0]),
-        traffic_left(s, state, days),
+        traffic_left(s, state, days) if tick < episode_days * per_day else 0.0,
         1 - book["spend"] / budget,
         1 - state["coupon_committed"] / m["coupon_budget"] if m["coupon_budget"] > 0 else 0,
         1 - state["boost_spend"] / share if share > 0 else 0,
@@ -1084,7 +1239,7 @@ def plain_observation(s: Scenario, days: int, merchant: np.void, record: np.void
         state["creative_progress"],
         state["shown_supply"],
         *log_ratio(state["shown_heat"], by(s.tiers.stock, TIERS)),
-        book["settled_refund_gmv"] / max(book["gmv"], 1),
+        min(book["settled_refund_gmv"] / max(book["gmv"], 1), 1),
         *pace(state["smooth_gmv"][:AD], even_gmv).ravel(),
         *log_ratio(free_gmv, counted * free_gmv.sum() / max(counted.sum(), 1e-9)).ravel(),
         *learned,
@@ -1108,12 +1263,13 @@ def log_ratio(value: Any, reference: Any) -> Any:
 
 
 def traffic_left(s: Scenario, state: dict, days: int) -> float:
-    """Share of the episode's usual ad traffic still to come, from hours, weekdays and events."""
+    """Share of the plan's usual ad traffic still to come, from hours, weekdays and events."""
     volume = by(s.traffic.ad, SCENES)
     by_tick = np.array([volume @ hour_factor(s, i) for i in range(s.clock.ticks_per_day)])
     daily = [
         weekday_factor(s, state["weekday"] + d) * event_of_day(s, state["calendar"] + d)[0]
-        for d in range(days)
+        for d in range(state["plan"] * days, (state["plan"] + 1) * days)
     ]
     flow = np.outer(daily, by_tick).ravel()
-    return flow[state["tick"] :].sum() / flow.sum()
+    played = state["tick"] - state["plan"] * len(flow)
+    return flow[played:].sum() / flow.sum()

@@ -27,6 +27,9 @@ CUMULATIVE = (
     "gmv",
     "coupon",
     "refunded",
+    "opening",
+    "left_over",
+    "season_",
 )
 MONEY = (*CUMULATIVE, "tick_spend", "tick_gmv", "smooth_spend", "smooth_gmv", "smooth_coupon")
 NUMBERS = ("pending.orders", "pending.at_risk", "refunded_orders")
@@ -62,7 +65,8 @@ def test_kernel_equals_the_plain_tick(seed, plain, harness):
     for tick, action in enumerate(actions):
         before = rig.states[0].copy()
         rig.step(action)
-        if tick not in {0, 1, 2, 7, rig.ticks // 2, rig.ticks - 2, rig.ticks - 1}:
+        ends = {rig.ticks // rig.days * day - 1 for day in range(1, rig.days)}
+        if tick not in {0, 1, 2, 7, rig.ticks // 2, rig.ticks - 2, rig.ticks - 1, *ends}:
             continue
         expected = plain.plain_tick(
             rig.scenario,

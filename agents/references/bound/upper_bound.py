@@ -41,6 +41,12 @@ NOT_COVERED = (  # scenario fields that must be 0
     "services.curvature",
     "services.insurance_premium",
     "merchants.price_sigma_spread",
+    "seasons.plan_days",
+    "repeat.rate",
+    "left_over.customers",
+    "left_over.quality",
+    "left_over.supply",
+    "left_over.creatives",
 )
 GOLDEN = (np.sqrt(5) - 1) / 2
 EVENTS = 120  # events of each tick that are left out as unlikely, at most

@@ -50,6 +50,12 @@ class Carried(NamedTuple):
     evidence_expected: Tensor
     pending_ad_orders: Tensor  # on their way, quick and slow, by scene
     pending_at_risk: Tensor  # and those of them that will be sent back
+    customers_waiting: Tensor  # who have bought and kept it, and do not come back yet
+    customers: Tensor  # who come back
+    season_score: Tensor  # of the plans that are over, and the next three
+    season_settled: Tensor
+    season_profit: Tensor
+    season_platform: Tensor
 
 
 def _delayed(states: np.ndarray, line: int) -> np.ndarray:
@@ -66,6 +72,10 @@ def _delayed_ads(states: np.ndarray) -> np.ndarray:
 
 def _accrued(line: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda states: states["accrued"][:, line]
+
+
+def _of_season(line: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda states: states["season_accrued"][:, line]
 
 
 def _unprotected(line: int, sign: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -110,6 +120,12 @@ SOURCES: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     "evidence_expected": (rows.N_SCENES, _field("evidence_expected")),
     "pending_ad_orders": (rows.N_DELAYS * rows.N_SCENES, _delayed_ads),
     "pending_at_risk": (rows.N_DELAYS, lambda states: _delayed(states, rows.AT_RISK)),
+    "customers_waiting": (1, _field("customers_waiting")),
+    "customers": (1, _field("customers")),
+    "season_score": (1, _field("season_score")),
+    "season_settled": (1, _of_season(rows.A_SETTLED)),
+    "season_profit": (1, _of_season(rows.A_PROFIT)),
+    "season_platform": (1, _of_season(rows.A_PLATFORM)),
 }
 WIDTHS = tuple(SOURCES[name][0] for name in Carried._fields)
 N_CARRIED = sum(WIDTHS)

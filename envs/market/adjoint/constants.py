@@ -18,7 +18,7 @@ class Merchants(NamedTuple):
     n); a constant along an axis has length 1 there. Money in fen.
     """
 
-    budget: Tensor  # (1, n), as the others without a shape
+    budget: Tensor  # (1, n), as the others without a shape; of its first plan, as the next two
     coupon_budget: Tensor
     roi_target: Tensor
     margin: Tensor
@@ -30,6 +30,12 @@ class Merchants(NamedTuple):
     ad_orders_reference: Tensor
     hour_cos: Tensor  # (pools, n), and the next
     hour_sin: Tensor
+    customers: Tensor  # usual ones, and the next two
+    customers_waiting: Tensor
+    customer_share: Tensor  # repeat orders among free orders
+    free_settled: Tensor  # (free pools, n), fen in a day without ads and coupons
+    start_quality: Tensor  # (free pools, n)
+    start_creative: Tensor
     traffic: Tensor
     exposure: Tensor  # free pools
     click: Tensor
@@ -41,6 +47,7 @@ class Merchants(NamedTuple):
     price_mu: Tensor  # ad pool: (segments, scenes, n)
     price_sigma: Tensor
     prediction: Tensor
+    strictness: Tensor  # factor on the target by which plans are judged
 
 
 FREE = slice(0, rows.N_FREE_POOLS)
@@ -64,7 +71,9 @@ def merchants_of(market: Market, dtype: torch.dtype, device: Any) -> Merchants:
     """The merchants that a market has drawn."""
     tensors = {}
     for name in Merchants._fields:
-        if name in CELLS:
+        if name == "strictness":
+            values = np.ones((market.num_envs, 1))
+        elif name in CELLS:
             row, pools = CELLS[name]
             shape = (-1, rows.N_POOLS, rows.N_SEGMENTS, rows.N_SCENES)
             values = _narrow(market.cells[:, row].reshape(shape)[:, pools])

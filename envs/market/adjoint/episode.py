@@ -14,7 +14,7 @@ from ..engine import Market
 from . import carried, given
 from .carried import Tensor
 from .constants import Merchants, constants_of, merchants_of
-from .outcome import measured
+from .outcome import Standing, measured, standing
 from .tick import tick
 
 
@@ -30,6 +30,7 @@ class Course:
         self.dtype = dtype
         self.states = [carried.read(records, dtype)]  # (N_CARRIED, n), one more than ticks
         self.given: list[Tensor] = []  # see `Given`
+        self.first = standing(records, np.zeros(len(records), bool), dtype, "cpu")
         self.begin()
 
     def begin(self) -> None:
@@ -38,7 +39,7 @@ class Course:
 
     def note(self, world: World) -> None:
         """Note the tick that the engine has just played."""
-        self.given.append(given.read(self._before, self.records, world).to(self.dtype))
+        self.given.append(given.read(self._before, self.records, world, self.dtype))
         self.states.append(carried.read(self.records, self.dtype))
 
 
@@ -108,8 +109,8 @@ class Episode:
         total = torch.zeros(self.market.num_envs, dtype=self.dtype, device=self.device)
         for course in self.courses:
             first, last = (course.states[i].to(self.device) for i in (0, -1))
-            nowhere = torch.zeros_like(self._ended())
-            grown = self._measured(last, self._ended()) - self._measured(first, nowhere)
+            began = Standing(*(x.to(self.device) for x in course.first))
+            grown = self._measured(last, self._now(course)) - self._measured(first, began)
             total = total + course.sign * grown / self.scale
         return total
 
@@ -131,7 +132,7 @@ class Episode:
         weights = weights.to(self.scale)
         judged = self.merchants
         if margins is not None:
-            judged = judged._replace(roi_target=judged.roi_target * (1 + margins.to(self.scale)))
+            judged = judged._replace(strictness=(1 + margins.to(self.scale))[None])
         first, *others = (
             self._of_course(course, course.sign * weights, judged) for course in self.courses
         )
@@ -141,14 +142,14 @@ class Episode:
         """Derivative of a course's weighted results, costates running backwards."""
         self.constants.noop = course.noop
         last = course.states[-1].to(self.device).requires_grad_()
-        returns = self._measured(last, self._ended(), judged) / self.scale
+        returns = self._measured(last, self._now(course), judged) / self.scale
         (costate,) = torch.autograd.grad(returns, last, weights)
         gradients = []
         for t in reversed(range(len(self))):
             state, action, outside = (
                 x[t].to(self.device) for x in (course.states, self.actions, course.given)
             )
-            earlier, gradient = self._pull(state, action, outside, costate, self.merchants)
+            earlier, gradient = self._pull(state, action, outside, costate, judged)
             if not self._playing[t].all():  # a market that has ended stands still
                 playing = torch.as_tensor(self._playing[t], device=self.device)
                 earlier = torch.where(playing, earlier, costate)
@@ -157,12 +158,15 @@ class Episode:
             gradients.append(gradient)
         return torch.stack(gradients[::-1]).transpose(1, 2).contiguous()
 
-    def _measured(self, table: Tensor, ended: Tensor, judged: "Merchants | None" = None) -> Tensor:
+    def _measured(
+        self, table: Tensor, where: Standing, judged: "Merchants | None" = None
+    ) -> Tensor:
         reward = feedback.REWARDS.index(self.market.reward)
-        return measured(self.constants, judged or self.merchants, table, ended, reward)
+        return measured(self.constants, judged or self.merchants, table, where, reward)
 
-    def _ended(self) -> Tensor:
-        return torch.as_tensor(self.market.states["done"] != 0, device=self.device)[None]
+    def _now(self, course: Course) -> Standing:
+        ended = self.market.states["done"] != 0
+        return standing(course.records, ended, self.dtype, self.device)
 
     def _eager_pull(
         self, state: Tensor, action: Tensor, outside: Tensor, costate: Tensor, merchants: Merchants

@@ -30,10 +30,14 @@ class Given(NamedTuple):
     creative_wait: Tensor  # hours to the creative that is waited for; below 0 if there is none
     price_shock: Tensor  # by scene, as it came out
     auctions: Tensor  # entered, by scene, as they came out
+    budget: Tensor  # of the plan, fen
+    coupon_budget: Tensor
+    roi_target: Tensor
+    plan_over: Tensor  # 1 on a plan's last tick, but not the episode's
 
 
 N = rows.N_SCENES
-WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N)
+WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N, 1, 1, 1, 1)
 
 
 class Before(NamedTuple):
@@ -43,6 +47,10 @@ class Before(NamedTuple):
     creative_wait: np.ndarray
     bid_in_force: np.ndarray  # (n, scenes)
     jump: np.ndarray  # (n, jumps)
+    plan: np.ndarray
+    budget: np.ndarray
+    coupon_budget: np.ndarray
+    roi_target: np.ndarray
 
 
 def note(states: np.ndarray) -> Before:
@@ -50,7 +58,7 @@ def note(states: np.ndarray) -> Before:
     return Before(*(states[name].copy() for name in Before._fields))
 
 
-def read(before: Before, states: np.ndarray, world: World) -> Tensor:
+def read(before: Before, states: np.ndarray, world: World, dtype: torch.dtype) -> Tensor:
     """Inputs of the tick that led from `before` to the engine's `states`, (sum of widths, n)."""
     constants = world.constants[0]
     day, tick_of_day = np.divmod(before.tick, constants["ticks_per_day"])
@@ -77,8 +85,13 @@ def read(before: Before, states: np.ndarray, world: World) -> Tensor:
         before.creative_wait[None],
         states["price_shock"].T,
         states["tick_auctions"].T,
+        before.budget[None],
+        before.coupon_budget[None],
+        before.roi_target[None],
+        (states["plan"] != before.plan)[None],
     )
-    return torch.from_numpy(np.concatenate(table, dtype=np.float32))
+    width = np.float64 if dtype.itemsize > 4 else np.float32
+    return torch.from_numpy(np.concatenate(table, dtype=width))
 
 
 def _remembered(before: Before, states: np.ndarray, constants: np.void) -> np.ndarray:

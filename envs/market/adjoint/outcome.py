@@ -1,17 +1,41 @@
 """What an episode has brought, by reward, from what is carried (world 2.9, 3.3, 6.1)."""
 
 from types import SimpleNamespace
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from ...interface import feedback
 from ..score import LEAST, roi_parts
 from .carried import Carried, Tensor, unpack
 from .constants import Merchants
+from .stages.left_over import left_over
+
+
+class Standing(NamedTuple):
+    """Where n markets stand, (1, n) each, beside what is carried."""
+
+    ended: Tensor  # bool: the episode is over, its protection paid and what it leaves counted
+    roi_target: Tensor  # of the plan in force
+    waiting: Tensor  # 1 where a creative is on order
+
+
+def standing(states: np.ndarray, ended: np.ndarray, dtype: torch.dtype, device: Any) -> Standing:
+    """The same from the engine's records; `ended`: (n,) bool."""
+
+    def tensor(values: np.ndarray, kind: torch.dtype) -> Tensor:
+        return torch.as_tensor(np.array(values), dtype=kind, device=device)[None]
+
+    return Standing(
+        tensor(ended, torch.bool),
+        tensor(states["roi_target"], dtype),
+        tensor(states["creative_wait"] >= 0, dtype),
+    )
 
 
 def protection(w: SimpleNamespace, m: Merchants, s: Carried) -> Tensor:
-    """What the platform repays at the episode's end, (1, n) fen; the gate itself has no derivative
+    """What the platform repays at a plan's end, (1, n) fen; the gate itself has no derivative
     (world 2.9).
     """
     if not w.protection:
@@ -26,13 +50,13 @@ def protection(w: SimpleNamespace, m: Merchants, s: Carried) -> Tensor:
 def target_met(w: SimpleNamespace, m: Merchants, s: Carried) -> Tensor:
     """min(1, ROI / target), (1, n); 1 without any cost (world 6.1)."""
     value, cost = roi_parts(w.roi_kind, s.settled, s.gmv, s.cost, s.spend)
-    wanted = m.roi_target * cost
+    wanted = m.roi_target * m.strictness * cost
     met = (value / wanted.clamp_min(LEAST)).clamp_max(1)
     return torch.where(wanted <= LEAST, torch.ones_like(met), met)
 
 
 def measured(
-    w: SimpleNamespace, m: Merchants, carried: Tensor, ended: Tensor, reward: int
+    w: SimpleNamespace, m: Merchants, carried: Tensor, where: Standing, reward: int
 ) -> Tensor:
     """The quantity whose growth is the reward, (n,) fen.
 
@@ -40,16 +64,21 @@ def measured(
         w: constants.
         m: merchants.
         carried: (N_CARRIED, n).
-        ended: (1, n) bool, whether the episode is over and its protection paid.
+        where: where the markets stand.
         reward: code of `feedback.REWARDS`.
     """
     s = unpack(carried)
-    repaid = torch.where(ended, protection(w, m, s), torch.zeros_like(s.spend))
+    m = m._replace(roi_target=where.roi_target)
+    none = torch.zeros_like(s.spend)
+    repaid = torch.where(where.ended, protection(w, m, s), none)
+    left = none
+    if w.left_counts:
+        left = torch.where(where.ended, left_over(w, m, s, where.waiting), none)
     if reward == feedback.PROFIT:
-        return (s.profit + repaid)[0]
+        return (s.season_profit + s.profit + repaid + left * (m.margin - w.fee))[0]
     if reward == feedback.PLATFORM:
-        return (s.platform - repaid)[0]
+        return (s.season_platform + s.platform - repaid)[0]
     if reward == feedback.SCORE:
         met = target_met(w, m, s)
-        return (s.settled * (met * met))[0]
-    return s.settled[0]
+        return (s.season_score + (s.settled + left) * (met * met))[0]
+    return (s.season_settled + s.settled + left)[0]

@@ -29,9 +29,11 @@ from .constants import Merchants
 from .given import unpack as unpack_given
 from .stages.auction import impressions
 from .stages.carryover import move_quality, move_tiers, refresh_creatives, smoothed
+from .stages.customers import win_customers
 from .stages.demand import LEAST_COMMISSION, order_terms, tier_mix
 from .stages.levers import boost_in_force, controls, lever
 from .stages.orders import arrive, earn, of_groups, sell
+from .stages.plans import next_plan
 from .stages.predictor import learn_from_reports
 from .stages.scheduling import as_usual, selected
 from .stages.straight_through import like
@@ -50,6 +52,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
         given: what came from outside, see `Given`.
     """
     s, x = unpack(before), unpack_given(given)
+    m = m._replace(budget=x.budget, coupon_budget=x.coupon_budget, roi_target=x.roi_target)
     control = controls(w, action)
     price_shock = like(x.price_shock, w.price_keep * s.price_shock + w.price_reaction * s.voice)
     boost = boost_in_force(w, m, s, control)
@@ -80,37 +83,43 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     offered = torch.log(commission / w.commission_reference)
     creative_cost = new.fee if w.cost_creative else torch.zeros_like(new.fee)
     exposure = s.exposure + seen.impressions.sum((0, 1)) / m.audience_scene
-    return pack(
-        Carried(
-            spend=s.spend + spent,
-            day_spend=s.day_spend * x.same_day + spent,
-            scene_spend=s.scene_spend + seen.charged,
-            boost_spend=s.boost_spend + torch.minimum(spent * extra / (1 + extra), boost_money),
-            coupon_committed=torch.minimum(s.coupon_committed + coupons, m.coupon_budget),
-            settled=s.settled + earned["settled"],
-            gmv=s.gmv + earned["gmv"],
-            cost=s.cost + earned["cost"] + spent + creative_cost,
-            profit=s.profit + earned["profit"] - (1 - w.rebate) * spent - new.fee,
-            platform=s.platform + earned["platform"] + (1 - w.rebate) * spent,
-            placed=s.placed + earned["placed"],
-            price_shock=price_shock,
-            voice=ads.sum(0) / seen.auctions.clamp_min(1),
-            exposure=exposure * (1 - new.renewed),
-            pressure=w.pressure_keep * s.pressure + ads.sum(1) / m.audience_segment,
-            quality=move_quality(w, m, s, ctr, gpm, risk, ad_orders),
-            held=s.held if seen.chosen is None else seen.chosen.held.flatten(0, 1),
-            supply=s.supply + w.influencer_speed * (offered - s.supply),
-            heat=move_tiers(w, s, mix),
-            creative_quality=new.quality,
-            creative_progress=new.progress,
-            creative_coming=new.coming,
-            natural_ctr=ctr,
-            transaction_gpm=gpm,
-            risk=risk,
-            pending_orders=pending_orders,
-            evidence_reported=evidence.reported,
-            evidence_expected=evidence.expected,
-            pending_ad_orders=evidence.waiting,
-            pending_at_risk=pending_at_risk,
-        )
+    customers_waiting, customers = win_customers(w, s, orders - at_risk)
+    after = Carried(
+        spend=s.spend + spent,
+        day_spend=s.day_spend * x.same_day + spent,
+        scene_spend=s.scene_spend + seen.charged,
+        boost_spend=s.boost_spend + torch.minimum(spent * extra / (1 + extra), boost_money),
+        coupon_committed=torch.minimum(s.coupon_committed + coupons, m.coupon_budget),
+        settled=s.settled + earned["settled"],
+        gmv=s.gmv + earned["gmv"],
+        cost=s.cost + earned["cost"] + spent + creative_cost,
+        profit=s.profit + earned["profit"] - (1 - w.rebate) * spent - new.fee,
+        platform=s.platform + earned["platform"] + (1 - w.rebate) * spent,
+        placed=s.placed + earned["placed"],
+        price_shock=price_shock,
+        voice=ads.sum(0) / seen.auctions.clamp_min(1),
+        exposure=exposure * (1 - new.renewed),
+        pressure=w.pressure_keep * s.pressure + ads.sum(1) / m.audience_segment,
+        quality=move_quality(w, m, s, ctr, gpm, risk, ad_orders),
+        held=s.held if seen.chosen is None else seen.chosen.held.flatten(0, 1),
+        supply=s.supply + w.influencer_speed * (offered - s.supply),
+        heat=move_tiers(w, s, mix),
+        creative_quality=new.quality,
+        creative_progress=new.progress,
+        creative_coming=new.coming,
+        natural_ctr=ctr,
+        transaction_gpm=gpm,
+        risk=risk,
+        pending_orders=pending_orders,
+        evidence_reported=evidence.reported,
+        evidence_expected=evidence.expected,
+        pending_ad_orders=evidence.waiting,
+        pending_at_risk=pending_at_risk,
+        customers_waiting=customers_waiting,
+        customers=customers,
+        season_score=s.season_score,
+        season_settled=s.season_settled,
+        season_profit=s.season_profit,
+        season_platform=s.season_platform,
     )
+    return pack(next_plan(w, m, after, x))

@@ -20,6 +20,8 @@ HOURS_PER_DAY = 24.0
 LEAST_MIX = 1e-3
 COLDEST = 0.05
 WARMEST = 20
+DAYS_OF_RATE = 30  # that the rate of repeat orders speaks of
+MOST_DAYS = 30  # longest that what is left at an episode's end counts
 LEAST_NEUTRAL = 0.005  # commission on ad orders at which nothing is added to the click logit
 
 
@@ -29,8 +31,8 @@ def fill_constants(w: np.void, s: Scenario, days: int) -> None:
     hours = HOURS_PER_DAY / per_day
     w["ticks_per_day"] = per_day
     w["ticks"] = per_day * days
-    w["days"] = days
-    w["days_inverse"] = 1 / days
+    _fill_seasons(w, s, days)
+    _fill_customers(w, s, per_day)
     w["hours_per_tick"] = hours
     w["days_per_tick"] = 1 / per_day
     w["roi_kind"] = ROI_KINDS.index(s.constraints.roi)
@@ -46,6 +48,34 @@ def fill_constants(w: np.void, s: Scenario, days: int) -> None:
         w["lever_default"][j] = lever.default
         w["lever_high"][j] = lever.high
         w["lever_log_span"][j] = math.log(lever.span)
+
+
+def _fill_seasons(w: np.void, s: Scenario, days: int) -> None:
+    plans = s.seasons.plans(days)
+    w["plans"] = plans
+    w["plan_share"] = 1 / plans
+    w["plan_ticks"] = s.clock.ticks_per_day * days // plans
+    w["days"] = days // plans
+    w["days_inverse"] = 1 / (days // plans)
+    w["plan_budget_sd"] = s.seasons.budget_sd
+    w["plan_target_low"] = s.seasons.target_low
+    w["plan_target_high"] = s.seasons.target_high
+
+
+def _fill_customers(w: np.void, s: Scenario, per_day: int) -> None:
+    repeat = s.repeat
+    w["repeat_rate"] = repeat.rate / DAYS_OF_RATE / per_day
+    w["repeat_ready"] = -math.expm1(-1 / (repeat.delay_days * per_day))
+    w["repeat_keep"] = math.exp(-1 / (repeat.stay_days * per_day))
+    w["repeat_days"] = repeat.stay_days
+    for name in type(s.left_over).model_fields:
+        w[f"left_{name}"] = getattr(s.left_over, name)
+    w["left_counts"] = s.left_over != type(s.left_over)()
+    w["customers_count"] = repeat.rate > 0 or w["left_counts"]
+    w["quality_days"] = 1 / max(s.quality.speed, 1 / MOST_DAYS)
+    w["supply_days"] = 1 / max(s.influencer.speed, 1 / MOST_DAYS)
+    fading = math.log(2) * s.creative.audience / s.click.fatigue_half_life  # a day
+    w["creative_days"] = 1 / max(fading, 1 / MOST_DAYS)
 
 
 def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:

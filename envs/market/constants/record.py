@@ -12,7 +12,9 @@ MOST_CATEGORIES = 8
 WORLD = np.dtype(
     [
         ("ticks_per_day", "i4"),
-        ("ticks", "i4"),
+        ("ticks", "i4"),  # of an episode
+        ("plans", "i4"),  # in an episode
+        ("plan_ticks", "i4"),
         ("sampled", "i4"),
         ("reward", "i4"),
         ("roi_kind", "i4"),
@@ -20,7 +22,25 @@ WORLD = np.dtype(
         ("hours_per_tick", "f4"),
         ("days_per_tick", "f4"),
         ("days_inverse", "f8"),
-        ("days", "f8"),
+        ("days", "f8"),  # of a plan
+        ("plan_share", "f8"),  # 1 / plans
+        ("plan_budget_sd", "f4"),
+        ("plan_target_low", "f4"),
+        ("plan_target_high", "f4"),
+        ("customers_count", "i4"),  # whether customers come back, or are worth something
+        ("repeat_rate", "f8"),
+        ("repeat_ready", "f8"),
+        ("repeat_keep", "f8"),
+        ("repeat_days", "f8"),
+        # what an episode's end leaves: shares that count, and days that they last
+        ("left_counts", "i4"),
+        ("left_customers", "f8"),
+        ("left_quality", "f8"),
+        ("left_supply", "f8"),
+        ("left_creatives", "f8"),
+        ("quality_days", "f8"),
+        ("supply_days", "f8"),
+        ("creative_days", "f8"),
         ("weekday", "f4", rows.N_WEEKDAYS),
         ("calendar_shift", "i4"),
         ("dispersion", "f4"),

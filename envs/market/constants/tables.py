@@ -82,8 +82,8 @@ def _event_phase(event: Event, day: int) -> tuple[float, float]:
 
 
 def remaining_table(s: Scenario, days: int, hours: np.ndarray, calendar: np.ndarray) -> np.ndarray:
-    """Share of the episode's expected ad traffic still to come before each tick, by calendar shift
-    and first weekday.
+    """Share of the plan's expected ad traffic still to come before each tick, by calendar shift and
+    first weekday; the last entry, after the episode, is 0.
     """
     volume = np.array(values_of(s.traffic.ad, SCENES))
     if volume.sum() <= 0:  # without ads, the scenes' plain average
@@ -97,6 +97,7 @@ def remaining_table(s: Scenario, days: int, hours: np.ndarray, calendar: np.ndar
         for first in range(week):
             event = calendar[rows.CALENDAR_TRAFFIC, shift : shift + days]
             daily = np.array([weekday[(first + d) % week] * event[d] for d in range(days)])
-            flow = (daily[:, None] * day_curve).ravel()
-            table[shift, first, :-1] = flow[::-1].cumsum()[::-1] / max(flow.sum(), 1e-300)
+            plans = (daily[:, None] * day_curve).reshape(s.seasons.plans(days), -1)
+            left = [flow[::-1].cumsum()[::-1] / max(flow.sum(), 1e-300) for flow in plans]
+            table[shift, first, :-1] = np.concatenate(left)
     return table.astype(np.float32)

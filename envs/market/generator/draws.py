@@ -17,7 +17,9 @@ from ...kernels.streams import MERCHANT_TICK, fill_uniform, tick_key
 from .. import layout as rows
 from ..stages.auction import NO_BID
 from ..stages.carryover import NO_CREATIVE
+from ..stages.plans import empty_books, start_season
 from . import slots
+from .customers import set_customers
 from .fluid_market import price_fluid_market
 
 F = np.float32
@@ -118,16 +120,10 @@ def draw_cells(world, base, merchant, uniform, normal, cells):
 def reset_books(state):
     """Nothing spent, nothing on its way, nothing shown."""
     state.tick, state.done = 0, 0
-    state.ledger[:] = 0.0
     state.last_ledger[:] = 0.0
     state.pending[:] = 0.0
     state.refunds[:] = 0.0
-    state.accrued[:] = 0.0
-    state.scene_spend[:] = 0.0
-    state.day_spend, state.boost_spend, state.coupon_committed = 0.0, 0.0, 0.0
-    state.placed, state.refunded_orders = 0.0, 0.0
-    state.impressions[:], state.clicks[:], state.orders[:] = 0.0, 0.0, 0.0
-    state.gmv[:], state.coupon[:], state.refunded[:] = 0.0, 0.0, 0.0
+    empty_books(state)
 
 
 @kernel
@@ -156,6 +152,7 @@ def reset_state(world, state, merchant):
     start.
     """
     reset_books(state)
+    start_season(state, merchant)
     reset_dashboard(world, state, merchant)
     state.jump[:] = ZERO
     state.voice[:] = ZERO
@@ -167,6 +164,8 @@ def reset_state(world, state, merchant):
     state.evidence_reported[:], state.evidence_expected[:] = ZERO, ZERO
     state.bid_in_force[:] = NO_BID
     state.supply = ZERO
+    state.customers, state.customers_waiting = merchant.customers, merchant.customers_waiting
+    state.left_over = 0.0
     state.creative_quality = merchant.start_creative
     state.creative_progress = ZERO
     state.creative_wait = NO_CREATIVE
@@ -218,5 +217,7 @@ def draw_merchant(plan, work, base, tables, uniform, normal):
     merchant.ctr_reference, merchant.gpm_reference, merchant.risk_reference = ONE, ONE, ONE
     reset_state(world, state, merchant)
     price_fluid_market(plan, work, tables, uniform)
+    if world.customers_count:
+        set_customers(plan, work, tables)
     reset_state(world, state, merchant)
     start_shocks(world, state, normal)

@@ -27,6 +27,7 @@ from ..stages.demand import (
     tier_terms,
 )
 from ..stages.ledger import overall_cost
+from ..stages.plans import LEAST_BUDGET, LEAST_TARGET
 from ..stages.scheduling import mix_pools, select_free
 from . import slots
 
@@ -37,9 +38,7 @@ LOWEST_BID = F(-6)  # ln of the least multiplier of full value that is searched
 AD_WEIGHT = 0.5  # share of the ad GMV at full value in the average merchant's mix of orders
 LEAST = 1e-9  # keeps a share from being divided by nothing
 LEAST_COST = 1e-6  # fen
-LEAST_TARGET = 0.05
 LEAST_CONTRIBUTION = 0.02  # share of settled GMV that is left for ads
-LEAST_BUDGET = 100.0  # fen
 
 
 class FreeSales(NamedTuple):

@@ -81,13 +81,13 @@ def open_auctions(plan, lane, scene, price_shift, boost):
     Under incremental ads only the share 1 - f of the auctions that free traffic would not reach
     anyway is entered (world 2.4).
     """
-    world, merchant, _, state = plan
+    world, _, _, state = plan
     control = state.control
     for s in range(rows.N_SCENES):
         scene.rows[rows.S_BID, s] = (
             control[rows.LEVER_BID]
             * control[rows.LEVER_SCENE_BID + s]
-            / merchant.roi_target
+            / state.roi_target
             * F(CPM_PER_FEN)
         )
         if world.predictor_learns:

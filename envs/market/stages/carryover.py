@@ -203,7 +203,7 @@ def receive_creative(world, state, key, lane, sampled):
 
 
 @kernel
-def refresh_creatives(world, state, merchant, key, lane, sampled):
+def refresh_creatives(world, state, key, lane, sampled):
     """Work adds up to a creative, which costs its fee, takes time, may be rejected, and joins the
     mix (world 2.8).
     """
@@ -218,7 +218,5 @@ def refresh_creatives(world, state, merchant, key, lane, sampled):
         state.creative_progress = ZERO
         state.creative_wait = world.creative_delay
         state.ledger[rows.L_CREATIVE] += np.floor(
-            world.creative_fee * merchant.budget * world.days_inverse
-            + world.creative_fee_fixed
-            + 0.5
+            world.creative_fee * state.budget * world.days_inverse + world.creative_fee_fixed + 0.5
         )

@@ -198,9 +198,10 @@ def accrue(world, state, goods_rate):
     """Value of the plan so far, counting what is on its way at its expected value (fen, into
     state.accrued).
 
-    Settled GMV, GMV, overall cost, merchant's profit, platform's take. After the last tick nothing
-    is on its way and these are the ledger's own figures, so rewards that are differences of them
-    sum to the episode's result exactly.
+    Settled GMV, GMV, overall cost, merchant's profit, platform's take. What was on its way when the
+    plan began was counted before it (world 2.12). After the last tick nothing is on its way and
+    these are the ledger's own figures, so rewards that are differences of them sum to the episode's
+    result exactly.
     """
     book = state.ledger
     way = on_their_way(state.pending)
@@ -229,9 +230,7 @@ def accrue(world, state, goods_rate):
         + service
     )
     support = book[rows.L_REBATE] + book[rows.L_PROTECTION]
-    state.accrued[rows.A_SETTLED] = gmv - counted.gmv
-    state.accrued[rows.A_GMV] = gmv
-    state.accrued[rows.A_COST] = overall_cost(
+    cost = overall_cost(
         world,
         spend,
         commission - counted.commission,
@@ -239,10 +238,13 @@ def accrue(world, state, goods_rate):
         creative,
         service + extras,
     )
-    state.accrued[rows.A_PROFIT] = income - costs + support
-    state.accrued[rows.A_PLATFORM] = (
-        spend + (fee - back.fee) - (platform_coupon - back.platform) - support
-    )
+    take = spend + (fee - back.fee) - (platform_coupon - back.platform) - support
+    opening = state.opening
+    state.accrued[rows.A_SETTLED] = gmv - counted.gmv - opening[rows.A_SETTLED]
+    state.accrued[rows.A_GMV] = gmv - opening[rows.A_GMV]
+    state.accrued[rows.A_COST] = cost - opening[rows.A_COST]
+    state.accrued[rows.A_PROFIT] = income - costs + support - opening[rows.A_PROFIT]
+    state.accrued[rows.A_PLATFORM] = take - opening[rows.A_PLATFORM]
 
 
 @kernel
@@ -259,18 +261,20 @@ def accrued_roi(world, state):
 
 
 @kernel
-def score_so_far(world, state, roi_target):
+def score_so_far(world, state):
     """The score of the plan so far (world 6), fen."""
     value, cost = accrued_roi(world, state)
-    return score(state.accrued[rows.A_SETTLED], value, cost, roi_target)
+    settled = state.accrued[rows.A_SETTLED] + state.left_over
+    return score(settled, value, cost, np.float64(state.roi_target))
 
 
 @kernel
-def protect(world, state, roi_target):
+def protect(world, state):
     """Cost protection: below the threshold share of the target the platform repays the spend beyond
     value / target.
     """
     value, cost = accrued_roi(world, state)
+    roi_target = np.float64(state.roi_target)
     if (
         state.placed >= world.protection_min_orders
         and value < world.protection_threshold * roi_target * cost

@@ -760,3 +760,22 @@ def test_a_wrong_file_of_tuned_values_is_refused(tmp_path, study, message):
     path.write_text(json.dumps(study))
     with pytest.raises(ValueError, match=message):
         load_tuned(path)
+
+
+@rules
+def test_a_rule_plays_each_plan_of_a_season_as_its_own(name):
+    """Told where a plan begins or not, it acts the same."""
+    scenario = load_scenario("default", {"seasons.plan_days": 1})
+    setting = Setting(scenario, select_levers("super_plan"), 2)
+    assert plan_spec(setting).ticks == 24
+    actions = []
+    for told in (False, True):
+        market = Market.of(setting, 8)
+        seen, state, start = market.reset(seeds=np.arange(8)), None, np.ones(8, bool)
+        rule = make_rule(name, plan_spec(setting))
+        for t in range(30):
+            action, state = rule.predict(seen.copy(), state, start)
+            actions.append(action)
+            seen = market.step(action)
+            start = np.full(8, told and t == 23)
+    np.testing.assert_array_equal(actions[:30], actions[30:])

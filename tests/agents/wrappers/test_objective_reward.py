@@ -43,3 +43,10 @@ def test_a_margin_raises_the_target_of_the_reward(markets, play, over):
 def test_other_objectives_are_refused(markets):
     with pytest.raises(ValueError, match="objective is 'profit'; allowed are score, lagrangian"):
         ObjectiveReward(markets(), "profit")  # type: ignore[arg-type]
+
+
+def test_several_plans_are_refused(markets):
+    env = markets(days=2)
+    env.market.scenario = env.market.scenario.updated({"seasons": {"plan_days": 1}})
+    with pytest.raises(ValueError, match="ObjectiveReward speaks of one plan"):
+        ObjectiveReward(env)

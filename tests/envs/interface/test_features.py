@@ -29,6 +29,13 @@ LATENT_STATE = (
     "bid_in_force",
     "key",
     "seed",
+    "customers_waiting",
+    "customers",
+    "left_over",
+    "opening",
+    "season_ledger",
+    "season_accrued",
+    "season_score",
 )
 LATENT_MERCHANT = (
     "hour_cos",
@@ -45,6 +52,10 @@ LATENT_MERCHANT = (
     "start_creative",
     "binding_multiplier",
     "binding_spend",
+    "customers",
+    "customers_waiting",
+    "customer_share",
+    "free_settled",
 )
 
 

@@ -10,6 +10,7 @@ from ... import layout as rows
 from ..carried import Carried, Tensor
 from ..constants import Merchants
 from ..given import Given
+from .customers import come_back
 from .demand import Terms
 from .levers import lever
 from .predictor import correction
@@ -72,6 +73,8 @@ def impressions(
 ) -> Shown:
     """Impressions of all pools after auctions, throttling and displacement."""
     traffic = m.traffic * x.traffic  # (p, k, s, n)
+    if w.repeat_rate > 0:
+        traffic = traffic * come_back(m, s)
     increment = 1 - w.cannibalisation if w.incremental else torch.ones_like(w.cannibalisation)
     entered = traffic[AD] * (increment * (1 + w.boost_reach * boost))  # (k, s, n)
     expected = entered.sum(0)

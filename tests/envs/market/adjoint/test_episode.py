@@ -92,6 +92,61 @@ def test_a_market_whose_pools_are_scheduled(levers):
     assert compare(market, np.arange(128)) == {}
 
 
+# Two plans, customers who come back soon, and an end that counts.
+SEASON = {
+    "seasons.plan_days": 1,
+    "repeat.rate": 0.3,
+    "repeat.delay_days": 1,
+    "repeat.stay_days": 20,
+    "left_over.customers": 0.8,
+    "left_over.quality": 0.5,
+    "left_over.supply": 0.5,
+    "left_over.creatives": 0.5,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reward", ["score", "profit"])
+def test_several_plans_and_what_they_leave(reward):
+    market = Market(
+        load_scenario("default", SEASON),
+        128,
+        days=2,
+        levers="super_plan",
+        reward=reward,
+        sampled=False,
+    )
+    assert compare(market, np.arange(128)) == {}
+
+
+@pytest.mark.parametrize("reward", ["settled_gmv", "incremental", "score", "profit", "platform"])
+def test_returns_are_the_sum_of_rewards_over_several_plans(reward):
+    market = Market(load_scenario("default", SEASON), 8, days=2, levers="all", reward=reward)
+    market.reset(seeds=np.arange(8))
+    episode = Episode(market)
+    total = np.zeros(8)
+    for action in some_actions(market):
+        episode.step(action)
+        total += market.rewards
+    np.testing.assert_allclose(episode.returns().numpy(), total, rtol=1e-3, atol=1e-4)
+    first = episode.gradient()[0]
+    assert torch.isfinite(first).all()
+    assert (first != 0).any()
+
+
+def test_a_margin_judges_every_plan():
+    """Derivatives with a margin are those of a target that is higher by it, in each plan."""
+    market = Market(load_scenario("default", SEASON), 8, days=2, levers="bidding", reward="score")
+    market.reset(seeds=np.arange(8))
+    episode = Episode(market)
+    for action in some_actions(market):
+        episode.step(action)
+    plain = episode.gradient()
+    careful = episode.gradient(margins=torch.full((8,), 0.5))
+    for day in (slice(0, 12), slice(24, 36)):
+        assert (plain[day] != careful[day]).any()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reward", ["settled_gmv", "incremental", "profit", "platform"])
 @pytest.mark.parametrize("preset", ["default", "dual_track"])
@@ -217,9 +272,11 @@ def test_restart_is_a_new_episode():
 
 
 @pytest.mark.slow
-def test_compiled_gives_the_same_numbers():
-    market = small_market(n=8)
-    actions = some_actions(market, 3)
+@pytest.mark.parametrize("changes", [{}, SEASON])
+def test_compiled_gives_the_same_numbers(changes):
+    market = Market(load_scenario("default", changes), 8, days=2, levers="all", reward="score")
+    market.reset(seeds=np.arange(8))
+    actions = some_actions(market, 26 if changes else 3)
     eager = episode_gradient(market, actions)
     market.reset(seeds=np.arange(8))
     with warnings.catch_warnings():

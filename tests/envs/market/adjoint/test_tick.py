@@ -15,6 +15,7 @@ ONE_STEP = 1e-3  # of a column's mean over markets
 # small differences of large lines, so their deviation is measured against GMV.
 OF_MIXED_ORDERS = 2e-3
 BOUNDS: dict[str, float] = dict.fromkeys(("settled", "cost"), OF_MIXED_ORDERS)
+BOUNDS["voice"] = 3e-3  # where a cap of a small budget leaves a few fen, whole ones matter
 OF_GMV = ("profit", "platform")
 
 
