@@ -15,7 +15,8 @@ from .conventions import (
     plain_errors,
 )
 
-FULL, QUICK = Path("results/studies/headroom"), Path("results/headroom-quick")
+FULL, QUICK = Path("results/headroom"), Path("results/headroom-quick")
+FIRST = Path("results/studies/headroom")  # of the first versions of the tasks
 
 
 class HeadroomOptions(NamedTuple):
@@ -25,6 +26,10 @@ class HeadroomOptions(NamedTuple):
     learner: Annotated[
         str, typer.Option("--learner", help=f"The learner beside the rules: {POLICIES}.")
     ] = "best"
+    memoryless: Annotated[
+        str | None,
+        typer.Option("--memoryless", help="A learner without memory, to be played beside it."),
+    ] = None
     merchants: Annotated[
         int | None,
         typer.Option("--merchants", "-n", help="Test merchants; fewer on longer tasks.", min=2),
@@ -38,7 +43,8 @@ class HeadroomOptions(NamedTuple):
             "--out",
             "-o",
             help="Folder of the results, of all tasks together. Default: "
-            "results/studies/headroom, with --quick results/headroom-quick.",
+            "results/headroom, with --quick results/headroom-quick; results/studies/headroom for "
+            "the first versions of tasks.",
         ),
     ] = None
     quick: Annotated[
@@ -81,7 +87,12 @@ def headroom(given: HeadroomOptions) -> None:
         effort = effort._replace(
             merchants=given.merchants or effort.merchants, noises=given.noises or effort.noises
         )
-        out = given.out or (QUICK if given.quick else FULL)
+        memoryless = None
+        if given.memoryless is not None:
+            plain = find_policy(given.memoryless, setting, task)
+            memoryless = describe(given.memoryless, task).agent, plain
+        usual = FULL if task.endswith("-v1") else FIRST
+        out = given.out or (QUICK if given.quick else usual)
         if given.levers_only:
             _refuse_what_rows_decide(given)
             rows_of(out, setting, task)
@@ -96,7 +107,9 @@ def headroom(given: HeadroomOptions) -> None:
             if given.levers_only:
                 data = levers_anew(folder, setting, task, effort, on_progress)
             else:
-                data = as_dict(measure(setting, task, (name, policy), effort, on_progress))
+                learner = name, policy
+                found = measure(setting, task, learner, effort, on_progress, memoryless)
+                data = as_dict(found)
         text = write_headroom(folder, data)
         if given.json:
             print(json.dumps(data))

@@ -13,11 +13,12 @@ import numpy as np
 
 from ...agents import Policy, make_rule, plan_spec
 from ...agents.references import upper_bound
+from ...agents.references.bound.upper_bound import uncovered
 from ...agents.references.informed import Climb, Start, informed, new_keys, scores_of
 from ...agents.references.known_path import Draws, KnownPath
 from ...agents.rules.tuned import best_rule, tuned_parameters
 from ...envs import Setting
-from ..analysis.statistics import Interval
+from ..analysis.statistics import Interval, bootstrap_iqm
 from ..benchmark.ticks import training_ticks
 from ..runs.evaluate import TEST_SEED
 from ..studies.paired import paired_mean
@@ -67,6 +68,7 @@ class Row(NamedTuple):
     agent: str
     score: Interval  # mean over merchants of the mean score over that of doing nothing
     over_rule: Interval  # paired mean difference, in the same unit
+    gain: Interval  # IQM over merchants of what the score is above doing nothing, in the same unit
     share: float  # of the informed plan's gain above doing nothing
     ticks: int  # simulated to find it, judging aside; a rule's tuning is not counted here
     cpu_seconds: float
@@ -94,6 +96,7 @@ def measure(
     learner: tuple[str, Policy],
     effort: Effort,
     on_progress: Callable[[str], None],
+    memoryless: "tuple[str, Policy] | None" = None,
 ) -> Headroom:
     """Measure a task.
 
@@ -103,6 +106,7 @@ def measure(
         learner: name and policy of the learner.
         effort: how much is computed.
         on_progress: called with a line now and then.
+        memoryless: name and policy of a learner without memory, if there is one.
 
     Raises:
         ValueError: if the scenario's shocks cannot be given from outside (`KnownPath`).
@@ -113,9 +117,11 @@ def measure(
     draws = path.draw(new_keys(np.random.default_rng(JUDGE_SEED), effort.noises), nothing=True)
     rows = _Rows(path, draws)
     base = _rules(rows, setting, task, effort, on_progress)
+    if memoryless is not None:
+        rows.play("memoryless", *memoryless)
     rows.play("learner", *learner)
     chosen = _informed(rows, task, base, learner[1], effort, on_progress)
-    if setting.days == 1:
+    if setting.days == 1 and not uncovered(setting.scenario):
         rows.bound(setting, seeds)
     worths = _levers(path, base, draws, task, effort, on_progress)
     return Headroom(
@@ -177,6 +183,7 @@ class _Rows:
                 agent,
                 paired_mean(scores, 0 * unit, unit),
                 paired_mean(scores, rule, unit),
+                bootstrap_iqm(scores - self.nothing),
                 float((scores - self.nothing).mean()) / gain,
                 ticks,
                 round(seconds, 1),

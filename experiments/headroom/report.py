@@ -22,6 +22,15 @@ WORTHS = (
     ("own_timing", PALETTE[3]),
     ("reacting", PALETTE[2]),
 )
+SUMMARY = {  # name in summary.json -> row
+    "best_rule": "best rule",
+    "constant": "rule + constant",
+    "schedule": "rule + schedule",
+    "start_facts": "rule + start facts",
+    "memoryless": "memoryless",
+    "best_learner": "learner",
+    "informed": "informed",
+}
 COLOURS = {"best rule": "#2563a8", "learner": "#c2410c", "informed": "#15803d"}
 SHIFT = "#7c3aed"
 INTRODUCTION = """\
@@ -59,12 +68,34 @@ def write_headroom(folder: Path, data: dict[str, Any]) -> str:
     write_json(folder / f"{data['task']}.json", data)
     headroom_picture(data, folder / f"{data['task']}.png")
     everything = read_headroom(folder)
+    known = [one for one in everything.values() if "gain" in one["rows"][0]]
+    write_json(folder / "summary.json", [summary_of(one) for one in known])
     parts = ["# What there is to win", INTRODUCTION.format(split=data["split"])]
     parts += [overview(everything), "## Levers", LEVERS]
     parts += [task_text(one) for one in everything.values()]
     with whole_file(folder / "results.md") as draft:
         draft.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return task_text(data)
+
+
+def summary_of(data: dict[str, Any]) -> dict[str, Any]:
+    """A task's levels and levers in a line: `no_op` is the score of doing nothing, all others are
+    inter-quartile means above it in the same unit, each with its interval as `<name>_ci`; levers
+    are shares of the score. What was not played is None.
+    """
+    rows = {row["name"]: row for row in data["rows"]}
+    line: dict[str, Any] = {"task": data["task"], "no_op": rows["nothing"]["score"]["value"]}
+    for name, row in SUMMARY.items():
+        gain = rows[row]["gain"] if row in rows else None
+        line[name] = gain and gain["value"]
+        line[f"{name}_ci"] = gain and [gain["low"], gain["high"]]
+    line["levers"] = {
+        one["lever"]: {
+            name: one[name]["value"] for name in ("knowing", "timing", "own_timing", "reacting")
+        }
+        for one in data["levers"]
+    }
+    return line
 
 
 def ticks_before(task: str, rows: list[dict[str, Any]], name: str) -> int | None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....envs import Setting
+from ....envs import Scenario, Setting
 from ....envs.interface.units import FEN_PER_CNY, FEN_PER_CPM
 from ....envs.market import layout as rows
 from .ad_market import AdMarket, ad_market
@@ -74,6 +74,11 @@ class Priced(NamedTuple):
     most: np.ndarray  # (n, T, 16) fen: an ad impression's worth and the most that spill-over adds
 
 
+def uncovered(scenario: Scenario) -> list[str]:
+    """Fields of a scenario by which the relaxation does not cover it; none if it does."""
+    return [path for path in NOT_COVERED if attrgetter(path)(scenario) > 0]
+
+
 def upper_bound(
     setting: Setting,
     seeds: "np.ndarray | Sequence[int]",
@@ -98,10 +103,9 @@ def upper_bound(
         raise ValueError(
             f"levers include {other[0]!r}; upper_bound covers bids, shares, coupons and tilts"
         )
-    for path in NOT_COVERED:
+    for path in uncovered(setting.scenario):
         value = attrgetter(path)(setting.scenario)
-        if value > 0:
-            raise ValueError(f"{path} is {value:g}; upper_bound covers 0")
+        raise ValueError(f"{path} is {value:g}; upper_bound covers 0")
     if setting.scenario.constraints.roi == "pay":
         raise ValueError("constraints.roi is 'pay'; upper_bound covers 'overall' and 'net'")
     if batch < 1:
