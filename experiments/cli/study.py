@@ -13,7 +13,8 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="unified (against dual-track scheduling), plans (one super plan against four per-"
+            help="unified (against dual-track scheduling), scheduling (what moving free traffic is "
+            "worth beside that), plans (one super plan against four per-"
             "scene plans), money (fee and platform-funded coupons), value-of-information "
             "(what the best rule would gain by knowing the merchant) or recipes (what keeps PPO "
             "and SAC below the rules)."

@@ -9,11 +9,13 @@ from .money import study_money
 from .outputs import Size
 from .plans import study_plans
 from .recipes import study_recipes
+from .scheduling import study_scheduling
 from .unified import study_unified
 from .value_of_information import study_value_of_information
 
 STUDIES: dict[str, Callable[[Path, Size, Callable[[str], None]], str]] = {
     "unified": study_unified,
+    "scheduling": study_scheduling,
     "plans": study_plans,
     "money": study_money,
     "value-of-information": study_value_of_information,
@@ -31,7 +33,7 @@ def run_study(
     """Run a study and write results.md, results.csv, figures and manifest.json.
 
     Args:
-        name: unified, plans, money, value-of-information or recipes.
+        name: unified, scheduling, plans, money, value-of-information or recipes.
         out: folder of the results; default results/studies/<name>, with underscores.
         episodes: held-out merchants per scenario; default the committed size, or a few when quick.
         quick: one or two markets, a coarse search and no training.
