@@ -176,20 +176,41 @@ DEFINITIONS: tuple[Definition, ...] = (
         "free_traffic.pace_most",
         FREE_POOLS,
     ),
+    Definition(
+        "divide_{}",
+        "money for {}, against the other scenes",
+        "logit",
+        "-bidder.division_span",
+        0,
+        "bidder.division_span",
+        SCENES,
+    ),
+    Definition(
+        "subsidy_{}",
+        "coupon money for the {} pool, against the other pools",
+        "logit",
+        "-bidder.division_span",
+        0,
+        "bidder.division_span",
+        POOLS,
+    ),
 )
 
 LEVER_NAMES = tuple(d.name.format(key) for d in DEFINITIONS for key in d.keys)
 
-UNPOOLED = tuple(n for n in LEVER_NAMES if not n.startswith(("mix_", "pace_")))
+POOLED = tuple(n for n in LEVER_NAMES if n.startswith(("mix_", "pace_")))
+DIVIDED = tuple(n for n in LEVER_NAMES if n.startswith(("divide_", "subsidy_")))
+USUAL = tuple(n for n in LEVER_NAMES if n not in (*POOLED, *DIVIDED))  # that act in every market
 
 # Named sets for `levers=`; an environment id has one of them as its default.
 LEVER_SETS: dict[str, tuple[str, ...]] = {
     "bidding": tuple(f"bid_{s}" for s in SCENES),
     "allocation": (*(f"bid_{s}" for s in SCENES), *(f"share_{s}" for s in SCENES)),
     "coupon": ("bid", *(f"coupon_{p}" for p in POOLS), *(f"tilt_{k}" for k in SEGMENTS)),
-    "super_plan": tuple(n for n in UNPOOLED if n != "bid" and not n.startswith("tier_")),
-    "whole_shop": tuple(n for n in UNPOOLED if n != "bid"),
-    "pools": tuple(n for n in LEVER_NAMES if n not in UNPOOLED),
+    "super_plan": tuple(n for n in USUAL if n != "bid" and not n.startswith("tier_")),
+    "whole_shop": tuple(n for n in USUAL if n != "bid"),
+    "pools": POOLED,
+    "division": DIVIDED,
     "all": LEVER_NAMES,
 }
 

@@ -17,6 +17,7 @@ from . import layout as rows
 from .layout import Moment
 from .observation import record
 from .stages.auction import charge, learn_from_reports, note_edits, run_auctions, throttle
+from .stages.bidder import note_reports, steer
 from .stages.carryover import (
     draw_noise,
     jump,
@@ -310,6 +311,8 @@ def move_shop(plan, work, now):
     record(world, state, lane, scene, group)
     if world.predictor_learns:
         learn_from_reports(world, plan.cells, state, lane, group)
+    if world.platform_bids:
+        note_reports(world, plan.cells, state, lane, group)
     wear(world, state, merchant, lane, scene, group)
     move_quality(world, state, merchant, group)
     move_influencers(world, state, state.control)
@@ -343,6 +346,8 @@ def tick(plan, work, tables, costs):
     limit = limits(world, state, merchant, work.caps)
     if world.predictor_learns:
         note_edits(world, state)
+    if world.platform_bids:
+        steer(plan, tables)
     boost = impressions(plan, work, tables, limit, now.day)
     coupons_left = grant_coupons(plan, lane)
     thin(lane)

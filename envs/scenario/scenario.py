@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import model_validator
 
 from .auction import Auction, Boost
+from .bidder import Bidder
 from .demand import Click, Coupon, Order, Tiers
 from .merchants import MAX_CATEGORIES, Merchants
 from .money import Constraints, Money, Regime
@@ -33,6 +34,7 @@ LATER = {
     ),
     "jumps": ("rate", "traffic_sd", "order_sd", "coupon_sd", "refund_sd"),
     "predictor": ("learns", "prior_orders", "memory_days", "edit_limit", "edit_keep"),
+    "bidder": tuple(Bidder.model_fields),
     "order": ("hour_swing", "peak_hour"),
     "creative": ("fee_cny",),
     "services": ("curvature", "insurance_premium"),
@@ -67,6 +69,7 @@ class Scenario(Section):
     auction: Auction = Auction()
     boost: Boost = Boost()
     predictor: Predictor = Predictor()
+    bidder: Bidder = Bidder()
     click: Click = Click()
     order: Order = Order()
     coupon: Coupon = Coupon()

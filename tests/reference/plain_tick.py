@@ -127,10 +127,11 @@ def plain_tick(
     if state["tick"] % s.clock.ticks_per_day == 0:
         state["day_spend"] = 0.0
     control = controls(s, action, levers)
+    correct = note_edits(s, state, control)
+    control = steer(s, state, m, control, days)
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
     terms = order_terms(s, state, control, m, c, order_event)
-    correct = note_edits(s, state, control)
     select = schedule(s, state, control, c, terms, traffic)
     terms = selected(s, terms, select)
     shown, auctions, boost, charged = impressions(
@@ -145,6 +146,7 @@ def plain_tick(
     mature(s, state, hours, last)
     counting = usual_shares(s, select, terms["match"])
     learn(s, state, c, tick, arrivals, cvr, hours)
+    note_reports(s, state, c, tick, cvr, terms["price"], hours)
     remember(s, state, tick, arrivals, sent_back, charged, auctions, counting, hours)
     wear(s, state, m, tick, auctions, hours)
     move_quality(s, state, m, tick)
@@ -508,6 +510,141 @@ def learn(
     hoped = (tick["clicked"] * cvr * c["prediction"])[AD].sum(0)
     state["evidence_reported"] = keep * state["evidence_reported"] + arrivals["orders"][AD]
     state["evidence_expected"] = keep * state["evidence_expected"] + hoped
+
+
+# 2.12 The platform's own bidder
+# --------------------------------------------------------------------------
+
+
+def usual_flow(s: Scenario, state: dict, days: int) -> np.ndarray:
+    """Usual traffic of every tick of the episode by scene, shares of the episode's, (ticks,
+    scene).
+    """
+    per_day = s.clock.ticks_per_day
+    day_of = np.array(
+        [
+            weekday_factor(s, state["weekday"] + day) * event_of_day(s, state["calendar"] + day)[0]
+            for day in range(days)
+        ]
+    )
+    hours = np.array([hour_factor(s, t) for t in range(per_day)])
+    return (day_of / day_of.sum())[:, None, None].repeat(per_day, 1).reshape(-1, 1) * np.tile(
+        hours / per_day, (days, 1)
+    )
+
+
+def plan_flow(s: Scenario, state: dict, days: int) -> np.ndarray:
+    """The same of the plan's ads in all scenes, (ticks,)."""
+    volume = by(s.traffic.ad, SCENES)
+    return usual_flow(s, state, days) @ (volume / volume.sum())
+
+
+def believed(s: Scenario, state: dict) -> tuple[float, float]:
+    """Value and cost of the plan so far, as the platform reads the reports."""
+    book = state["ledger"]
+    arrived = max(1 - state["expected_waiting"].sum() / max(state["expected_gmv"], 1e-9), 0.02)
+    risk = state["smooth_risk"][0] / max(state["smooth_risk"][1], 1e-6)
+    counted = share_of(s.refund.shares, WINDOWS)[counted_windows(s)].sum()
+    kept = 1 - counted * min(max(risk, 0), 1)
+    gmv = book["gmv"] / arrived
+    cost = overall_cost(
+        s,
+        book["spend"],
+        book["commission"] / arrived * kept,
+        book["coupon_merchant"] / arrived * kept,
+        book["creative"],
+        book["service"] + book["extras"] / arrived,
+    )
+    return roi_parts(s, gmv * kept, gmv, cost, book["spend"])
+
+
+def steer(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
+    """The controls with the platform's multipliers and coupon depths in them."""
+    b = s.bidder
+    if not b.platform:
+        return control
+    t, per_day = state["tick"], s.clock.ticks_per_day
+    plan, scene = plan_flow(s, state, days), usual_flow(s, state, days)
+    ahead = plan[t:].sum()
+    value, paid = believed(s, state)
+    keep = math.exp(-24 / per_day / b.recent_hours)
+    rest = 0.0
+    if t:
+        state["recent_value"] = keep * state["recent_value"] + value - state["believed_value"]
+        state["recent_cost"] = keep * state["recent_cost"] + paid - state["believed_cost"]
+        state["recent_flow"] = keep * state["recent_flow"] + plan[t - 1]
+        rest = ahead / state["recent_flow"]
+    state["believed_value"], state["believed_cost"] = value, paid
+    prior, wanted = b.cost_prior * m["budget"], m["roi_target"] * (1 + b.margin)
+    leverage = min((paid + prior) / (state["ledger"]["spend"] + prior), b.cost_leverage)
+    end = (value + max(state["recent_value"], 0) * rest + wanted * prior) / (
+        wanted * (paid + max(state["recent_cost"], 0) * rest + prior)
+    )
+    error = float(np.clip(math.log(end) * leverage / max(ahead, b.cost_horizon), -1, 1))
+    level = state["cost_level"] * math.exp(b.cost_gain * error)
+    level = min(level, state["pace_level"].max() * math.exp(b.cost_slack))
+    state["cost_level"] = min(max(level, b.least), b.most)
+    most = state["cost_level"] * math.exp(b.cost_now * error)
+
+    def follow(
+        level: np.ndarray, planned: np.ndarray, expected: np.ndarray, gain: float
+    ) -> np.ndarray:
+        gap = np.log(np.maximum(planned, 1e-9) / np.maximum(expected, planned * 1e-6 + 1e-12))
+        return level * np.exp(gain * np.clip(gap, -b.pace_step, b.pace_step))
+
+    division = np.exp(by(b.division_centre, SCENES) + of(control, "divide", SCENES))
+    left = max(m["budget"] - state["ledger"]["spend"], 0)
+    today = max(math.floor(s.constraints.daily_cap * m["budget"]) - state["day_spend"], 0)
+    of_day = scene[t] / scene[t : t - t % per_day + per_day].sum(0)
+    money = np.minimum(left * scene[t] / scene[t:].sum(0), today * of_day)
+    planned = division / division.sum() * money
+    pace = state["pace_level"]
+    if t:
+        expected = state["tick_spend"] * scene[t] / scene[t - 1]
+        pace = np.where(planned >= 1, follow(pace, planned, expected, b.pace_gain), pace)
+    state["pace_level"] = np.minimum(np.clip(pace, b.least, b.most), most)
+
+    everywhere = np.array([s.coupons_everywhere, s.coupons_everywhere, True])
+    subsidy = np.exp(by(b.subsidy_centre, POOLS) + of(control, "subsidy", POOLS)) * everywhere
+    left = max(m["coupon_budget"] - state["coupon_committed"], 0)
+    planned = subsidy / subsidy.sum() * left * plan[t] / ahead
+    depth = of(control, "coupon", POOLS)
+    if t:
+        expected = state["tick_claims"] * plan[t] / plan[t - 1]
+        level = follow(state["depth_level"], planned, expected, b.coupon_gain)
+        level = np.maximum(
+            np.minimum(level, s.coupon.depth_max / np.maximum(depth, 1e-12)), b.least
+        )
+        moved = (planned >= 1) & (depth > 0)
+        state["depth_level"] = np.where(moved, level, state["depth_level"])
+    bids = zip(SCENES, of(control, "bid", SCENES) * state["pace_level"], strict=True)
+    depths = zip(POOLS, depth * state["depth_level"] * (left >= 1), strict=True)
+    return (
+        control
+        | {f"bid_{scene}": bid for scene, bid in bids}
+        | {f"coupon_{pool}": depth for pool, depth in depths}
+    )
+
+
+def note_reports(
+    s: Scenario,
+    state: dict,
+    c: dict,
+    tick: dict,
+    cvr: np.ndarray,
+    price: np.ndarray,
+    hours: float,
+) -> None:
+    """The GMV that clicks let the platform expect, and the merchant's part of claimed coupons."""
+    if not s.bidder.platform:
+        return
+    expected = (tick["clicked"] * cvr * c["prediction"] * price).sum()
+    o = s.order
+    later = (1 - o.at_once) * expected
+    waiting = state["expected_waiting"] + later * np.array([o.fast_share, 1 - o.fast_share])
+    state["expected_gmv"] += expected
+    state["expected_waiting"] = waiting * np.exp(-hours / np.array([o.fast_hours, o.slow_hours]))
+    state["tick_claims"] = tick["coupon"].sum(1) * (1 - s.coupon.platform_share)
 
 
 def auction(

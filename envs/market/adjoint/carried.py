@@ -50,6 +50,15 @@ class Carried(NamedTuple):
     evidence_expected: Tensor
     pending_ad_orders: Tensor  # on their way, quick and slow, by scene
     pending_at_risk: Tensor  # and those of them that will be sent back
+    tick_spend: Tensor  # of the last tick, by scene
+    pace_level: Tensor  # the platform's bidder: see `layout.STATE`
+    cost_level: Tensor
+    depth_level: Tensor
+    tick_claims: Tensor
+    believed_value: Tensor
+    believed_cost: Tensor
+    recent_value: Tensor
+    recent_cost: Tensor
 
 
 def _delayed(states: np.ndarray, line: int) -> np.ndarray:
@@ -110,6 +119,15 @@ SOURCES: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     "evidence_expected": (rows.N_SCENES, _field("evidence_expected")),
     "pending_ad_orders": (rows.N_DELAYS * rows.N_SCENES, _delayed_ads),
     "pending_at_risk": (rows.N_DELAYS, lambda states: _delayed(states, rows.AT_RISK)),
+    "tick_spend": (rows.N_SCENES, _field("tick_spend")),
+    "pace_level": (rows.N_SCENES, _field("pace_level")),
+    "cost_level": (1, _field("cost_level")),
+    "depth_level": (rows.N_POOLS, _field("depth_level")),
+    "tick_claims": (rows.N_POOLS, _field("tick_claims")),
+    "believed_value": (1, _field("believed_value")),
+    "believed_cost": (1, _field("believed_cost")),
+    "recent_value": (1, _field("recent_value")),
+    "recent_cost": (1, _field("recent_cost")),
 }
 WIDTHS = tuple(SOURCES[name][0] for name in Carried._fields)
 N_CARRIED = sum(WIDTHS)

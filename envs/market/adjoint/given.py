@@ -30,10 +30,25 @@ class Given(NamedTuple):
     creative_wait: Tensor  # hours to the creative that is waited for; below 0 if there is none
     price_shock: Tensor  # by scene, as it came out
     auctions: Tensor  # entered, by scene, as they came out
+    # for the platform's bidder: usual traffic by scene, of the episode's rest and of the day's in
+    # this tick, and over the last tick's; the same of the plan; 1 but for the first tick; share of
+    # the traffic to come, and over that of the last hours; value and cost as it believes them, fen
+    flow_share: Tensor
+    day_share: Tensor
+    flow_grown: Tensor
+    plan_share: Tensor
+    plan_grown: Tensor
+    started: Tensor
+    ahead: Tensor
+    rest: Tensor
+    believed_value: Tensor
+    believed_cost: Tensor
 
 
 N = rows.N_SCENES
-WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N)
+RARE = 1e-20
+LEAST_FLOW = 1e-9
+WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N, N, N, N, 1, 1, 1, 1, 1, 1, 1)
 
 
 class Before(NamedTuple):
@@ -77,6 +92,9 @@ def read(before: Before, states: np.ndarray, world: World) -> Tensor:
         before.creative_wait[None],
         states["price_shock"].T,
         states["tick_auctions"].T,
+        *_flows(before.tick, states, world),
+        states["believed_value"][None],
+        states["believed_cost"][None],
     )
     return torch.from_numpy(np.concatenate(table, dtype=np.float32))
 
@@ -86,6 +104,41 @@ def _remembered(before: Before, states: np.ndarray, constants: np.void) -> np.nd
     old, new = (np.log(np.maximum(x, 1e-3)) for x in (before.bid_in_force, states["bid_in_force"]))
     edited = (np.abs(new - old) > constants["edit_log_limit"]) & (before.bid_in_force >= 0)
     return np.where(edited, constants["edit_keep"], 1).T
+
+
+def _flows(tick: np.ndarray, states: np.ndarray, world: World) -> tuple[np.ndarray, ...]:
+    """What of usual traffic a tick is, see `Given` from `flow_share` to `rest` (world 2.12)."""
+    per_day, ticks = world.constants[0]["ticks_per_day"], world.constants[0]["ticks"]
+    tick = np.minimum(tick, ticks - 1)  # of a market that has ended: any
+    left = world.remaining[states["calendar"], states["weekday"]].astype(float)  # (n, ticks + 1)
+    many = np.arange(len(tick))
+    last = np.maximum(tick - 1, 0)
+    now, rest = _flow(tick, left, world)
+    before, _ = _flow(last, left, world)
+    ahead = left[many, tick]
+    plan_now, plan_before = ahead - left[many, tick + 1], left[many, last] - ahead
+    of_day = world.hours[:, tick % per_day] / per_day
+    started = tick > 0
+    return (
+        now / np.maximum(rest, RARE),
+        of_day / np.maximum(world.ahead[:, tick % per_day], RARE),
+        np.where(started, now / np.maximum(before, RARE), 1),
+        (plan_now / np.maximum(ahead, RARE))[None],
+        np.where(started, plan_now / np.maximum(plan_before, RARE), 1)[None],
+        started[None],
+        ahead[None],
+        np.where(started, ahead / np.maximum(states["recent_flow"], LEAST_FLOW), 0)[None],
+    )
+
+
+def _flow(tick: np.ndarray, left: np.ndarray, world: World) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of a scene's usual traffic in a tick and from it on, (scenes, n) each."""
+    per_day = world.constants[0]["ticks_per_day"]
+    many = np.arange(len(tick))
+    now = tick % per_day
+    later = left[many, tick - now + per_day]
+    day = left[many, tick - now] - later
+    return day * world.hours[:, now] / per_day, day * world.ahead[:, now] + later
 
 
 def unpack(table: Tensor) -> Given:

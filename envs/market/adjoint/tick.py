@@ -28,6 +28,7 @@ from .carried import Carried, Tensor, pack, unpack
 from .constants import Merchants
 from .given import unpack as unpack_given
 from .stages.auction import impressions
+from .stages.bidder import steer
 from .stages.carryover import move_quality, move_tiers, refresh_creatives, smoothed
 from .stages.demand import LEAST_COMMISSION, order_terms, tier_mix
 from .stages.levers import boost_in_force, controls, lever
@@ -50,7 +51,8 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
         given: what came from outside, see `Given`.
     """
     s, x = unpack(before), unpack_given(given)
-    control = controls(w, action)
+    steering = steer(w, m, s, x, controls(w, action))
+    control = steering.control
     price_shock = like(x.price_shock, w.price_keep * s.price_shock + w.price_reaction * s.voice)
     boost = boost_in_force(w, m, s, control)
     mix = tier_mix(w, control)
@@ -75,6 +77,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     gmv = (sales.gmv[:AD] * click)[rows.TRANSACTION].sum(0)[None]
     gpm = smoothed(w, s.transaction_gpm, gmv, usual[rows.TRANSACTION])
     risk = smoothed(w, s.risk, at_risk, orders)
+    claims = w.merchant_share * sales.coupon.sum(1)
     ad_orders = sales.orders[AD].sum(0)[None]
     commission = lever(control, rows.LEVER_COMMISSION_NATURAL).clamp_min(LEAST_COMMISSION)
     offered = torch.log(commission / w.commission_reference)
@@ -112,5 +115,14 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
             evidence_expected=evidence.expected,
             pending_ad_orders=evidence.waiting,
             pending_at_risk=pending_at_risk,
+            tick_spend=seen.charged,
+            pace_level=steering.pace_level,
+            cost_level=steering.cost_level,
+            depth_level=steering.depth_level,
+            tick_claims=claims if w.platform_bids else s.tick_claims,
+            believed_value=steering.believed_value,
+            believed_cost=steering.believed_cost,
+            recent_value=steering.recent_value,
+            recent_cost=steering.recent_cost,
         )
     )

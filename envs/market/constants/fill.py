@@ -88,11 +88,37 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
     w["evidence_keep"] = math.exp(-hours / HOURS_PER_DAY / s.predictor.memory_days)
     w["edit_log_limit"] = math.log(1 + s.predictor.edit_limit)
     w["edit_keep"] = s.predictor.edit_keep
+    _fill_bidder(w, s, hours)
     w["boost_reach"] = s.boost.reach
     w["boost_premium"] = s.boost.premium
     w["boost_share"] = s.boost.budget_share
     w["cpm_scene"] = np.exp(values_of(a.cpm_log_mean, SCENES))
     w["bid_reference"] = a.bid_default
+
+
+def _fill_bidder(w: np.void, s: Scenario, hours: float) -> None:
+    b = s.bidder
+    w["platform_bids"] = b.platform
+    w["division_centre"] = values_of(b.division_centre, SCENES)
+    w["subsidy_centre"] = values_of(b.subsidy_centre, POOLS)
+    w["level_start"] = b.start
+    w["level_least"] = b.least
+    w["level_most"] = b.most
+    w["cost_margin"] = b.margin
+    w["recent_keep"] = math.exp(-hours / b.recent_hours)
+    for name in (
+        "cost_start",
+        "pace_gain",
+        "pace_step",
+        "cost_gain",
+        "cost_now",
+        "cost_slack",
+        "cost_prior",
+        "cost_leverage",
+        "cost_horizon",
+        "coupon_gain",
+    ):
+        w[name] = getattr(b, name)
 
 
 def _autoregression(persistence: float, volatility: float, hours: float) -> tuple[float, float]:

@@ -55,6 +55,8 @@ def test_layout_names_the_first_of_each_run():
         ("mix_feed", rows.LEVER_MIX),
         ("mix_natural", rows.LEVER_MIX_NATURAL),
         ("pace_natural", rows.LEVER_PACE),
+        ("divide_feed", rows.LEVER_DIVIDE),
+        ("subsidy_natural", rows.LEVER_SUBSIDY),
     ):
         assert LEVER_NAMES.index(name) == column, name
 
@@ -200,8 +202,8 @@ def test_a_subset_of_levers_acts_like_all_with_the_rest_at_zero():
 class Play:
     """Episodes of 32 merchants in expectation mode under constant actions."""
 
-    def __init__(self):
-        scenario = load_scenario("default", {"regime.pools_scheduled": True})
+    def __init__(self, **changes):
+        scenario = load_scenario("default", {"regime.pools_scheduled": True, **changes})
         self.market = Market(scenario, 32, days=2, levers="all", sampled=False)
         self.careful = self()
 
@@ -222,16 +224,23 @@ def play():
     return Play()
 
 
+@pytest.fixture(scope="module")
+def divided_play():
+    """Where the platform bids."""
+    return Play(**{"bidder.platform": True})
+
+
 def moved(a, b, names=("settled_gmv", "overall_cost", "profit")):
     """Share of merchants whose result differs by more than a part in a million."""
     return min(float(np.mean(np.abs(a[n] - b[n]) > 1e-6 * np.abs(b[n]))) for n in names)
 
 
 @pytest.mark.parametrize("name", LEVER_NAMES)
-def test_lever_changes_the_outcome(play, name):
+def test_lever_changes_the_outcome(play, divided_play, name):
     """Sales, cost and profit move at one end at least for nearly every merchant (a creative is not
     due at -1 in two days).
     """
+    play = divided_play if name in LEVER_SETS["division"] else play
     assert (
         max(moved(play(**{name: -1}), play.careful), moved(play(**{name: 1}), play.careful)) > 0.7
     )
@@ -240,7 +249,8 @@ def test_lever_changes_the_outcome(play, name):
 @pytest.mark.parametrize(
     "name", [n for n in LEVER_NAMES if not n.startswith(("share", "creative"))]
 )
-def test_lever_changes_the_outcome_at_both_ends(play, name):
+def test_lever_changes_the_outcome_at_both_ends(play, divided_play, name):
+    play = divided_play if name in LEVER_SETS["division"] else play
     assert moved(play(**{name: -1}), play.careful) > 0.7
     assert moved(play(**{name: 1}), play.careful) > 0.7
 

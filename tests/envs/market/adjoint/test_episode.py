@@ -92,6 +92,16 @@ def test_a_market_whose_pools_are_scheduled(levers):
     assert compare(market, np.arange(128)) == {}
 
 
+@pytest.mark.parametrize("levers", ["division", pytest.param("super_plan", marks=pytest.mark.slow)])
+def test_a_market_in_which_the_platform_bids(levers):
+    """Also through the ROI that the platform believes, with the derivative of what has accrued."""
+    platform = {"bidder.platform": True, "constraints.daily_cap": 0.7}
+    market = Market(
+        load_scenario("default", platform), 64, days=2, levers=levers, reward="score", sampled=False
+    )
+    assert compare(market, np.arange(64)) == {}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reward", ["settled_gmv", "incremental", "profit", "platform"])
 @pytest.mark.parametrize("preset", ["default", "dual_track"])
@@ -121,9 +131,9 @@ def test_creatives_on_average():
     assert np.corrcoef(ours, slope)[0, 1] > 0.8
 
 
-def small_market(reward="score", n=16, sampled=True, **options):
+def small_market(reward="score", n=16, sampled=True, changes=None, **options):
     market = Market(
-        load_scenario("default"),
+        load_scenario("default", changes or {}),
         n,
         days=1,
         levers="all",
@@ -217,8 +227,9 @@ def test_restart_is_a_new_episode():
 
 
 @pytest.mark.slow
-def test_compiled_gives_the_same_numbers():
-    market = small_market(n=8)
+@pytest.mark.parametrize("platform", [False, True])
+def test_compiled_gives_the_same_numbers(platform):
+    market = small_market(n=8, changes={"bidder.platform": platform})
     actions = some_actions(market, 3)
     eager = episode_gradient(market, actions)
     market.reset(seeds=np.arange(8))
