@@ -7,8 +7,7 @@ logarithmic ones follow default * (span^a - 1/span) / (1 - 1/span), which is 0 a
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS, Scenario
 
@@ -30,7 +29,7 @@ class Definition(NamedTuple):
     """One or several levers as every scenario has them.
 
     low, default and high are numbers, or dotted paths of scenario fields (with a leading minus:
-    negated). A lever without `high` is logarithmic.
+    negated) in which {} stands for the key too. A lever without `high` is logarithmic.
     """
 
     name: str  # {} stands for each of `keys`
@@ -181,7 +180,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "money for {}, against the other scenes",
         "logit",
         "-bidder.division_span",
-        0,
+        "bidder.division_centre.{}",
         "bidder.division_span",
         SCENES,
     ),
@@ -190,7 +189,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "coupon money for the {} pool, against the other pools",
         "logit",
         "-bidder.division_span",
-        0,
+        "bidder.subsidy_centre.{}",
         "bidder.division_span",
         POOLS,
     ),
@@ -223,22 +222,24 @@ def lever_table(s: Scenario) -> list[Lever]:
 def _lever(s: Scenario, definition: Definition, key: str) -> Lever:
     name = definition.name.format(key)
     meaning = definition.meaning.format(key)
-    low = _number(s, definition.low)
-    default = _number(s, definition.default)
+    low = _number(s, definition.low, key)
+    default = _number(s, definition.default, key)
     if definition.high is None:
         span = _number(s, BID_SPAN)
         return Lever(
             name, definition.unit, "log", low, default, default * (span + 1), span, meaning
         )
-    high = _number(s, definition.high)
+    high = _number(s, definition.high, key)
     return Lever(name, definition.unit, "linear", low, default, high, LINEAR_SPAN, meaning)
 
 
-def _number(s: Scenario, given: float | str) -> float:
+def _number(s: Scenario, given: float | str, key: str = "") -> float:
     """A number as it stands, or the scenario's value at a dotted path."""
     if not isinstance(given, str):
         return given
-    value = attrgetter(given.removeprefix("-"))(s)
+    value: Any = s
+    for name in given.removeprefix("-").format(key).split("."):
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
     return -value if given.startswith("-") else value
 
 

@@ -23,10 +23,16 @@ class Bidder(Section):
         2.5, "logit", 0, 6, "reach of the division and subsidy levers, from lever 0 to +1"
     )
     division_centre: dict[Scene, Annotated[float, bounded(-6, 6)]] = table(
-        SCENES, (0.0, 0.0, 0.0, 0.0), "logit", "division of the money over scenes at lever 0"
+        SCENES,
+        (0.0, 0.0, 0.0, 0.0),
+        "logit",
+        "money for a scene, against the other scenes, at lever 0",
     )
     subsidy_centre: dict[Pool, Annotated[float, bounded(-6, 6)]] = table(
-        POOLS, (0.0, 0.0, 0.0), "logit", "division of the coupon money over pools at lever 0"
+        POOLS,
+        (0.0, 0.0, 0.0),
+        "logit",
+        "coupon money for a pool, against the other pools, at lever 0",
     )
     start: float = quantity(
         0.5, "factor", 0.01, 8, "bid multiplier of every scene in the first tick", FIELD_GUIDE

@@ -147,6 +147,13 @@ class Scenario(Section):
         ):
             if sum(curve) <= 0:
                 problems.append(f"{path} sums to 0; at least one entry must be above 0")
+        for name in ("division_centre", "subsidy_centre"):
+            problems += [
+                f"bidder.{name}.{key} is {value:g}; it must lie within bidder.division_span = "
+                f"{self.bidder.division_span:g} of 0"
+                for key, value in getattr(self.bidder, name).items()
+                if abs(value) > self.bidder.division_span
+            ]
         problems += _ordered("coupon", self.coupon, "depth_default", "depth_max")
         problems += _ordered("creative", self.creative, "rate_default", "rate_max")
         problems += _ordered("influencer", self.influencer, "commission_natural", "commission_max")

@@ -592,7 +592,7 @@ def steer(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
         gap = np.log(np.maximum(planned, 1e-9) / np.maximum(expected, planned * 1e-6 + 1e-12))
         return level * np.exp(gain * np.clip(gap, -b.pace_step, b.pace_step))
 
-    division = np.exp(by(b.division_centre, SCENES) + of(control, "divide", SCENES))
+    division = np.exp(of(control, "divide", SCENES))
     left = max(m["budget"] - state["ledger"]["spend"], 0)
     today = max(math.floor(s.constraints.daily_cap * m["budget"]) - state["day_spend"], 0)
     of_day = scene[t] / scene[t : t - t % per_day + per_day].sum(0)
@@ -605,7 +605,7 @@ def steer(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
     state["pace_level"] = np.minimum(np.clip(pace, b.least, b.most), most)
 
     everywhere = np.array([s.coupons_everywhere, s.coupons_everywhere, True])
-    subsidy = np.exp(by(b.subsidy_centre, POOLS) + of(control, "subsidy", POOLS)) * everywhere
+    subsidy = np.exp(of(control, "subsidy", POOLS)) * everywhere
     left = max(m["coupon_budget"] - state["coupon_committed"], 0)
     planned = subsidy / subsidy.sum() * left * plan[t] / ahead
     depth = of(control, "coupon", POOLS)

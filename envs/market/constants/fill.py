@@ -99,8 +99,6 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
 def _fill_bidder(w: np.void, s: Scenario, hours: float) -> None:
     b = s.bidder
     w["platform_bids"] = b.platform
-    w["division_centre"] = values_of(b.division_centre, SCENES)
-    w["subsidy_centre"] = values_of(b.subsidy_centre, POOLS)
     w["level_start"] = b.start
     w["level_least"] = b.least
     w["level_most"] = b.most

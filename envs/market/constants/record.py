@@ -52,8 +52,6 @@ WORLD = np.dtype(
         ("edit_log_limit", "f4"),
         ("edit_keep", "f4"),
         ("platform_bids", "i4"),
-        ("division_centre", "f4", rows.N_SCENES),
-        ("subsidy_centre", "f4", rows.N_POOLS),
         ("level_start", "f4"),
         ("cost_start", "f4"),
         ("level_least", "f4"),

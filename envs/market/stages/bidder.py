@@ -113,15 +113,9 @@ def hold_target(world, state, error):
 
 
 @scalar
-def division_weight(world, control, s):
-    """Weight of scene s in the division of the money; its share is this over the sum."""
-    return exp32(world.division_centre[s] + control[rows.LEVER_DIVIDE + s])
-
-
-@scalar
 def subsidy_weight(world, control, p):
-    """The same of pool p in the division of the coupon money; none where no coupons are allowed."""
-    return world.coupon_pool[p] * exp32(world.subsidy_centre[p] + control[rows.LEVER_SUBSIDY + p])
+    """Weight of pool p in the division of the coupon money; none where no coupons are allowed."""
+    return world.coupon_pool[p] * exp32(control[rows.LEVER_SUBSIDY + p])
 
 
 @kernel
@@ -149,9 +143,9 @@ def pace_scenes(world, state, merchant, tables, most):
     control = state.control
     total = ZERO
     for s in range(rows.N_SCENES):
-        total += division_weight(world, control, s)
+        total += exp32(control[rows.LEVER_DIVIDE + s])
     for s in range(rows.N_SCENES):
-        share = division_weight(world, control, s) / total
+        share = exp32(control[rows.LEVER_DIVIDE + s]) / total
         planned = share * money_of_tick(world, state, merchant, tables, s)
         level = state.pace_level[s]
         if state.tick > 0 and planned >= 1.0:

@@ -44,7 +44,7 @@ def pace_scenes(
     """Multipliers in force by scene, (s, n)."""
     left = (m.budget - s.spend).clamp_min(0)
     today = torch.floor(w.daily_cap * m.budget) - s.day_spend * x.same_day
-    division = w.division_centre + lever(control, rows.LEVER_DIVIDE, rows.N_SCENES)
+    division = lever(control, rows.LEVER_DIVIDE, rows.N_SCENES)
     money = torch.minimum(left * x.flow_share, today.clamp_min(0) * x.day_share)
     planned = torch.softmax(division, 0) * money
     level = follow(s.pace_level, planned, s.tick_spend * x.flow_grown, w.pace_gain, w.pace_step)
@@ -57,8 +57,7 @@ def pace_coupons(
 ) -> tuple[Tensor, Tensor]:
     """Coupon levels and depths in force by pool, (p, n) each."""
     left = (m.coupon_budget - s.coupon_committed).clamp_min(0)
-    subsidy = w.subsidy_centre + lever(control, rows.LEVER_SUBSIDY, rows.N_POOLS)
-    subsidy = torch.exp(subsidy) * w.coupon_pool
+    subsidy = torch.exp(lever(control, rows.LEVER_SUBSIDY, rows.N_POOLS)) * w.coupon_pool
     planned = subsidy / subsidy.sum(0, keepdim=True) * left * x.plan_share
     depth = lever(control, rows.LEVER_COUPON, rows.N_POOLS)
     expected = s.tick_claims * x.plan_grown
