@@ -13,10 +13,9 @@ LEVERS = LEVER_SETS["division"]
 SPEND = rows.LEDGER_NAMES.index("spend")
 
 
-def markets(changes=None, *, n=N, days=1, levers="division", **options):
+def markets(changes=None, *, n=N, days=1, sampled=False, noop=False):
     scenario = load_scenario("default", {"bidder.platform": True, **(changes or {})})
-    options = {"sampled": False} | options
-    market = Market(scenario, n, days=days, levers=levers, **options)
+    market = Market(scenario, n, days=days, levers="division", sampled=sampled, noop=noop)
     market.reset(seeds=np.arange(n))
     return market
 
@@ -142,9 +141,9 @@ def test_coupon_money_follows_its_division():
 
 def test_a_daily_cap_is_paced_within_the_day():
     market = markets({"constraints.daily_cap": 0.2, "bidder.margin": -0.5}, days=3)
-    spends = []
-    play(market, on_tick=lambda m: spends.append(m.states["day_spend"] / m.merchants["budget"]))
-    spends = np.array(spends)
+    days = []
+    play(market, on_tick=lambda m: days.append(m.states["day_spend"] / m.merchants["budget"]))
+    spends = np.array(days)
     assert (spends[23] < 0.2 + 1e-6).all()
     assert np.median(spends[23]) > 0.17
     assert np.median(spends[24 + 15]) < 0.16  # not all of it in the morning
