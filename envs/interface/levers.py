@@ -193,13 +193,32 @@ DEFINITIONS: tuple[Definition, ...] = (
         "bidder.division_span",
         POOLS,
     ),
+    Definition(
+        "budget_pace",
+        "daily budget",
+        "x even daily budget",
+        0,
+        1,
+        "seat.budget_most",
+    ),
+    Definition(
+        "target",
+        "ROI target told to the platform's bidder",
+        "x own target",
+        "seat.target_low",
+        1,
+        "seat.target_high",
+    ),
 )
 
 LEVER_NAMES = tuple(d.name.format(key) for d in DEFINITIONS for key in d.keys)
 
 POOLED = tuple(n for n in LEVER_NAMES if n.startswith(("mix_", "pace_")))
 DIVIDED = tuple(n for n in LEVER_NAMES if n.startswith(("divide_", "subsidy_")))
-USUAL = tuple(n for n in LEVER_NAMES if n not in (*POOLED, *DIVIDED))  # that act in every market
+SEATED = ("budget_pace", "target")
+USUAL = tuple(
+    n for n in LEVER_NAMES if n not in (*POOLED, *DIVIDED, *SEATED)
+)  # that act in every market
 
 # Named sets for `levers=`; an environment id has one of them as its default.
 LEVER_SETS: dict[str, tuple[str, ...]] = {
@@ -210,6 +229,7 @@ LEVER_SETS: dict[str, tuple[str, ...]] = {
     "whole_shop": tuple(n for n in USUAL if n != "bid"),
     "pools": POOLED,
     "division": DIVIDED,
+    "seat": SEATED,
     "all": LEVER_NAMES,
 }
 

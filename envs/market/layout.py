@@ -172,6 +172,8 @@ LEVER_MIX_NATURAL = _lever("mix_natural")
 LEVER_PACE = _lever(f"pace_{FREE_POOLS[0]}")
 LEVER_DIVIDE = _lever(f"divide_{SCENES[0]}")
 LEVER_SUBSIDY = _lever(f"subsidy_{POOLS[0]}")
+LEVER_BUDGET_PACE = _lever("budget_pace")
+LEVER_TARGET = _lever("target")
 N_LEVERS = len(LEVER_NAMES)
 LINEAR, LOGARITHMIC = range(2)  # how a lever maps [-1, 1] to its unit
 
@@ -300,6 +302,16 @@ STATE = np.dtype(
         ("recent_value", "f8"),
         ("recent_cost", "f8"),
         ("recent_flow", "f8"),
+        # the merchant's seat: what is in force (levers' units), whether the last tick edited it,
+        # edits of the day, hours since the last one of the target, whether protection is void
+        ("budget_told", "f4"),
+        ("target_told", "f4"),
+        ("budget_edited", "i4"),
+        ("target_edited", "i4"),
+        ("budget_edits", "i4"),
+        ("target_edits", "i4"),
+        ("target_age", "f4"),
+        ("unprotected", "i4"),
         ("tick_claims", "f4", N_POOLS),
         ("heat", "f4", N_TIERS),
         ("creative_quality", "f4"),

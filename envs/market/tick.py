@@ -46,6 +46,7 @@ from .stages.demand import (
 from .stages.ledger import accrue, accrued_roi, book_refunds, protect, score_so_far
 from .stages.orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
 from .stages.scheduling import mix_pools, pace_pools, select_free
+from .stages.seat import budget_of_day, take_edits
 
 F = np.float32
 
@@ -98,7 +99,7 @@ def limits(world, state, merchant, caps):
     (world 2.10).
     """
     left = merchant.budget - state.ledger[rows.L_SPEND]
-    today = np.floor(world.daily_cap * merchant.budget) - state.day_spend
+    today = budget_of_day(world, state, merchant) - state.day_spend
     for s in range(rows.N_SCENES):
         share = np.floor(np.float64(state.control[rows.LEVER_SHARE + s]) * merchant.budget)
         caps[s] = max(share - state.scene_spend[s], 0.0)
@@ -328,7 +329,7 @@ def close_books(plan, last):
     world, merchant, _, state = plan
     goods_rate = 1.0 - np.float64(merchant.margin)
     accrue(world, state, goods_rate)
-    if last and world.protection:
+    if last and world.protection and not state.unprotected:
         protect(world, state, np.float64(merchant.roi_target))
         accrue(world, state, goods_rate)
 
@@ -343,6 +344,8 @@ def tick(plan, work, tables, costs):
     lane, scene = work.lane, work.scene
     now = begin(plan, work)
     traffic_of_scene(world, state, tables.hours, tables.calendar, now.day, scene)
+    if world.seat_open:
+        take_edits(world, state, merchant)
     limit = limits(world, state, merchant, work.caps)
     if world.predictor_learns:
         note_edits(world, state)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from .quantity import POOLS, SCENES, Pool, Scene, Section, bounded, quantity, switch, table
 
+RULES = "the platform's edit rules as the project's design notes them; not checked"
 FIELD_GUIDE = (
     "form of Balseiro et al. 2023 (2302.08530), min-pacing; value: trial, docs/world_v1.md"
 )
@@ -77,4 +78,31 @@ class Bidder(Section):
     )
     coupon_gain: float = quantity(
         0.5, "ln per ln", 0, 2, "step of a pool's depth per ln of planned over expected coupons"
+    )
+
+
+class Seat(Section):
+    """The merchant's own seat: what is set where the platform bids, and the rules of editing it."""
+
+    open: bool = switch(
+        False, "the merchant sets a daily budget and a target for the platform's bidder"
+    )
+    budget_most: float = quantity(
+        3.0, "x even daily budget", 1, 30, "largest daily budget, at lever +1"
+    )
+    target_low: float = quantity(0.7, "x own target", 0.1, 1, "target told at lever -1")
+    target_high: float = quantity(1.5, "x own target", 1, 10, "target told at lever +1")
+    budget_step: float = quantity(
+        0.02, "x even daily budget", 0, 1, "a smaller change of the daily budget is no edit", RULES
+    )
+    budget_edits: int = quantity(20, "edits/day", 0, 1000, "most edits of the daily budget", RULES)
+    budget_floor: float = quantity(
+        1.05, "factor", 0, 2, "least daily budget over what the day has spent, when edited", RULES
+    )
+    target_step: float = quantity(0.01, "share", 0, 1, "a smaller change is no edit of the target")
+    target_hours: float = quantity(
+        1.0, "hours", 0, 24, "least time between two edits of the target", RULES
+    )
+    target_edits: int = quantity(
+        2, "edits/day", 0, 1000, "edits of the target; more in a day void cost protection", RULES
     )

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import model_validator
 
 from .auction import Auction, Boost
-from .bidder import Bidder
+from .bidder import Bidder, Seat
 from .demand import Click, Coupon, Order, Tiers
 from .merchants import MAX_CATEGORIES, Merchants
 from .money import Constraints, Money, Regime
@@ -35,6 +35,7 @@ LATER = {
     "jumps": ("rate", "traffic_sd", "order_sd", "coupon_sd", "refund_sd"),
     "predictor": ("learns", "prior_orders", "memory_days", "edit_limit", "edit_keep"),
     "bidder": tuple(Bidder.model_fields),
+    "seat": tuple(Seat.model_fields),
     "order": ("hour_swing", "peak_hour"),
     "creative": ("fee_cny",),
     "services": ("curvature", "insurance_premium"),
@@ -70,6 +71,7 @@ class Scenario(Section):
     boost: Boost = Boost()
     predictor: Predictor = Predictor()
     bidder: Bidder = Bidder()
+    seat: Seat = Seat()
     click: Click = Click()
     order: Order = Order()
     coupon: Coupon = Coupon()

@@ -200,7 +200,15 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
                 "cost_prior": float(rng.choice([0.002, 0.05])),
                 "cost_slack": float(rng.uniform(0, 1)),
                 "margin": float(rng.uniform(-0.1, 0.2)),
-            }
+            },
+            "seat": {
+                "open": bool(rng.random() < 0.4),
+                "budget_edits": int(rng.integers(0, 8)),
+                "target_edits": int(rng.integers(0, 30)),
+                "target_hours": float(rng.choice([0.0, 1.0, 2.5])),
+                "budget_step": float(rng.uniform(0, 0.4)),
+                "target_step": float(rng.uniform(0, 0.2)),
+            },
         }
 
     budget = pick((0.02, 0.1), (0.35, 2.6), (2.0, 5.0))

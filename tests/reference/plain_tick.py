@@ -128,6 +128,7 @@ def plain_tick(
         state["day_spend"] = 0.0
     control = controls(s, action, levers)
     correct = note_edits(s, state, control)
+    control = take_edits(s, state, m, control, days)
     control = steer(s, state, m, control, days)
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
@@ -135,7 +136,7 @@ def plain_tick(
     select = schedule(s, state, control, c, terms, traffic)
     terms = selected(s, terms, select)
     shown, auctions, boost, charged = impressions(
-        s, state, m, c, control, terms, traffic, (select, correct), price_shift
+        s, state, m, c, control, terms, traffic, (select, correct), price_shift, days
     )
     cvr, use = ration(s, state, m, c, terms, shown)
     tick = counts(s, control, terms, shown, cvr, use)
@@ -154,7 +155,7 @@ def plain_tick(
     move_tiers(s, state, control)
     refresh_creatives(s, state, m, control, hours, days)
     accrue(s, state, m)
-    if last and s.money.protection:
+    if last and s.money.protection and not state["unprotected"]:
         protect(s, state, m)
         accrue(s, state, m)
     state["control"] = np.array(list(control.values()))
@@ -452,6 +453,7 @@ def impressions(
     traffic: np.ndarray,
     chosen: tuple[np.ndarray, np.ndarray],
     price_shift: float,
+    days: int,
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Expected impressions per cell; auctions, boost in force, whole fen charged by scene."""
     select, correct = chosen
@@ -472,7 +474,7 @@ def impressions(
     won = entered * win
     cost = (won * payment / 1000 * 100).sum(0)  # fen by scene
     cap = np.maximum(np.floor(of(control, "share", SCENES) * m["budget"]) - state["scene_spend"], 0)
-    today = math.floor(s.constraints.daily_cap * m["budget"]) - state["day_spend"]
+    today = budget_of_day(s, state, m, days) - state["day_spend"]
     limit = max(min(m["budget"] - state["ledger"]["spend"], today), 0)
     keep = np.minimum(1, cap / np.maximum(cost, 1e-9))
     keep = keep * min(1, limit / max((cost * keep).sum(), 1e-9))
@@ -510,6 +512,44 @@ def learn(
     hoped = (tick["clicked"] * cvr * c["prediction"])[AD].sum(0)
     state["evidence_reported"] = keep * state["evidence_reported"] + arrivals["orders"][AD]
     state["evidence_expected"] = keep * state["evidence_expected"] + hoped
+
+
+# 2.13 The merchant's own seat
+# --------------------------------------------------------------------------
+
+
+def take_edits(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
+    """The controls with the daily budget and the target in force, by the rules of editing them."""
+    seat = s.seat
+    if not seat.open:
+        return control
+    first, per_day = state["tick"] == 0, s.clock.ticks_per_day
+    if state["tick"] % per_day == 0:
+        state["budget_edits"] = state["target_edits"] = 0
+    asked, told = control["budget_pace"], state["budget_told"]
+    edit = abs(asked - told) > seat.budget_step and state["budget_edits"] < seat.budget_edits
+    state["budget_edited"] = int(first or edit)
+    if first or edit:
+        even = m["budget"] / days
+        state["budget_told"] = max(asked, seat.budget_floor * state["day_spend"] / even)
+        state["budget_edits"] += not first
+    asked, told = control["target"], state["target_told"]
+    state["target_age"] += 24 / per_day
+    edit = abs(asked - told) > seat.target_step * told and state["target_age"] >= seat.target_hours
+    state["target_edited"] = int(first or edit)
+    if first or edit:
+        state["target_told"], state["target_age"] = asked, 0.0
+        state["target_edits"] += not first
+        state["unprotected"] |= state["target_edits"] > seat.target_edits
+    return control | {"budget_pace": state["budget_told"], "target": state["target_told"]}
+
+
+def budget_of_day(s: Scenario, state: dict, m: dict, days: int) -> int:
+    """Most that the day may spend, fen."""
+    cap = math.floor(s.constraints.daily_cap * m["budget"])
+    if not s.seat.open:
+        return cap
+    return min(cap, math.floor(state["budget_told"] * m["budget"] / days))
 
 
 # 2.12 The platform's own bidder
@@ -575,16 +615,17 @@ def steer(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
         state["recent_flow"] = keep * state["recent_flow"] + plan[t - 1]
         rest = ahead / state["recent_flow"]
     state["believed_value"], state["believed_cost"] = value, paid
-    prior, wanted = b.cost_prior * m["budget"], m["roi_target"] * (1 + b.margin)
+    told = state["target_told"] if s.seat.open else 1.0
+    prior, wanted = b.cost_prior * m["budget"], m["roi_target"] * told * (1 + b.margin)
     leverage = min((paid + prior) / (state["ledger"]["spend"] + prior), b.cost_leverage)
     end = (value + max(state["recent_value"], 0) * rest + wanted * prior) / (
         wanted * (paid + max(state["recent_cost"], 0) * rest + prior)
     )
     error = float(np.clip(math.log(end) * leverage / max(ahead, b.cost_horizon), -1, 1))
     level = state["cost_level"] * math.exp(b.cost_gain * error)
-    level = min(level, state["pace_level"].max() * math.exp(b.cost_slack))
+    level = min(level, told * state["pace_level"].max() * math.exp(b.cost_slack))
     state["cost_level"] = min(max(level, b.least), b.most)
-    most = state["cost_level"] * math.exp(b.cost_now * error)
+    most = state["cost_level"] * math.exp(b.cost_now * error) / told
 
     def follow(
         level: np.ndarray, planned: np.ndarray, expected: np.ndarray, gain: float
@@ -594,7 +635,7 @@ def steer(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
 
     division = np.exp(of(control, "divide", SCENES))
     left = max(m["budget"] - state["ledger"]["spend"], 0)
-    today = max(math.floor(s.constraints.daily_cap * m["budget"]) - state["day_spend"], 0)
+    today = max(budget_of_day(s, state, m, days) - state["day_spend"], 0)
     of_day = scene[t] / scene[t : t - t % per_day + per_day].sum(0)
     money = np.minimum(left * scene[t] / scene[t:].sum(0), today * of_day)
     planned = division / division.sum() * money

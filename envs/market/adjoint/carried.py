@@ -59,6 +59,9 @@ class Carried(NamedTuple):
     believed_cost: Tensor
     recent_value: Tensor
     recent_cost: Tensor
+    budget_told: Tensor  # the merchant's seat: see `layout.STATE`
+    target_told: Tensor
+    unprotected: Tensor
 
 
 def _delayed(states: np.ndarray, line: int) -> np.ndarray:
@@ -128,6 +131,9 @@ SOURCES: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     "believed_cost": (1, _field("believed_cost")),
     "recent_value": (1, _field("recent_value")),
     "recent_cost": (1, _field("recent_cost")),
+    "budget_told": (1, _field("budget_told")),
+    "target_told": (1, _field("target_told")),
+    "unprotected": (1, _field("unprotected")),
 }
 WIDTHS = tuple(SOURCES[name][0] for name in Carried._fields)
 N_CARRIED = sum(WIDTHS)

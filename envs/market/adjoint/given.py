@@ -43,12 +43,15 @@ class Given(NamedTuple):
     rest: Tensor
     believed_value: Tensor
     believed_cost: Tensor
+    budget_edited: Tensor  # 1 where the tick edited it, and the next
+    target_edited: Tensor
+    unprotected: Tensor  # after the tick
 
 
 N = rows.N_SCENES
 RARE = 1e-20
 LEAST_FLOW = 1e-9
-WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N, N, N, N, 1, 1, 1, 1, 1, 1, 1)
+WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N, N, N, N, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
 
 
 class Before(NamedTuple):
@@ -95,6 +98,9 @@ def read(before: Before, states: np.ndarray, world: World) -> Tensor:
         *_flows(before.tick, states, world),
         states["believed_value"][None],
         states["believed_cost"][None],
+        states["budget_edited"][None],
+        states["target_edited"][None],
+        states["unprotected"][None],
     )
     return torch.from_numpy(np.concatenate(table, dtype=np.float32))
 

@@ -35,6 +35,7 @@ from .stages.levers import boost_in_force, controls, lever
 from .stages.orders import arrive, earn, of_groups, sell
 from .stages.predictor import learn_from_reports
 from .stages.scheduling import as_usual, selected
+from .stages.seat import take_edits
 from .stages.straight_through import like
 
 AD = rows.PAID
@@ -51,7 +52,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
         given: what came from outside, see `Given`.
     """
     s, x = unpack(before), unpack_given(given)
-    steering = steer(w, m, s, x, controls(w, action))
+    steering = steer(w, m, s, x, take_edits(w, m, s, x, controls(w, action)))
     control = steering.control
     price_shock = like(x.price_shock, w.price_keep * s.price_shock + w.price_reaction * s.voice)
     boost = boost_in_force(w, m, s, control)
@@ -124,5 +125,8 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
             believed_cost=steering.believed_cost,
             recent_value=steering.recent_value,
             recent_cost=steering.recent_cost,
+            budget_told=lever(control, rows.LEVER_BUDGET_PACE) if w.seat_open else s.budget_told,
+            target_told=lever(control, rows.LEVER_TARGET) if w.seat_open else s.target_told,
+            unprotected=x.unprotected,
         )
     )

@@ -98,6 +98,13 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
 
 def _fill_bidder(w: np.void, s: Scenario, hours: float) -> None:
     b = s.bidder
+    w["seat_open"] = s.seat.open
+    w["budget_step"] = s.seat.budget_step
+    w["most_budget_edits"] = s.seat.budget_edits
+    w["budget_floor"] = s.seat.budget_floor
+    w["target_step"] = s.seat.target_step
+    w["target_hours"] = s.seat.target_hours
+    w["most_target_edits"] = s.seat.target_edits
     w["platform_bids"] = b.platform
     w["level_start"] = b.start
     w["level_least"] = b.least

@@ -8,10 +8,11 @@ coupons and the dashboard see the multipliers and depths in force.
 import numpy as np
 
 from ...kernels.compiled import kernel, scalar
-from ...kernels.numerics import ZERO, exp32, log32
+from ...kernels.numerics import ONE, ZERO, exp32, log32
 from .. import layout as rows
 from ..score import roi_parts
 from .ledger import overall_cost
+from .seat import budget_of_day, told_target
 
 F = np.float32
 LEAST_RISK_ORDERS = 1e-6
@@ -81,7 +82,7 @@ def roi_error(world, state, merchant, tables):
         state.recent_flow = keep * state.recent_flow + (before - ahead)
         rest = ahead / max(state.recent_flow, LEAST_FLOW)
     state.believed_value, state.believed_cost = value, paid
-    wanted = np.float64(merchant.roi_target) * (1.0 + world.cost_margin)
+    wanted = np.float64(told_target(world, state, merchant)) * (1.0 + world.cost_margin)
     prior = world.cost_prior * merchant.budget
     leverage = min((paid + prior) / (state.ledger[rows.L_SPEND] + prior), world.cost_leverage)
     value += max(state.recent_value, 0.0) * rest + wanted * prior
@@ -101,15 +102,16 @@ def follow(level, planned, expected, gain, step):
 @kernel
 def hold_target(world, state, error):
     """Move `cost_level` by the error, not far above the multipliers in force; returns the most that
-    a scene's multiplier may be in this tick.
+    a scene's multiplier may be in this tick. It is a multiple of the bid at the target told.
     """
     top = ZERO
     for s in range(rows.N_SCENES):
         top = max(top, state.pace_level[s])
     level = state.cost_level * exp32(world.cost_gain * error)
-    level = min(level, top * exp32(world.cost_slack))
+    told = state.target_told if world.seat_open else ONE
+    level = min(level, told * top * exp32(world.cost_slack))
     state.cost_level = min(max(level, world.level_least), world.level_most)
-    return state.cost_level * exp32(world.cost_now * error)
+    return state.cost_level * exp32(world.cost_now * error) / told
 
 
 @scalar
@@ -124,7 +126,7 @@ def money_of_tick(world, state, merchant, tables, s):
     is of the scene's usual traffic still to come, of the money left and of today's.
     """
     left = max(merchant.budget - state.ledger[rows.L_SPEND], 0.0)
-    today = max(np.floor(world.daily_cap * merchant.budget) - state.day_spend, 0.0)
+    today = max(budget_of_day(world, state, merchant) - state.day_spend, 0.0)
     now_of_day = state.tick % world.ticks_per_day
     now, ahead = usual_flow(world, state, tables, s, state.tick)
     of_day = tables.hours[s, now_of_day] / F(world.ticks_per_day)

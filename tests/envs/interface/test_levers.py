@@ -57,6 +57,8 @@ def test_layout_names_the_first_of_each_run():
         ("pace_natural", rows.LEVER_PACE),
         ("divide_feed", rows.LEVER_DIVIDE),
         ("subsidy_natural", rows.LEVER_SUBSIDY),
+        ("budget_pace", rows.LEVER_BUDGET_PACE),
+        ("target", rows.LEVER_TARGET),
     ):
         assert LEVER_NAMES.index(name) == column, name
 
@@ -199,6 +201,9 @@ def test_a_subset_of_levers_acts_like_all_with_the_rest_at_zero():
 # -----------------------------------------------------------------------------------
 
 
+PLATFORM = (*LEVER_SETS["division"], *LEVER_SETS["seat"])
+
+
 class Play:
     """Episodes of 32 merchants in expectation mode under constant actions."""
 
@@ -226,8 +231,8 @@ def play():
 
 @pytest.fixture(scope="module")
 def divided_play():
-    """Where the platform bids."""
-    return Play(**{"bidder.platform": True})
+    """Where the platform bids, and the merchant has the seat above it."""
+    return Play(**{"bidder.platform": True, "seat.open": True})
 
 
 def moved(a, b, names=("settled_gmv", "overall_cost", "profit")):
@@ -240,17 +245,17 @@ def test_lever_changes_the_outcome(play, divided_play, name):
     """Sales, cost and profit move at one end at least for nearly every merchant (a creative is not
     due at -1 in two days).
     """
-    play = divided_play if name in LEVER_SETS["division"] else play
+    play = divided_play if name in PLATFORM else play
     assert (
         max(moved(play(**{name: -1}), play.careful), moved(play(**{name: 1}), play.careful)) > 0.7
     )
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in LEVER_NAMES if not n.startswith(("share", "creative"))]
+    "name", [n for n in LEVER_NAMES if not n.startswith(("share", "creative", "target"))]
 )
 def test_lever_changes_the_outcome_at_both_ends(play, divided_play, name):
-    play = divided_play if name in LEVER_SETS["division"] else play
+    play = divided_play if name in PLATFORM else play
     assert moved(play(**{name: -1}), play.careful) > 0.7
     assert moved(play(**{name: 1}), play.careful) > 0.7
 

@@ -606,6 +606,8 @@ def test_fields_younger_than_the_evidence_count_once_they_are_moved():
                 moved = dict.fromkeys(value, 1.0)
             elif isinstance(value, float):
                 moved = value * 0.9 or 0.5
+            elif isinstance(value, int) and not isinstance(value, bool):
+                moved = value + 1
             else:
                 moved = {False: True, "reach": "increment"}[value]
             assert Scenario().updated({section: {name: moved}}).hash != FIRST_HASH
@@ -615,7 +617,7 @@ def test_the_trial_of_the_next_world_has_every_part_of_it_on():
     """What docs/world_v1.md says of experiments/configs/world_v1_trial.yaml."""
     trial = load_scenario(FOLDER.parents[2] / "experiments" / "configs" / "world_v1_trial.yaml")
     plain = Scenario()
-    for section in LATER:
+    for section in LATER.keys() - {"seat"}:  # the merchant's seat is a task's, beside the trial
         assert getattr(trial, section) != getattr(plain, section), section
     assert trial.regime.pools_scheduled
     assert trial.predictor.learns

@@ -12,6 +12,7 @@ from ..carried import Carried, Tensor
 from ..constants import Merchants
 from ..given import Given
 from .levers import lever
+from .seat import budget_of_day
 from .straight_through import like
 
 ERROR_LIMIT = 1.0
@@ -43,7 +44,7 @@ def pace_scenes(
 ) -> Tensor:
     """Multipliers in force by scene, (s, n)."""
     left = (m.budget - s.spend).clamp_min(0)
-    today = torch.floor(w.daily_cap * m.budget) - s.day_spend * x.same_day
+    today = budget_of_day(w, m, control) - s.day_spend * x.same_day
     division = lever(control, rows.LEVER_DIVIDE, rows.N_SCENES)
     money = torch.minimum(left * x.flow_share, today.clamp_min(0) * x.day_share)
     planned = torch.softmax(division, 0) * money
@@ -91,17 +92,18 @@ def steer(w: SimpleNamespace, m: Merchants, s: Carried, x: Given, control: Tenso
     recent_value = w.recent_keep * s.recent_value + (value - s.believed_value) * x.started
     recent_cost = w.recent_keep * s.recent_cost + (paid - s.believed_cost) * x.started
     prior = w.cost_prior * m.budget
-    wanted = m.roi_target * (1 + w.cost_margin)
+    told = lever(control, rows.LEVER_TARGET) if w.seat_open else torch.ones_like(m.roi_target)
+    wanted = m.roi_target * told * (1 + w.cost_margin)
     leverage = ((paid + prior) / (s.spend + prior)).clamp_max(w.cost_leverage)
     leverage = leverage / x.ahead.clamp_min(w.cost_horizon)
     end_value = value + recent_value.clamp_min(0) * x.rest + wanted * prior
     end_cost = paid + recent_cost.clamp_min(0) * x.rest + prior
     error = torch.log(end_value / (wanted * end_cost)) * leverage
     error = error.clamp(-ERROR_LIMIT, ERROR_LIMIT)
-    slack = s.pace_level.amax(0, keepdim=True) * math.exp(w.cost_slack)
+    slack = told * s.pace_level.amax(0, keepdim=True) * math.exp(w.cost_slack)
     cost_level = torch.minimum(s.cost_level * torch.exp(w.cost_gain * error), slack)
     cost_level = cost_level.clamp(w.level_least, w.level_most)
-    most = cost_level * torch.exp(w.cost_now * error)
+    most = cost_level * torch.exp(w.cost_now * error) / told
     pace_level = pace_scenes(w, m, s, x, control, most)
     depth_level, depth = pace_coupons(w, m, s, x, control)
     bids = slice(rows.LEVER_SCENE_BID, rows.LEVER_SCENE_BID + rows.N_SCENES)

@@ -13,8 +13,10 @@ LEVERS = len(LEVER_NAMES)
 # derivative that is wrong differs from all of them.
 STEPS = (0.004, 0.02, 0.06)
 TOLERANCE = 0.05
-# The boost's gate closes at an edge, and its derivative is that of a ramp.
-GATED = {"boost": 0.12}
+# The boost's gate closes at an edge, and its derivative is that of a ramp. The platform's bidder
+# answers to reports, and its derivative to what has accrued: where all orders arrive at once the
+# derivative of `target` is off by 1 %.
+GATED = {"boost": 0.12, "target": 0.1}
 # A lever whose slope is under this share of the steepest one's is lost in rounding.
 LEAST_SLOPE = 0.01
 # A creative is ordered in one piece when enough work has been done: a difference jumps, or misses
@@ -92,10 +94,16 @@ def test_a_market_whose_pools_are_scheduled(levers):
     assert compare(market, np.arange(128)) == {}
 
 
-@pytest.mark.parametrize("levers", ["division", pytest.param("super_plan", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "levers", ["division", "seat", pytest.param("super_plan", marks=pytest.mark.slow)]
+)
 def test_a_market_in_which_the_platform_bids(levers):
     """Also through the ROI that the platform believes, with the derivative of what has accrued."""
-    platform = {"bidder.platform": True, "constraints.daily_cap": 0.7}
+    platform = {
+        "bidder.platform": True,
+        "seat.open": levers == "seat",
+        "constraints.daily_cap": 0.7,
+    }
     market = Market(
         load_scenario("default", platform), 64, days=2, levers=levers, reward="score", sampled=False
     )

@@ -81,7 +81,12 @@ def test_one_step_equals_the_engine_on_every_preset(preset):
 
 @pytest.mark.parametrize("roi", ["overall", "pay"])
 def test_one_step_equals_the_engine_where_the_platform_bids(roi):
-    changes = {"bidder.platform": True, "constraints.daily_cap": 0.6, "constraints.roi": roi}
+    changes = {
+        "bidder.platform": True,
+        "seat.open": roi == "overall",
+        "constraints.daily_cap": 0.6,
+        "constraints.roi": roi,
+    }
     market = Market(load_scenario("default", changes), 64, days=2, levers="all", sampled=False)
     market.reset(seeds=np.arange(64))
     errors = one_step_errors(market, random_actions(market, np.random.default_rng(0), 0.5))
