@@ -685,7 +685,8 @@ def steer(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
         moved = (planned >= 1) & (depth > 0)
         state["depth_level"] = np.where(moved, level, state["depth_level"])
     bids = zip(SCENES, of(control, "bid", SCENES) * state["pace_level"], strict=True)
-    depths = zip(POOLS, depth * state["depth_level"] * (left >= 1), strict=True)
+    depth = np.minimum(depth * state["depth_level"], s.coupon.depth_max) * (left >= 1)
+    depths = zip(POOLS, depth, strict=True)
     return (
         control
         | {f"bid_{scene}": bid for scene, bid in bids}

@@ -47,6 +47,7 @@ class Given(NamedTuple):
     rest: Tensor
     believed_value: Tensor
     believed_cost: Tensor
+    budget_told: Tensor  # in force
     budget_edited: Tensor  # 1 where the tick edited it, and the next
     target_edited: Tensor
     unprotected: Tensor  # after the tick
@@ -56,7 +57,7 @@ N = rows.N_SCENES
 RARE = 1e-20
 LEAST_FLOW = 1e-9
 OF_PLANS = (1, 1, 1, 1)
-OF_BIDDER = (N, N, N, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
+OF_BIDDER = (N, N, N, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
 WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N, *OF_PLANS, *OF_BIDDER)
 
 
@@ -112,6 +113,7 @@ def read(before: Before, states: np.ndarray, world: World, dtype: torch.dtype) -
         *_flows(before, states, world),
         states["believed_value"][None],
         states["believed_cost"][None],
+        states["budget_told"][None],
         states["budget_edited"][None],
         states["target_edited"][None],
         states["unprotected"][None],

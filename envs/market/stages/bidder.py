@@ -205,7 +205,8 @@ def pace_coupons(world, state, tables):
             level = follow(level, planned, expected, world.coupon_gain, world.pace_step)
             level = max(min(level, world.depth_max / lever), world.level_least)
         state.depth_level[p] = level
-        control[rows.LEVER_COUPON + p] = lever * level if left >= 1.0 else ZERO
+        depth = min(lever * level, world.depth_max)
+        control[rows.LEVER_COUPON + p] = depth if left >= 1.0 else ZERO
 
 
 @kernel

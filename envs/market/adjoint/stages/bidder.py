@@ -67,7 +67,8 @@ def pace_coupons(
     level = torch.minimum(level, most).clamp_min(w.level_least)
     moved = (x.started > 0) & (planned >= 1) & (depth > 0)
     level = torch.where(moved, level, s.depth_level)
-    return level, torch.where(left >= 1, depth * level, torch.zeros_like(depth))
+    depth = (depth * level).clamp_max(w.depth_max)
+    return level, torch.where(left >= 1, depth, torch.zeros_like(depth))
 
 
 def steer(w: SimpleNamespace, m: Merchants, s: Carried, x: Given, control: Tensor) -> Steering:

@@ -19,7 +19,7 @@ def take_edits(w: SimpleNamespace, m: Merchants, s: Carried, x: Given, control: 
     even = m.budget * w.days_inverse
     least = w.budget_floor * s.day_spend * x.same_day / even
     asked = torch.maximum(lever(control, rows.LEVER_BUDGET_PACE), least)
-    budget = torch.where(x.budget_edited > 0, asked, s.budget_told)
+    budget = like(x.budget_told, torch.where(x.budget_edited > 0, asked, s.budget_told))
     target = torch.where(x.target_edited > 0, lever(control, rows.LEVER_TARGET), s.target_told)
     return torch.cat([control[: rows.LEVER_BUDGET_PACE], budget, target])
 

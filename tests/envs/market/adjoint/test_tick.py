@@ -14,9 +14,9 @@ ONE_STEP = 1e-3  # of a column's mean over markets
 # under way changes from tick to tick, so does their expectation. Profit and the platform's take are
 # small differences of large lines, so their deviation is measured against GMV.
 OF_MIXED_ORDERS = 3e-3
-BOUNDS: dict[str, float] = dict.fromkeys(("settled", "cost"), OF_MIXED_ORDERS)
-BOUNDS["voice"] = 3e-3  # where a cap of a small budget leaves a few fen, whole ones matter
 OF_GMV = ("profit", "platform")
+BOUNDS: dict[str, float] = dict.fromkeys(("settled", "cost", *OF_GMV), OF_MIXED_ORDERS)
+BOUNDS["voice"] = 3e-3  # where a cap of a small budget leaves a few fen, whole ones matter
 
 
 def one_step_errors(market: Market, actions: np.ndarray) -> dict[str, float]:
