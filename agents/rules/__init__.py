@@ -34,7 +34,7 @@ RULES: dict[str, type[Rule]] = {
 }
 
 # Rules that act where the platform bids (world 2.15), by the levers of the set `division`; apart,
-# because no task of `-v0` has these levers.
+# because of the tasks only `Allocation-v1` has these levers.
 DIVISION_RULES: dict[str, type[Rule]] = {
     rule.__name__: rule for rule in (EvenDivision, MarginalDivision)
 }

@@ -219,6 +219,17 @@ SEATED = ("budget_pace", "target")
 # That act in every market.
 USUAL = tuple(n for n in LEVER_NAMES if n not in (*POOLED, *DIVIDED, *SEATED))
 
+# What a merchant sets in its own shop, wherever the traffic comes from.
+SHOP = (
+    "creative",
+    "commission_natural",
+    "commission_ad",
+    "insurance",
+    "interest_free",
+    "service",
+    "boost",
+)
+
 # Bids are free there: a scene's share of the budget is no lever.
 FREE_BIDS = tuple(
     n
@@ -238,6 +249,7 @@ LEVER_SETS: dict[str, tuple[str, ...]] = {
     "whole_shop_pools": FREE_BIDS,
     "division": DIVIDED,
     "seat": SEATED,
+    "merchant": tuple(n for n in LEVER_NAMES if n in (*SHOP, *SEATED) or n.startswith("subsidy_")),
     "all": LEVER_NAMES,
 }
 

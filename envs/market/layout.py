@@ -347,6 +347,8 @@ STATE = np.dtype(
         ("smooth_segment_clicks", "f4", N_SEGMENTS),
         ("smooth_segment_claims", "f4", N_SEGMENTS),
         ("control", "f4", N_LEVERS),  # levers in force in the last tick, in their own units
+        # the last decision: an action by lever, which may stand for several ticks
+        ("decision", "f4", N_LEVERS),
         # sums over the plans that are over; last, as a tick does not touch them
         ("season_ledger", "f8", LEDGER_LINES),
         ("season_accrued", "f8", ACCRUED),

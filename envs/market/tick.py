@@ -68,15 +68,19 @@ class Standing(NamedTuple):
 
 
 @kernel
-def set_controls(world, action, index, control, noop):
+def set_controls(world, state, action, index, noop):
     """Turn an action in [-1, 1] (clipped, as the Box says) into controls; a no-op plan bids and
-    grants nothing (world 3).
+    grants nothing (world 3). While a decision stands it is read instead of the action.
     """
+    control = state.control
+    decides = state.tick % world.decision_ticks == 0
     for j in range(rows.N_LEVERS):
         control[j] = world.lever_default[j]
     for i in range(index.shape[0]):
         j = index[i]
-        a = min(max(action[i], -ONE), ONE)
+        if decides:
+            state.decision[j] = min(max(action[i], -ONE), ONE)
+        a = state.decision[j]
         middle = world.lever_default[j]
         if world.lever_kind[j] == rows.LOGARITHMIC:
             log_span = world.lever_log_span[j]

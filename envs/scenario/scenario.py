@@ -25,6 +25,7 @@ from .validation import merged, validated
 # Fields that are younger than committed evidence. While they have their default, by which they
 # change nothing, they do not count in the hash.
 LATER = {
+    "clock": ("decision_hours",),
     "regime": ("pools_scheduled",),
     "free_traffic": (
         "match_cost",
@@ -148,11 +149,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
-        problems = []
-        if self.clock.ticks_per_day not in (24, 48, 96):
-            problems.append(
-                f"clock.ticks_per_day is {self.clock.ticks_per_day}; allowed are 24, 48 and 96"
-            )
+        problems = self.clock.problems()
         for path, values in (
             ("traffic.segments", self.traffic.segments),
             ("tiers.mix", self.tiers.mix),

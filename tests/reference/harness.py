@@ -209,6 +209,7 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
     def own_bidder(rng: np.random.Generator) -> dict[str, dict[str, Any]]:
         """The platform's bidder, off in half of the scenarios; from a stream of its own."""
         return {
+            "clock": {"decision_hours": int(rng.choice([0, 0, 1, 3, 6]))},
             "bidder": {
                 "platform": bool(rng.random() < 0.5),
                 "division_centre": dict(zip(SCENES, rng.uniform(-1, 1, 4).tolist(), strict=True)),

@@ -129,7 +129,10 @@ def plain_tick(
     state["last_ledger"] = dict(state["ledger"])
     if state["tick"] % s.clock.ticks_per_day == 0:
         state["day_spend"] = 0.0
-    control = controls(s, action, levers)
+    if state["tick"] % max(s.clock.decision_hours / hours, 1) == 0:
+        for name, a in zip(levers, action, strict=True):
+            state["decision"][rows.LEVER_NAMES.index(name)] = np.clip(a, -1, 1)
+    control = controls(s, state, levers)
     correct = note_edits(s, state, control)
     control = take_edits(s, state, m, control, plan_days)
     control = steer(s, state, m, control, plan_days)
@@ -207,11 +210,12 @@ def half_up(x: ArrayLike) -> Any:
     return np.floor(np.asarray(x) + 0.5)
 
 
-def controls(s: Scenario, action: np.ndarray, levers: tuple[str, ...]) -> dict[str, float]:
-    """All levers in their own units: default where not controlled, else mapped from the clipped
-    action.
+def controls(s: Scenario, state: dict, levers: tuple[str, ...]) -> dict[str, float]:
+    """All levers in their own units: default where not controlled, else mapped from the decision
+    that stands.
     """
-    chosen = dict(zip(levers, np.clip(np.asarray(action, float), -1, 1), strict=True))
+    decision = dict(zip(rows.LEVER_NAMES, state["decision"], strict=True))
+    chosen = {name: decision[name] for name in levers}
     result = {}
     for lever in lever_table(s):
         a = chosen.get(lever.name, 0.0)

@@ -31,6 +31,7 @@ def fill_constants(w: np.void, s: Scenario, days: int) -> None:
     hours = HOURS_PER_DAY / per_day
     w["ticks_per_day"] = per_day
     w["ticks"] = per_day * days
+    w["decision_ticks"] = s.clock.decision_ticks
     _fill_seasons(w, s, days)
     _fill_customers(w, s, per_day)
     w["hours_per_tick"] = hours

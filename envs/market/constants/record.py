@@ -15,6 +15,7 @@ WORLD = np.dtype(
         ("ticks", "i4"),  # of an episode
         ("plans", "i4"),  # in an episode
         ("plan_ticks", "i4"),
+        ("decision_ticks", "i4"),  # for which a decision stands
         ("sampled", "i4"),
         ("reward", "i4"),
         ("roi_kind", "i4"),

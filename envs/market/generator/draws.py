@@ -161,6 +161,7 @@ def reset_state(world, state, merchant):
     for p in range(rows.N_FREE_POOLS):
         state.quality[p] = merchant.start_quality[p]
     state.held[:] = ONE
+    state.decision[:] = ZERO
     state.evidence_reported[:], state.evidence_expected[:] = ZERO, ZERO
     state.bid_in_force[:] = NO_BID
     state.pace_level[:] = world.level_start

@@ -207,7 +207,8 @@ def test_every_feature_says_something(played, name):
 
 @pytest.mark.parametrize("name", scenario_names())
 def test_reset_shows_a_plan_that_has_not_begun(name):
-    market = Market(load_scenario(name), 16, days=2, levers="all")
+    scenario = load_scenario(name)
+    market = Market(scenario, 16, days=scenario.seasons.plan_days or 2, levers="all")
     seen = market.reset(seeds=np.arange(16))
     for feature, value in (
         ("time_left", 1),

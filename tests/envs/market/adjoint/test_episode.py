@@ -169,6 +169,77 @@ def test_a_market_in_which_the_platform_bids(levers):
     assert compare(market, np.arange(64)) == {}
 
 
+STANDING = {"clock.decision_hours": 6}
+
+
+@pytest.mark.parametrize("platform", [False, True])
+def test_a_decision_answers_for_all_ticks_for_which_it_stands(platform):
+    """Its derivative is that of the difference it makes; an action that is not read has none."""
+    changes = {"bidder.platform": platform} | STANDING
+    levers = ("divide_live",) if platform else ("bid_live",)
+    n = 128
+    market = Market(
+        load_scenario("default", changes), n, days=1, levers=levers, reward="score", sampled=False
+    )
+    actions = np.random.default_rng(0).uniform(-0.4, 0.4, (24, n, 1)).astype(np.float32)
+    market.reset(seeds=np.arange(n))
+    ours = episode_gradient(market, actions)
+    read = np.arange(24) % 6 == 0
+    assert (ours[~read] == 0).all()
+    market.reset(seeds=np.arange(n))
+    beyond = np.where(np.arange(n)[:, None] % 2, actions * 1000, actions)
+    assert (episode_gradient(market, beyond)[:, 1::2] == 0).all()
+    for tick in (0, 6, 12):
+        off = []
+        for step in STEPS:
+            shift = np.zeros_like(actions)
+            shift[tick] = step
+            rise = played(market, np.arange(n), actions + shift)
+            slope = (rise - played(market, np.arange(n), actions - shift)) / (2 * step)
+            off.append(np.abs(slope - ours[tick, :, 0]).mean() / np.abs(slope).mean())
+        assert min(off) < 2 * TOLERANCE, tick  # one decision moves little: rounding shows
+
+
+def test_an_episode_may_begin_while_a_decision_stands():
+    market = Market(load_scenario("default", STANDING), 8, days=1, levers="bidding", reward="score")
+    market.reset(seeds=np.arange(8))
+    actions = np.random.default_rng(0).uniform(-0.4, 0.4, (24, 8, 4)).astype(np.float32)
+    whole = episode_gradient(market, actions)
+    market.reset(seeds=np.arange(8))
+    for action in actions[:3]:
+        market.step(action)
+    rest = episode_gradient(market, actions[3:])
+    np.testing.assert_allclose(rest[3:], whole[6:], rtol=1e-5, atol=1e-9)
+    assert (rest[:3] == 0).all()
+
+
+def test_a_market_in_which_decisions_stand():
+    market = Market(
+        load_scenario("default", STANDING),
+        64,
+        days=2,
+        levers="bidding",
+        reward="score",
+        sampled=False,
+    )
+    assert compare(market, np.arange(64)) == {}
+
+
+@pytest.mark.parametrize("reward", ["score", "incremental"])
+def test_a_decision_has_the_derivative_of_the_same_action_in_every_tick(reward):
+    seat = {"bidder.platform": True, "seat.open": True}
+    actions = np.random.default_rng(0).uniform(-0.4, 0.4, (8, 16, 12)).astype(np.float32)
+    actions = np.repeat(actions, 6, 0)
+    gradients = []
+    for changes in (seat, seat | STANDING):
+        market = Market(
+            load_scenario("default", changes), 16, days=2, levers="merchant", reward=reward
+        )
+        market.reset(seeds=np.arange(16))
+        gradients.append(episode_gradient(market, actions).reshape(8, 6, 16, 12).sum(1))
+    np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("levers", ["division", "seat"])
 def test_the_platform_bids_for_several_plans(levers):
     platform = {

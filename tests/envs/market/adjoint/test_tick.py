@@ -74,7 +74,9 @@ def random_actions(market: Market, rng: np.random.Generator, width: float) -> np
 
 @pytest.mark.parametrize("preset", scenario_names())
 def test_one_step_equals_the_engine_on_every_preset(preset):
-    market = Market(load_scenario(preset), 64, days=2, levers="all", sampled=False)
+    scenario = load_scenario(preset)
+    days = scenario.seasons.plan_days or 2
+    market = Market(scenario, 64, days=days, levers="all", sampled=False)
     market.reset(seeds=np.arange(64))
     errors = one_step_errors(market, random_actions(market, np.random.default_rng(0), 0.5))
     assert beyond(errors) == {}
