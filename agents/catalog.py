@@ -23,7 +23,7 @@ from .learners.artefact import load_artefact
 from .learners.shifts import ShiftedRule
 from .own_code import code_name, load_code, own_digest, own_function, registered
 from .policy import PlanSpec, Policy, plan_spec
-from .rules import RULES, make_rule
+from .rules import ALL_RULES, make_rule
 from .rules.tuned import best_rule, tuned_parameters
 
 __all__ = ["Described", "describe", "find_policy", "is_own", "own_digest", "own_function"]
@@ -128,7 +128,7 @@ def _kind(name: str) -> str:
 
 
 def _hint(name: str) -> str:
-    spellings = {known.lower(): known for known in (*RULES, BEST_RULE, BEST, *registered())}
+    spellings = {known.lower(): known for known in (*ALL_RULES, BEST_RULE, BEST, *registered())}
     near = difflib.get_close_matches(name.lower(), spellings, 1)
     return f" did you mean {spellings[near[0]]}?" if near else ""
 
@@ -137,7 +137,7 @@ def _allowed() -> str:
     """What a policy may be called, in words."""
     of_packages = f"{', '.join(registered())} of installed packages, " if registered() else ""
     return (
-        f"allowed are the rules {', '.join(RULES)}, {BEST_RULE}, {BEST}, {of_packages}"
+        f"allowed are the rules {', '.join(ALL_RULES)}, {BEST_RULE}, {BEST}, {of_packages}"
         "the folder of a saved policy, and module:Name of your own code"
     )
 
@@ -153,7 +153,7 @@ _NAMED = {
 def _kind_or_none(name: str) -> str | None:
     if name.lower() in (BEST_RULE, BEST):
         return name.lower()
-    if name.lower() in {rule.lower() for rule in RULES}:
+    if name.lower() in {rule.lower() for rule in ALL_RULES}:
         return "rule"
     if Path(name).exists():
         return "folder"
@@ -164,7 +164,7 @@ def _rule_name(name: str, task: str | None) -> str:
     """The rule's own spelling."""
     if name.lower() == BEST_RULE:
         return best_rule(_needed(task, name))
-    return next(rule for rule in RULES if rule.lower() == name.lower())
+    return next(rule for rule in ALL_RULES if rule.lower() == name.lower())
 
 
 def _needed(task: str | None, name: str) -> str:

@@ -4,6 +4,7 @@ from ..policy import PlanSpec
 from .base import Rule, lever_action, present_names
 from .coupons import MCKPCoupon, UniformCoupon
 from .cross_scene import CrossScenePID
+from .division import EvenDivision, MarginalDivision
 from .dual import DualMirrorDescent
 from .fixed import DoNothing, FixedBid
 from .four_plans import FourPlans
@@ -32,36 +33,47 @@ RULES: dict[str, type[Rule]] = {
     )
 }
 
+# Rules that act where the platform bids (world 2.15), by the levers of the set `division`; apart,
+# because of the tasks only `Allocation-v1` has these levers.
+DIVISION_RULES: dict[str, type[Rule]] = {
+    rule.__name__: rule for rule in (EvenDivision, MarginalDivision)
+}
+ALL_RULES = RULES | DIVISION_RULES
+
 
 def make_rule(name: str, spec: PlanSpec, **parameters: float) -> Rule:
     """A rule by name, case does not matter.
 
     Args:
-        name: one of `RULES`.
+        name: one of `ALL_RULES`.
         spec: the public facts of the task.
         **parameters: of the rule; first names (`base.RENAMED`) are accepted too.
 
     Raises:
         ValueError: naming what is allowed.
     """
-    for known, rule in RULES.items():
+    for known, rule in ALL_RULES.items():
         if known.lower() == name.lower():
             return rule(spec, **present_names(parameters))
-    raise ValueError(f"rule is {name!r}; allowed are {', '.join(RULES)}")
+    raise ValueError(f"rule is {name!r}; allowed are {', '.join(ALL_RULES)}")
 
 
 __all__ = [
+    "ALL_RULES",
+    "DIVISION_RULES",
     "MPC",
     "PID",
     "RULES",
     "CrossScenePID",
     "DoNothing",
     "DualMirrorDescent",
+    "EvenDivision",
     "EvenPacing",
     "FixedBid",
     "FourPlans",
     "MCKPCoupon",
     "ManualOperator",
+    "MarginalDivision",
     "MarginalROI",
     "MinPacing",
     "OnlineLP",

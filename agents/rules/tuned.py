@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import RULES
+from . import ALL_RULES
 from .base import RENAMED, present_names
 
 FILE = Path(__file__).with_name("tuned.json")
@@ -32,9 +32,9 @@ def tuned_study(rule: str, task: str) -> dict[str, Any]:
     """Everything kept of a study: parameters, value, value of the defaults, budget, seeds; empty if
     there was none.
     """
-    name = next((known for known in RULES if known.lower() == rule.lower()), None)
+    name = next((known for known in ALL_RULES if known.lower() == rule.lower()), None)
     if name is None:
-        raise ValueError(f"rule is {rule!r}; allowed are {', '.join(RULES)}")
+        raise ValueError(f"rule is {rule!r}; allowed are {', '.join(ALL_RULES)}")
     studies = next(
         (rules for known, rules in load_tuned().items() if known.lower() == task.lower()), {}
     )
@@ -77,11 +77,11 @@ def load_tuned(path: Path = FILE) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _check(where: str, name: str, study: dict[str, Any]) -> None:
-    if name not in RULES:
-        raise ValueError(f"{where}: the rule is {name!r}; allowed are {', '.join(RULES)}")
+    if name not in ALL_RULES:
+        raise ValueError(f"{where}: the rule is {name!r}; allowed are {', '.join(ALL_RULES)}")
     if not isinstance(study, dict) or not isinstance(study.get("parameters"), dict):
         raise ValueError(f"{where}: a study is {study!r}; it must be an object with `parameters`")
-    known = RULES[name].common | RULES[name].defaults
+    known = ALL_RULES[name].common | ALL_RULES[name].defaults
     for key, value in study["parameters"].items():
         if key not in known and key not in RENAMED:
             raise ValueError(

@@ -7,8 +7,7 @@ logarithmic ones follow default * (span^a - 1/span) / (1 - 1/span), which is 0 a
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..scenario import FREE_POOLS, POOLS, SCENES, SEGMENTS, TIERS, Scenario
 
@@ -30,7 +29,7 @@ class Definition(NamedTuple):
     """One or several levers as every scenario has them.
 
     low, default and high are numbers, or dotted paths of scenario fields (with a leading minus:
-    negated). A lever without `high` is logarithmic.
+    negated) in which {} stands for the key too. A lever without `high` is logarithmic.
     """
 
     name: str  # {} stands for each of `keys`
@@ -176,25 +175,81 @@ DEFINITIONS: tuple[Definition, ...] = (
         "free_traffic.pace_most",
         FREE_POOLS,
     ),
+    Definition(
+        "divide_{}",
+        "money for {}, against the other scenes",
+        "logit",
+        "-bidder.division_span",
+        "bidder.division_centre.{}",
+        "bidder.division_span",
+        SCENES,
+    ),
+    Definition(
+        "subsidy_{}",
+        "coupon money for the {} pool, against the other pools",
+        "logit",
+        "-bidder.division_span",
+        "bidder.subsidy_centre.{}",
+        "bidder.division_span",
+        POOLS,
+    ),
+    Definition(
+        "budget_pace",
+        "daily budget",
+        "x even daily budget",
+        0,
+        1,
+        "seat.budget_most",
+    ),
+    Definition(
+        "target",
+        "ROI target told to the platform's bidder",
+        "x own target",
+        "seat.target_low",
+        1,
+        "seat.target_high",
+    ),
 )
 
 LEVER_NAMES = tuple(d.name.format(key) for d in DEFINITIONS for key in d.keys)
 
-UNPOOLED = tuple(n for n in LEVER_NAMES if not n.startswith(("mix_", "pace_")))
+POOLED = tuple(n for n in LEVER_NAMES if n.startswith(("mix_", "pace_")))
+DIVIDED = tuple(n for n in LEVER_NAMES if n.startswith(("divide_", "subsidy_")))
+SEATED = ("budget_pace", "target")
+# That act in every market.
+USUAL = tuple(n for n in LEVER_NAMES if n not in (*POOLED, *DIVIDED, *SEATED))
+
+# What a merchant sets in its own shop, wherever the traffic comes from.
+SHOP = (
+    "creative",
+    "commission_natural",
+    "commission_ad",
+    "insurance",
+    "interest_free",
+    "service",
+    "boost",
+)
 
 # Bids are free there: a scene's share of the budget is no lever.
-FREE_BIDS = tuple(n for n in LEVER_NAMES if n != "bid" and not n.startswith("share_"))
+FREE_BIDS = tuple(
+    n
+    for n in LEVER_NAMES
+    if n != "bid" and not n.startswith("share_") and n not in (*DIVIDED, *SEATED)
+)
 
 # Named sets for `levers=`; an environment id has one of them as its default.
 LEVER_SETS: dict[str, tuple[str, ...]] = {
     "bidding": tuple(f"bid_{s}" for s in SCENES),
     "allocation": (*(f"bid_{s}" for s in SCENES), *(f"share_{s}" for s in SCENES)),
     "coupon": ("bid", *(f"coupon_{p}" for p in POOLS), *(f"tilt_{k}" for k in SEGMENTS)),
-    "super_plan": tuple(n for n in UNPOOLED if n != "bid" and not n.startswith("tier_")),
-    "whole_shop": tuple(n for n in UNPOOLED if n != "bid"),
-    "pools": tuple(n for n in LEVER_NAMES if n not in UNPOOLED),
+    "super_plan": tuple(n for n in USUAL if n != "bid" and not n.startswith("tier_")),
+    "whole_shop": tuple(n for n in USUAL if n != "bid"),
+    "pools": POOLED,
     "super_plan_pools": tuple(n for n in FREE_BIDS if not n.startswith("tier_")),
     "whole_shop_pools": FREE_BIDS,
+    "division": DIVIDED,
+    "seat": SEATED,
+    "merchant": tuple(n for n in LEVER_NAMES if n in (*SHOP, *SEATED) or n.startswith("subsidy_")),
     "all": LEVER_NAMES,
 }
 
@@ -207,22 +262,24 @@ def lever_table(s: Scenario) -> list[Lever]:
 def _lever(s: Scenario, definition: Definition, key: str) -> Lever:
     name = definition.name.format(key)
     meaning = definition.meaning.format(key)
-    low = _number(s, definition.low)
-    default = _number(s, definition.default)
+    low = _number(s, definition.low, key)
+    default = _number(s, definition.default, key)
     if definition.high is None:
         span = _number(s, BID_SPAN)
         return Lever(
             name, definition.unit, "log", low, default, default * (span + 1), span, meaning
         )
-    high = _number(s, definition.high)
+    high = _number(s, definition.high, key)
     return Lever(name, definition.unit, "linear", low, default, high, LINEAR_SPAN, meaning)
 
 
-def _number(s: Scenario, given: float | str) -> float:
+def _number(s: Scenario, given: float | str, key: str = "") -> float:
     """A number as it stands, or the scenario's value at a dotted path."""
     if not isinstance(given, str):
         return given
-    value = attrgetter(given.removeprefix("-"))(s)
+    value: Any = s
+    for name in given.removeprefix("-").format(key).split("."):
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
     return -value if given.startswith("-") else value
 
 

@@ -59,6 +59,27 @@ TASKS: tuple[Task, ...] = (
         "unlike_festival",
         "the long game with unlike merchants: fatigue, refunds, growth, a festival",
     ),
+    Task(
+        "chengfang/Allocation-v1",
+        "division",
+        1,
+        "platform_bidder",
+        "divide the money above the platform's own bidder",
+    ),
+    Task(
+        "chengfang/Seasons-v1",
+        "super_plan_pools",
+        42,
+        "seasons",
+        "six weeks of one merchant: what a plan learns and whom it wins pay in the next",
+    ),
+    Task(
+        "chengfang/Merchant-v1",
+        "merchant",
+        28,
+        "merchant_seat",
+        "what a merchant sets: a budget and a target for the platform's bidder, and the shop",
+    ),
 )
 
 

@@ -134,7 +134,7 @@ def _entries(sources):
             if states[i].done:
                 continue
             plan = Plan(world, merchants[i], cells[i], states[i])
-            set_controls(world, actions[i], levers, states[i].control, frame.noop)
+            set_controls(world, states[i], actions[i], levers, frame.noop)
             rewards[i] = tick(plan, work, tables, costs[i])
             if not frame.noop:
                 dones[i] = states[i].done

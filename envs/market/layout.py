@@ -170,6 +170,10 @@ LEVER_TIER = _lever(f"tier_{TIERS[0]}")
 LEVER_MIX = _lever(f"mix_{SCENES[0]}")
 LEVER_MIX_NATURAL = _lever("mix_natural")
 LEVER_PACE = _lever(f"pace_{FREE_POOLS[0]}")
+LEVER_DIVIDE = _lever(f"divide_{SCENES[0]}")
+LEVER_SUBSIDY = _lever(f"subsidy_{POOLS[0]}")
+LEVER_BUDGET_PACE = _lever("budget_pace")
+LEVER_TARGET = _lever("target")
 N_LEVERS = len(LEVER_NAMES)
 LINEAR, LOGARITHMIC = range(2)  # how a lever maps [-1, 1] to its unit
 
@@ -292,6 +296,32 @@ STATE = np.dtype(
         ("evidence_reported", "f4", N_SCENES),
         ("evidence_expected", "f4", N_SCENES),
         ("bid_in_force", "f4", N_SCENES),  # in the last tick; below 0 before the first
+        # the platform's bidder: multipliers in force by scene, the one that holds the target,
+        # coupon depths over the levers, coupons claimed in the last tick (the merchant pays, fen)
+        ("pace_level", "f4", N_SCENES),
+        ("cost_level", "f4"),
+        ("depth_level", "f4", N_POOLS),
+        # GMV that clicks let it expect, in all and still on its way (quick, slow); what it believes
+        # of the plan's ROI, and what the last hours added to it, fen; their share of the traffic
+        ("expected_gmv", "f8"),
+        ("expected_waiting", "f8", N_DELAYS),
+        ("opening_waiting", "f8"),  # what was on its way when the plan began
+        ("believed_value", "f8"),
+        ("believed_cost", "f8"),
+        ("recent_value", "f8"),
+        ("recent_cost", "f8"),
+        ("recent_flow", "f8"),
+        # the merchant's seat: what is in force (levers' units), whether the last tick edited it,
+        # edits of the day, hours since the last one of the target, whether protection is void
+        ("budget_told", "f4"),
+        ("target_told", "f4"),
+        ("budget_edited", "i4"),
+        ("target_edited", "i4"),
+        ("budget_edits", "i4"),
+        ("target_edits", "i4"),
+        ("target_age", "f4"),
+        ("unprotected", "i4"),
+        ("tick_claims", "f4", N_POOLS),
         ("heat", "f4", N_TIERS),
         # the shop as the dashboard shows it
         ("shown_quality", "f4", N_FREE_POOLS),
@@ -317,6 +347,8 @@ STATE = np.dtype(
         ("smooth_segment_clicks", "f4", N_SEGMENTS),
         ("smooth_segment_claims", "f4", N_SEGMENTS),
         ("control", "f4", N_LEVERS),  # levers in force in the last tick, in their own units
+        # the last decision: an action by lever, which may stand for several ticks
+        ("decision", "f4", N_LEVERS),
         # sums over the plans that are over; last, as a tick does not touch them
         ("season_ledger", "f8", LEDGER_LINES),
         ("season_accrued", "f8", ACCRUED),

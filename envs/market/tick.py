@@ -17,6 +17,7 @@ from . import layout as rows
 from .layout import Moment
 from .observation import record, show_shop
 from .stages.auction import charge, learn_from_reports, note_edits, run_auctions, throttle
+from .stages.bidder import note_reports, steer
 from .stages.carryover import (
     draw_noise,
     jump,
@@ -48,6 +49,7 @@ from .stages.left_over import left_over, left_profit
 from .stages.orders import count_groups, deliver, fit_coupons, mature_refunds, settle_arrivals
 from .stages.plans import next_plan, plan_tick
 from .stages.scheduling import mix_pools, pace_pools, select_free
+from .stages.seat import budget_of_day, take_edits
 
 F = np.float32
 
@@ -66,15 +68,19 @@ class Standing(NamedTuple):
 
 
 @kernel
-def set_controls(world, action, index, control, noop):
+def set_controls(world, state, action, index, noop):
     """Turn an action in [-1, 1] (clipped, as the Box says) into controls; a no-op plan bids and
-    grants nothing (world 3).
+    grants nothing (world 3). While a decision stands it is read instead of the action.
     """
+    control = state.control
+    decides = state.tick % world.decision_ticks == 0
     for j in range(rows.N_LEVERS):
         control[j] = world.lever_default[j]
     for i in range(index.shape[0]):
         j = index[i]
-        a = min(max(action[i], -ONE), ONE)
+        if decides:
+            state.decision[j] = min(max(action[i], -ONE), ONE)
+        a = state.decision[j]
         middle = world.lever_default[j]
         if world.lever_kind[j] == rows.LOGARITHMIC:
             log_span = world.lever_log_span[j]
@@ -100,7 +106,7 @@ def limits(world, state, caps):
     (world 2.10).
     """
     left = state.budget - state.ledger[rows.L_SPEND]
-    today = np.floor(world.daily_cap * state.budget) - state.day_spend
+    today = budget_of_day(world, state) - state.day_spend
     for s in range(rows.N_SCENES):
         share = np.floor(np.float64(state.control[rows.LEVER_SHARE + s]) * state.budget)
         caps[s] = max(share - state.scene_spend[s], 0.0)
@@ -317,6 +323,8 @@ def move_shop(plan, work, now):
     record(world, state, lane, scene, group)
     if world.predictor_learns:
         learn_from_reports(world, plan.cells, state, lane, group)
+    if world.platform_bids:
+        note_reports(world, plan.cells, state, lane, group)
     wear(world, state, merchant, lane, scene, group)
     move_quality(world, state, merchant, group)
     move_influencers(world, state, state.control)
@@ -336,7 +344,7 @@ def close_books(plan, over, last):
     world, merchant, _, state = plan
     goods_rate = 1.0 - np.float64(merchant.margin)
     accrue(world, state, goods_rate)
-    if over and world.protection:
+    if over and world.protection and not state.unprotected:
         protect(world, state)
         accrue(world, state, goods_rate)
     if last and world.left_counts:
@@ -356,9 +364,13 @@ def tick(plan, work, tables, costs):
     traffic_of_scene(world, state, tables.hours, tables.calendar, now.day, scene)
     if world.repeat_rate > 0.0:
         come_back(state, merchant, scene)
+    if world.seat_open:
+        take_edits(world, state)
     limit = limits(world, state, work.caps)
     if world.predictor_learns:
         note_edits(world, state)
+    if world.platform_bids:
+        steer(plan, tables)
     boost = impressions(plan, work, tables, limit, now.day)
     coupons_left = grant_coupons(plan, lane)
     thin(lane)

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import model_validator
 
 from .auction import Auction, Boost
+from .bidder import Bidder, Seat
 from .customers import LeftOver, Repeat
 from .demand import Click, Coupon, Order, Tiers
 from .merchants import MAX_CATEGORIES, Merchants
@@ -24,6 +25,7 @@ from .validation import merged, validated
 # Fields that are younger than committed evidence. While they have their default, by which they
 # change nothing, they do not count in the hash.
 LATER = {
+    "clock": ("decision_hours",),
     "regime": ("pools_scheduled",),
     "free_traffic": (
         "match_cost",
@@ -42,6 +44,8 @@ LATER = {
         "edit_keep",
         "status_orders",
     ),
+    "bidder": tuple(Bidder.model_fields),
+    "seat": tuple(Seat.model_fields),
     "order": ("hour_swing", "peak_hour"),
     "dashboard": ("shop_daily", "shop_step"),
     "constraints": ("score_floor",),
@@ -66,7 +70,7 @@ LATER = {
 class Scenario(Section):
     """One market: the world, its population of merchants, and what may be controlled.
 
-    Sections follow world 2.1 to 2.14; `chengfang scenarios show` prints each field's unit, range
+    Sections follow world 2.1 to 2.16; `chengfang scenarios show` prints each field's unit, range
     and source.
     """
 
@@ -81,6 +85,8 @@ class Scenario(Section):
     auction: Auction = Auction()
     boost: Boost = Boost()
     predictor: Predictor = Predictor()
+    bidder: Bidder = Bidder()
+    seat: Seat = Seat()
     click: Click = Click()
     order: Order = Order()
     coupon: Coupon = Coupon()
@@ -143,11 +149,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
-        problems = []
-        if self.clock.ticks_per_day not in (24, 48, 96):
-            problems.append(
-                f"clock.ticks_per_day is {self.clock.ticks_per_day}; allowed are 24, 48 and 96"
-            )
+        problems = self.clock.problems()
         for path, values in (
             ("traffic.segments", self.traffic.segments),
             ("tiers.mix", self.tiers.mix),
@@ -162,6 +164,13 @@ class Scenario(Section):
         ):
             if sum(curve) <= 0:
                 problems.append(f"{path} sums to 0; at least one entry must be above 0")
+        for name in ("division_centre", "subsidy_centre"):
+            problems += [
+                f"bidder.{name}.{key} is {value:g}; it must lie within bidder.division_span = "
+                f"{self.bidder.division_span:g} of 0"
+                for key, value in getattr(self.bidder, name).items()
+                if abs(value) > self.bidder.division_span
+            ]
         problems += _ordered("coupon", self.coupon, "depth_default", "depth_max")
         problems += _ordered("creative", self.creative, "rate_default", "rate_max")
         problems += _ordered("influencer", self.influencer, "commission_natural", "commission_max")

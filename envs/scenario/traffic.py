@@ -19,6 +19,9 @@ from .quantity import (
     table,
 )
 
+TICKS_PER_DAY = (24, 48, 96)
+HOURS_PER_DAY = 24
+
 PRESS = "trade press 2024-25, docs/priors.md: shelf 40-50 % of GMV, live about 60 %"
 AUCTIONNET_HOURS = "AuctionNet (NeurIPS 2024) released page-view curve, shifted to China time"
 
@@ -77,7 +80,7 @@ LIVE_HOURLY = [
 
 
 class Clock(Section):
-    """How time is cut. One tick is one decision."""
+    """How time is cut. One tick is one decision, unless decisions stand for longer."""
 
     ticks_per_day: int = quantity(24, "ticks", 24, 96, "decisions a day: 24, 48 or 96")
     days: int = quantity(
@@ -86,6 +89,27 @@ class Clock(Section):
     smoothing_hours: float = quantity(
         4.0, "hours", 0.1, 200, "mean age of the smoothed metrics on the dashboard"
     )
+    decision_hours: int = quantity(
+        0, "hours", 0, 24, "a decision stands for so long, a divisor of 24; 0: for one tick"
+    )
+
+    @property
+    def decision_ticks(self) -> int:
+        """Ticks for which a decision stands."""
+        return max(self.decision_hours * self.ticks_per_day // HOURS_PER_DAY, 1)
+
+    def problems(self) -> list[str]:
+        """What does not fit together."""
+        problems = []
+        if self.ticks_per_day not in TICKS_PER_DAY:
+            problems.append(
+                f"clock.ticks_per_day is {self.ticks_per_day}; allowed are 24, 48 and 96"
+            )
+        if self.decision_hours and HOURS_PER_DAY % self.decision_hours:
+            problems.append(
+                f"clock.decision_hours is {self.decision_hours}; allowed are 0 and divisors of 24"
+            )
+        return problems
 
 
 class Event(Section):

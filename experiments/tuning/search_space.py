@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from ...agents import RULES
+from ...agents.rules import ALL_RULES, DIVISION_RULES
 
 DIGITS = 4
 
@@ -138,6 +138,12 @@ _OWN: dict[str, Range] = {
     "least_price": Range(0.02, 3.0, True),
     "urgency": Range(0.0, 1.5),
     **{f"pool_{p}": Range(0.0, 1.5) for p in ("natural", "transaction", "ad")},
+    # MarginalDivision
+    "focus": Range(0.0, 10.0),
+    "prior_traffic": Range(0.001, 0.5, True),
+    "by_sales": Range(0.0, 1.5),
+    **{f"lean_{s}": Range(-1.5, 1.5) for s in _SCENE_NAMES},
+    **{f"pool_lean_{p}": Range(-2.0, 2.0) for p in ("natural", "transaction", "ad")},
 }
 _OF_COUPONS = ("response_", "scale", "use_", "sales_", "least_price", "urgency", "pool_")
 _BLIND = ("FixedBid", "EvenPacing")  # read no ROI when they bid
@@ -146,10 +152,13 @@ _PLANNERS = ("OnlineLP", "MPC", "MCKPCoupon")  # know the delay from their own m
 
 def search_space(rule: str, levers: tuple[str, ...], events: bool) -> dict[str, Range]:
     """Ranges of the parameters of a rule that can matter with these levers, in a fixed order."""
-    own = RULES[rule].defaults
-    known = RULES[rule].common | own
+    own = ALL_RULES[rule].defaults
+    known = ALL_RULES[rule].common | own
     coupons = any(x.startswith("coupon_") for x in levers)
     shop = "creative" in levers
+    if rule in DIVISION_RULES:  # the platform bids: what is shared and about bids is idle
+        space = {name: _OWN[name] for name in own if name in _OWN}
+        return space | (_SHOP if shop else {}) | (_TILTS if shop else {})
     space = {name: _OWN[name] for name in own if name in _OWN}
     if not coupons:
         space = {name: r for name, r in space.items() if not name.startswith(_OF_COUPONS)}

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...agents import RULES
+from ...agents.rules import ALL_RULES
 from ...agents.rules.tuned import FILE, load_tuned, tuned_parameters
 from ...envs import Setting, find_task, load_scenario, select_levers, short_name
 from ...envs.files import whole_file
@@ -145,7 +145,7 @@ def starts_for(
     This rule as tuned on related tasks; what the leading rules found on this task for the
     parameters all rules share; and both together. Raises ValueError for an unknown name.
     """
-    shared_names = RULES[_rule_name(rule)].common
+    shared_names = ALL_RULES[_rule_name(rule)].common
     task = short_name(find_task(task))
     relatives = [short_name(find_task(other)) for other in relatives]
     own = [setting for setting in (tuned_parameters(rule, other) for other in relatives) if setting]
@@ -158,7 +158,7 @@ def starts_for(
 
 
 def _rule_name(rule: str) -> str:
-    for known in RULES:
+    for known in ALL_RULES:
         if known.lower() == rule.lower():
             return known
-    raise ValueError(f"rule is {rule!r}; allowed are {', '.join(RULES)}")
+    raise ValueError(f"rule is {rule!r}; allowed are {', '.join(ALL_RULES)}")

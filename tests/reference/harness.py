@@ -206,6 +206,29 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
             "dashboard": {"shop_daily": pick(False, True)},
         }
 
+    def own_bidder(rng: np.random.Generator) -> dict[str, dict[str, Any]]:
+        """The platform's bidder, off in half of the scenarios; from a stream of its own."""
+        return {
+            "clock": {"decision_hours": int(rng.choice([0, 0, 1, 3, 6]))},
+            "bidder": {
+                "platform": bool(rng.random() < 0.5),
+                "division_centre": dict(zip(SCENES, rng.uniform(-1, 1, 4).tolist(), strict=True)),
+                "subsidy_centre": dict(zip(POOLS, rng.uniform(-1, 1, 3).tolist(), strict=True)),
+                "start": float(rng.choice([0.2, 0.6, 2.0])),
+                "cost_prior": float(rng.choice([0.002, 0.05])),
+                "cost_slack": float(rng.uniform(0, 1)),
+                "margin": float(rng.uniform(-0.1, 0.2)),
+            },
+            "seat": {
+                "open": bool(rng.random() < 0.4),
+                "budget_edits": int(rng.integers(0, 8)),
+                "target_edits": int(rng.integers(0, 30)),
+                "target_hours": float(rng.choice([0.0, 1.0, 2.5])),
+                "budget_step": float(rng.uniform(0, 0.4)),
+                "target_step": float(rng.uniform(0, 0.2)),
+            },
+        }
+
     budget = pick((0.02, 0.1), (0.35, 2.6), (2.0, 5.0))
     coupons = pick((0.0, 0.0), (0.0005, 0.01), (0.06, 0.3), (1.0, 2.0))
     scenario = load_scenario(
@@ -326,4 +349,4 @@ def random_scenario(rng: np.random.Generator) -> Scenario:
             },
         }
     )
-    return scenario.updated(unlike_merchants())
+    return scenario.updated(unlike_merchants()).updated(own_bidder(rng.spawn(1)[0]))

@@ -129,16 +129,21 @@ def plain_tick(
     state["last_ledger"] = dict(state["ledger"])
     if state["tick"] % s.clock.ticks_per_day == 0:
         state["day_spend"] = 0.0
-    control = controls(s, action, levers)
+    if state["tick"] % max(s.clock.decision_hours / hours, 1) == 0:
+        for name, a in zip(levers, action, strict=True):
+            state["decision"][rows.LEVER_NAMES.index(name)] = np.clip(a, -1, 1)
+    control = controls(s, state, levers)
+    correct = note_edits(s, state, control)
+    control = take_edits(s, state, m, control, plan_days)
+    control = steer(s, state, m, control, plan_days)
     move_shocks(s, state, hours)
     traffic, price_shift, order_event = opportunities(s, state, c, day)
     traffic = with_customers(s, state, m, traffic)
     terms = order_terms(s, state, control, m, c, order_event)
-    correct = note_edits(s, state, control)
     select = schedule(s, state, control, c, terms, traffic)
     terms = selected(s, terms, select)
     shown, auctions, boost, charged = impressions(
-        s, state, m, c, control, terms, traffic, (select, correct), price_shift
+        s, state, m, c, control, terms, traffic, (select, correct), price_shift, plan_days
     )
     cvr, use = ration(s, state, m, c, terms, shown)
     tick = counts(s, control, terms, shown, cvr, use)
@@ -149,6 +154,7 @@ def plain_tick(
     mature(s, state, hours, last)
     counting = usual_shares(s, select, terms["match"])
     learn(s, state, c, tick, arrivals, cvr, hours)
+    note_reports(s, state, c, tick, cvr, terms["price"], hours)
     remember(s, state, tick, arrivals, sent_back, charged, auctions, counting, hours)
     wear(s, state, m, tick, auctions, hours)
     move_quality(s, state, m, tick)
@@ -157,7 +163,7 @@ def plain_tick(
     win_customers(s, state, arrivals)
     refresh_creatives(s, state, m, control, hours, plan_days)
     accrue(s, state, m)
-    if over and s.money.protection:
+    if over and s.money.protection and not state["unprotected"]:
         protect(s, state, m)
         accrue(s, state, m)
     if last:
@@ -204,11 +210,12 @@ def half_up(x: ArrayLike) -> Any:
     return np.floor(np.asarray(x) + 0.5)
 
 
-def controls(s: Scenario, action: np.ndarray, levers: tuple[str, ...]) -> dict[str, float]:
-    """All levers in their own units: default where not controlled, else mapped from the clipped
-    action.
+def controls(s: Scenario, state: dict, levers: tuple[str, ...]) -> dict[str, float]:
+    """All levers in their own units: default where not controlled, else mapped from the decision
+    that stands.
     """
-    chosen = dict(zip(levers, np.clip(np.asarray(action, float), -1, 1), strict=True))
+    decision = dict(zip(rows.LEVER_NAMES, state["decision"], strict=True))
+    chosen = {name: decision[name] for name in levers}
     result = {}
     for lever in lever_table(s):
         a = chosen.get(lever.name, 0.0)
@@ -466,6 +473,7 @@ def impressions(
     traffic: np.ndarray,
     chosen: tuple[np.ndarray, np.ndarray],
     price_shift: float,
+    days: int,
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Expected impressions per cell; auctions, boost in force, whole fen charged by scene."""
     select, correct = chosen
@@ -486,7 +494,7 @@ def impressions(
     won = entered * win
     cost = (won * payment / 1000 * 100).sum(0)  # fen by scene
     cap = np.maximum(np.floor(of(control, "share", SCENES) * m["budget"]) - state["scene_spend"], 0)
-    today = math.floor(s.constraints.daily_cap * m["budget"]) - state["day_spend"]
+    today = budget_of_day(s, state, m, days) - state["day_spend"]
     limit = max(min(m["budget"] - state["ledger"]["spend"], today), 0)
     keep = np.minimum(1, cap / np.maximum(cost, 1e-9))
     keep = keep * min(1, limit / max((cost * keep).sum(), 1e-9))
@@ -524,6 +532,191 @@ def learn(
     hoped = (tick["clicked"] * cvr * c["prediction"])[AD].sum(0)
     state["evidence_reported"] = keep * state["evidence_reported"] + arrivals["orders"][AD]
     state["evidence_expected"] = keep * state["evidence_expected"] + hoped
+
+
+# 2.16 The merchant's own seat
+# --------------------------------------------------------------------------
+
+
+def take_edits(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
+    """The controls with the daily budget and the target in force, by the rules of editing them."""
+    seat = s.seat
+    if not seat.open:
+        return control
+    per_day = s.clock.ticks_per_day
+    first = tick_of_plan(s, state, days) == 0
+    if first:
+        state["unprotected"] = 0
+    if state["tick"] % per_day == 0:
+        state["budget_edits"] = state["target_edits"] = 0
+    asked, told = control["budget_pace"], state["budget_told"]
+    edit = abs(asked - told) > seat.budget_step and state["budget_edits"] < seat.budget_edits
+    state["budget_edited"] = int(first or edit)
+    if first or edit:
+        even = m["budget"] / days
+        state["budget_told"] = max(asked, seat.budget_floor * state["day_spend"] / even)
+        state["budget_edits"] += not first
+    asked, told = control["target"], state["target_told"]
+    state["target_age"] += 24 / per_day
+    edit = abs(asked - told) > seat.target_step * told and state["target_age"] >= seat.target_hours
+    state["target_edited"] = int(first or edit)
+    if first or edit:
+        state["target_told"], state["target_age"] = asked, 0.0
+        state["target_edits"] += not first
+        state["unprotected"] |= state["target_edits"] > seat.target_edits
+    return control | {"budget_pace": state["budget_told"], "target": state["target_told"]}
+
+
+def tick_of_plan(s: Scenario, state: dict, days: int) -> int:
+    """Ticks of the plan in force, of some days, that have been played."""
+    return state["tick"] - state["plan"] * days * s.clock.ticks_per_day
+
+
+def budget_of_day(s: Scenario, state: dict, m: dict, days: int) -> int:
+    """Most that the day may spend, fen."""
+    cap = math.floor(s.constraints.daily_cap * m["budget"])
+    if not s.seat.open:
+        return cap
+    return min(cap, math.floor(state["budget_told"] * m["budget"] / days))
+
+
+# 2.15 The platform's own bidder
+# --------------------------------------------------------------------------
+
+
+def usual_flow(s: Scenario, state: dict, days: int) -> np.ndarray:
+    """Usual traffic of every tick of the plan by scene, shares of the plan's, (ticks, scene)."""
+    per_day = s.clock.ticks_per_day
+    day_of = np.array(
+        [
+            weekday_factor(s, state["weekday"] + day) * event_of_day(s, state["calendar"] + day)[0]
+            for day in range(state["plan"] * days, (state["plan"] + 1) * days)
+        ]
+    )
+    hours = np.array([hour_factor(s, t) for t in range(per_day)])
+    return (day_of / day_of.sum())[:, None, None].repeat(per_day, 1).reshape(-1, 1) * np.tile(
+        hours / per_day, (days, 1)
+    )
+
+
+def plan_flow(s: Scenario, state: dict, days: int) -> np.ndarray:
+    """The same of the plan's ads in all scenes, (ticks,)."""
+    volume = by(s.traffic.ad, SCENES)
+    return usual_flow(s, state, days) @ (volume / volume.sum())
+
+
+def believed(s: Scenario, state: dict) -> tuple[float, float]:
+    """Value and cost of the plan so far, as the platform reads the reports."""
+    book = state["ledger"]
+    waiting = state["expected_waiting"].sum() - state["opening_waiting"]
+    arrived = max(1 - waiting / max(state["expected_gmv"], 1e-9), 0.02)
+    risk = state["smooth_risk"][0] / max(state["smooth_risk"][1], 1e-6)
+    counted = share_of(s.refund.shares, WINDOWS)[counted_windows(s)].sum()
+    kept = 1 - counted * min(max(risk, 0), 1)
+    gmv = book["gmv"] / arrived
+    cost = overall_cost(
+        s,
+        book["spend"],
+        book["commission"] / arrived * kept,
+        book["coupon_merchant"] / arrived * kept,
+        book["creative"],
+        book["service"] + book["extras"] / arrived,
+    )
+    return roi_parts(s, gmv * kept, gmv, cost, book["spend"])
+
+
+def steer(s: Scenario, state: dict, m: dict, control: dict, days: int) -> dict:
+    """The controls with the platform's multipliers and coupon depths in them."""
+    b = s.bidder
+    if not b.platform:
+        return control
+    t, per_day = tick_of_plan(s, state, days), s.clock.ticks_per_day
+    if t == 0:
+        state["expected_gmv"], state["opening_waiting"] = 0.0, state["expected_waiting"].sum()
+        state["recent_value"] = state["recent_cost"] = state["recent_flow"] = 0.0
+    plan, scene = plan_flow(s, state, days), usual_flow(s, state, days)
+    ahead = plan[t:].sum()
+    value, paid = believed(s, state)
+    keep = math.exp(-24 / per_day / b.recent_hours)
+    rest = 0.0
+    if t:
+        state["recent_value"] = keep * state["recent_value"] + value - state["believed_value"]
+        state["recent_cost"] = keep * state["recent_cost"] + paid - state["believed_cost"]
+        state["recent_flow"] = keep * state["recent_flow"] + plan[t - 1]
+        rest = ahead / state["recent_flow"]
+    state["believed_value"], state["believed_cost"] = value, paid
+    told = state["target_told"] if s.seat.open else 1.0
+    prior, wanted = b.cost_prior * m["budget"], m["roi_target"] * told * (1 + b.margin)
+    leverage = min((paid + prior) / (state["ledger"]["spend"] + prior), b.cost_leverage)
+    end = (value + max(state["recent_value"], 0) * rest + wanted * prior) / (
+        wanted * (paid + max(state["recent_cost"], 0) * rest + prior)
+    )
+    error = float(np.clip(math.log(end) * leverage / max(ahead, b.cost_horizon), -1, 1))
+    level = state["cost_level"] * math.exp(b.cost_gain * error)
+    level = min(level, told * state["pace_level"].max() * math.exp(b.cost_slack))
+    state["cost_level"] = min(max(level, b.least), b.most)
+    most = state["cost_level"] * math.exp(b.cost_now * error) / told
+
+    def follow(
+        level: np.ndarray, planned: np.ndarray, expected: np.ndarray, gain: float
+    ) -> np.ndarray:
+        gap = np.log(np.maximum(planned, 1e-9) / np.maximum(expected, planned * 1e-6 + 1e-12))
+        return level * np.exp(gain * np.clip(gap, -b.pace_step, b.pace_step))
+
+    division = np.exp(of(control, "divide", SCENES))
+    left = max(m["budget"] - state["ledger"]["spend"], 0)
+    today = max(budget_of_day(s, state, m, days) - state["day_spend"], 0)
+    of_day = scene[t] / scene[t : t - t % per_day + per_day].sum(0)
+    money = np.minimum(left * scene[t] / scene[t:].sum(0), today * of_day)
+    planned = division / division.sum() * money
+    pace = state["pace_level"]
+    if t:
+        expected = state["tick_spend"] * scene[t] / scene[t - 1]
+        pace = np.where(planned >= 1, follow(pace, planned, expected, b.pace_gain), pace)
+    state["pace_level"] = np.minimum(np.clip(pace, b.least, b.most), most)
+
+    everywhere = np.array([s.coupons_everywhere, s.coupons_everywhere, True])
+    subsidy = np.exp(of(control, "subsidy", POOLS)) * everywhere
+    left = max(m["coupon_budget"] - state["coupon_committed"], 0)
+    planned = subsidy / subsidy.sum() * left * plan[t] / ahead
+    depth = of(control, "coupon", POOLS)
+    if t:
+        expected = state["tick_claims"] * plan[t] / plan[t - 1]
+        level = follow(state["depth_level"], planned, expected, b.coupon_gain)
+        level = np.maximum(
+            np.minimum(level, s.coupon.depth_max / np.maximum(depth, 1e-12)), b.least
+        )
+        moved = (planned >= 1) & (depth > 0)
+        state["depth_level"] = np.where(moved, level, state["depth_level"])
+    bids = zip(SCENES, of(control, "bid", SCENES) * state["pace_level"], strict=True)
+    depth = np.minimum(depth * state["depth_level"], s.coupon.depth_max) * (left >= 1)
+    depths = zip(POOLS, depth, strict=True)
+    return (
+        control
+        | {f"bid_{scene}": bid for scene, bid in bids}
+        | {f"coupon_{pool}": depth for pool, depth in depths}
+    )
+
+
+def note_reports(
+    s: Scenario,
+    state: dict,
+    c: dict,
+    tick: dict,
+    cvr: np.ndarray,
+    price: np.ndarray,
+    hours: float,
+) -> None:
+    """The GMV that clicks let the platform expect, and the merchant's part of claimed coupons."""
+    if not s.bidder.platform:
+        return
+    expected = (tick["clicked"] * cvr * c["prediction"] * price).sum()
+    o = s.order
+    later = (1 - o.at_once) * expected
+    waiting = state["expected_waiting"] + later * np.array([o.fast_share, 1 - o.fast_share])
+    state["expected_gmv"] += expected
+    state["expected_waiting"] = waiting * np.exp(-hours / np.array([o.fast_hours, o.slow_hours]))
+    state["tick_claims"] = tick["coupon"].sum(1) * (1 - s.coupon.platform_share)
 
 
 def auction(

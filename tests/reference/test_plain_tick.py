@@ -31,7 +31,16 @@ CUMULATIVE = (
     "left_over",
     "season_",
 )
-MONEY = (*CUMULATIVE, "tick_spend", "tick_gmv", "smooth_spend", "smooth_gmv", "smooth_coupon")
+# After the last tick of a plan this is what the tick moved, to the fen.
+MONEY = (
+    *CUMULATIVE,
+    "last_ledger.",
+    "tick_spend",
+    "tick_gmv",
+    "smooth_spend",
+    "smooth_gmv",
+    "smooth_coupon",
+)
 NUMBERS = ("pending.orders", "pending.at_risk", "refunded_orders")
 
 

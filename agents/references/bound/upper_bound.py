@@ -36,6 +36,8 @@ NOT_COVERED = (  # scenario fields that must be 0
     "jumps.coupon_sd",
     "jumps.refund_sd",
     "predictor.learns",
+    "bidder.platform",
+    "seat.open",
     "order.hour_swing",
     "creative.fee_cny",
     "services.curvature",

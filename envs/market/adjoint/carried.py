@@ -56,6 +56,18 @@ class Carried(NamedTuple):
     season_settled: Tensor
     season_profit: Tensor
     season_platform: Tensor
+    tick_spend: Tensor  # of the last tick, by scene
+    pace_level: Tensor  # the platform's bidder: see `layout.STATE`
+    cost_level: Tensor
+    depth_level: Tensor
+    tick_claims: Tensor
+    believed_value: Tensor
+    believed_cost: Tensor
+    recent_value: Tensor
+    recent_cost: Tensor
+    budget_told: Tensor  # the merchant's seat: see `layout.STATE`
+    target_told: Tensor
+    unprotected: Tensor
 
 
 def _delayed(states: np.ndarray, line: int) -> np.ndarray:
@@ -126,6 +138,18 @@ SOURCES: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     "season_settled": (1, _of_season(rows.A_SETTLED)),
     "season_profit": (1, _of_season(rows.A_PROFIT)),
     "season_platform": (1, _of_season(rows.A_PLATFORM)),
+    "tick_spend": (rows.N_SCENES, _field("tick_spend")),
+    "pace_level": (rows.N_SCENES, _field("pace_level")),
+    "cost_level": (1, _field("cost_level")),
+    "depth_level": (rows.N_POOLS, _field("depth_level")),
+    "tick_claims": (rows.N_POOLS, _field("tick_claims")),
+    "believed_value": (1, _field("believed_value")),
+    "believed_cost": (1, _field("believed_cost")),
+    "recent_value": (1, _field("recent_value")),
+    "recent_cost": (1, _field("recent_cost")),
+    "budget_told": (1, _field("budget_told")),
+    "target_told": (1, _field("target_told")),
+    "unprotected": (1, _field("unprotected")),
 }
 WIDTHS = tuple(SOURCES[name][0] for name in Carried._fields)
 N_CARRIED = sum(WIDTHS)

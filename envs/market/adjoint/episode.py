@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ...interface import feedback
+from ...interface.levers import LEVER_NAMES
 from ..constants.world import World
 from ..engine import Market
 from . import carried, given
@@ -76,6 +77,8 @@ class Episode:
         self.device = torch.device(device)
         self.constants = constants_of(market, dtype, self.device)
         self._pull = self._compiled_pull() if compiled else self._eager_pull
+        self._hold = int(market.world.constants[0]["decision_ticks"])
+        self._levers = [LEVER_NAMES.index(name) for name in market.levers]
         self.restart()
 
     def restart(self) -> None:
@@ -85,8 +88,10 @@ class Episode:
         self.courses = [Course(market.states, market.noop, 1.0, self.dtype)]
         if market.counterfactual is not None:
             self.courses.append(Course(market.counterfactual, True, -1.0, self.dtype))
-        self.actions: list[Tensor] = []  # (levers, n) each
+        self.actions: list[Tensor] = []  # (levers, n) each: the decisions that were in force
         self._playing: list[np.ndarray] = []
+        self._decided: list[np.ndarray] = []  # (n,): whether the tick reads its action,
+        self._read: list[np.ndarray] = []  # and (n, levers), an entry within the box
 
     def __len__(self) -> int:
         """Ticks played so far."""
@@ -97,9 +102,14 @@ class Episode:
         for course in self.courses:
             course.begin()
         playing = self.market.states["done"] == 0
+        decided = self.market.states["tick"] % self._hold == 0
         observations = self.market.step(actions)
+        if self._hold > 1:
+            self._read.append(decided[:, None] & (np.abs(actions) <= 1))
+            actions = self.market.states["decision"][:, self._levers]
         self.actions.append(torch.as_tensor(np.array(actions).T.copy(), dtype=self.dtype))
         self._playing.append(playing)
+        self._decided.append(decided)
         for course in self.courses:
             course.note(self.market.world)
         return observations
@@ -156,7 +166,23 @@ class Episode:
                 gradient = torch.where(playing, gradient, 0)
             costate = earlier
             gradients.append(gradient)
-        return torch.stack(gradients[::-1]).transpose(1, 2).contiguous()
+        return self._of_decisions(torch.stack(gradients[::-1]).transpose(1, 2)).contiguous()
+
+    def _of_decisions(self, gradients: Tensor) -> Tensor:
+        """The derivative in actions from that in the decisions in force, (ticks, n, levers): a
+        decision answers for all ticks for which it stands, an action that is not read for none.
+        """
+        if self._hold == 1:
+            return gradients
+        result = torch.zeros_like(gradients)
+        standing = torch.zeros_like(gradients[0])
+        for t in reversed(range(len(self))):
+            standing = standing + gradients[t]
+            decided = torch.as_tensor(self._decided[t], device=self.device)[:, None]
+            read = torch.as_tensor(self._read[t], device=self.device)
+            result[t] = torch.where(read, standing, 0)
+            standing = torch.where(decided, 0, standing)
+        return result
 
     def _measured(
         self, table: Tensor, where: Standing, judged: "Merchants | None" = None

@@ -34,10 +34,31 @@ class Given(NamedTuple):
     coupon_budget: Tensor
     roi_target: Tensor
     plan_over: Tensor  # 1 on a plan's last tick, but not the episode's
+    # for the platform's bidder: usual traffic by scene, of the plan's rest and of the day's in
+    # this tick, and over the last tick's; the same of the plan; 1 but for its first tick; share of
+    # the traffic to come, and over that of the last hours; value and cost as it believes them, fen
+    flow_share: Tensor
+    day_share: Tensor
+    flow_grown: Tensor
+    plan_share: Tensor
+    plan_grown: Tensor
+    started: Tensor
+    ahead: Tensor
+    rest: Tensor
+    believed_value: Tensor
+    believed_cost: Tensor
+    budget_told: Tensor  # in force
+    budget_edited: Tensor  # 1 where the tick edited it, and the next
+    target_edited: Tensor
+    unprotected: Tensor  # after the tick
 
 
 N = rows.N_SCENES
-WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N, 1, 1, 1, 1)
+RARE = 1e-20
+LEAST_FLOW = 1e-9
+OF_PLANS = (1, 1, 1, 1)
+OF_BIDDER = (N, N, N, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
+WIDTHS = (N, 1, 1, N, 1, 1, 1, 1, N, N, 1, N, 1, 1, N, N, *OF_PLANS, *OF_BIDDER)
 
 
 class Before(NamedTuple):
@@ -89,6 +110,13 @@ def read(before: Before, states: np.ndarray, world: World, dtype: torch.dtype) -
         before.coupon_budget[None],
         before.roi_target[None],
         (states["plan"] != before.plan)[None],
+        *_flows(before, states, world),
+        states["believed_value"][None],
+        states["believed_cost"][None],
+        states["budget_told"][None],
+        states["budget_edited"][None],
+        states["target_edited"][None],
+        states["unprotected"][None],
     )
     width = np.float64 if dtype.itemsize > 4 else np.float32
     return torch.from_numpy(np.concatenate(table, dtype=width))
@@ -99,6 +127,52 @@ def _remembered(before: Before, states: np.ndarray, constants: np.void) -> np.nd
     old, new = (np.log(np.maximum(x, 1e-3)) for x in (before.bid_in_force, states["bid_in_force"]))
     edited = (np.abs(new - old) > constants["edit_log_limit"]) & (before.bid_in_force >= 0)
     return np.where(edited, constants["edit_keep"], 1).T
+
+
+def _flows(before: Before, states: np.ndarray, world: World) -> tuple[np.ndarray, ...]:
+    """What of usual traffic a tick is, see `Given` from `flow_share` to `rest` (world 2.15)."""
+    constants = world.constants[0]
+    per_day = constants["ticks_per_day"]
+    tick = np.minimum(before.tick, constants["ticks"] - 1)  # of a market that has ended: any
+    begun = before.plan * constants["plan_ticks"]
+    left = _left(begun + constants["plan_ticks"], states, world)
+    many = np.arange(len(tick))
+    last = np.maximum(tick - 1, 0)
+    now, rest = _flow(tick, left, world)
+    then, _ = _flow(last, left, world)
+    ahead = left[many, tick]
+    plan_now, plan_then = ahead - left[many, tick + 1], left[many, last] - ahead
+    of_day = world.hours[:, tick % per_day] / per_day
+    started = tick > begun
+    return (
+        now / np.maximum(rest, RARE),
+        of_day / np.maximum(world.ahead[:, tick % per_day], RARE),
+        np.where(started, now / np.maximum(then, RARE), 1),
+        (plan_now / np.maximum(ahead, RARE))[None],
+        np.where(started, plan_now / np.maximum(plan_then, RARE), 1)[None],
+        started[None],
+        ahead[None],
+        np.where(started, ahead / np.maximum(states["recent_flow"], LEAST_FLOW), 0)[None],
+    )
+
+
+def _left(end: np.ndarray, states: np.ndarray, world: World) -> np.ndarray:
+    """Share of a plan's traffic from each tick on, 0 at the end of the one in force: (n, ticks +
+    1).
+    """
+    left = world.remaining[states["calendar"], states["weekday"]].astype(float)
+    left[np.arange(len(end)), np.minimum(end, left.shape[1] - 1)] = 0
+    return left
+
+
+def _flow(tick: np.ndarray, left: np.ndarray, world: World) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of a scene's usual traffic in a tick and from it on, (scenes, n) each."""
+    per_day = world.constants[0]["ticks_per_day"]
+    many = np.arange(len(tick))
+    now = tick % per_day
+    later = left[many, tick - now + per_day]
+    day = left[many, tick - now] - later
+    return day * world.hours[:, now] / per_day, day * world.ahead[:, now] + later
 
 
 def unpack(table: Tensor) -> Given:

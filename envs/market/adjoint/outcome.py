@@ -42,7 +42,7 @@ def protection(w: SimpleNamespace, m: Merchants, s: Carried) -> Tensor:
         return torch.zeros_like(s.spend)
     value, cost = roi_parts(w.roi_kind, s.settled, s.gmv, s.cost, s.spend)
     short = value < w.protection_threshold * m.roi_target * cost
-    due = short & (s.placed >= w.protection_min_orders)
+    due = short & (s.placed >= w.protection_min_orders) & (s.unprotected <= 0)
     repaid = torch.minimum((cost - value / m.roi_target).clamp_min(0), s.spend)
     return torch.where(due, repaid, torch.zeros_like(repaid))
 

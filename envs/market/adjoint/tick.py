@@ -28,6 +28,7 @@ from .carried import Carried, Tensor, pack, unpack
 from .constants import Merchants
 from .given import unpack as unpack_given
 from .stages.auction import impressions
+from .stages.bidder import steer
 from .stages.carryover import move_quality, move_tiers, refresh_creatives, smoothed
 from .stages.customers import win_customers
 from .stages.demand import LEAST_COMMISSION, order_terms, tier_mix
@@ -36,6 +37,7 @@ from .stages.orders import arrive, earn, of_groups, sell
 from .stages.plans import next_plan
 from .stages.predictor import learn_from_reports
 from .stages.scheduling import as_usual, selected
+from .stages.seat import take_edits
 from .stages.straight_through import like
 
 AD = rows.PAID
@@ -53,7 +55,8 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     """
     s, x = unpack(before), unpack_given(given)
     m = m._replace(budget=x.budget, coupon_budget=x.coupon_budget, roi_target=x.roi_target)
-    control = controls(w, action)
+    steering = steer(w, m, s, x, take_edits(w, m, s, x, controls(w, action)))
+    control = steering.control
     price_shock = like(x.price_shock, w.price_keep * s.price_shock + w.price_reaction * s.voice)
     boost = boost_in_force(w, m, s, control)
     mix = tier_mix(w, control)
@@ -78,6 +81,7 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
     gmv = (sales.gmv[:AD] * click)[rows.TRANSACTION].sum(0)[None]
     gpm = smoothed(w, s.transaction_gpm, gmv, usual[rows.TRANSACTION])
     risk = smoothed(w, s.risk, at_risk, orders)
+    claims = w.merchant_share * sales.coupon.sum(1)
     ad_orders = sales.orders[AD].sum(0)[None]
     commission = lever(control, rows.LEVER_COMMISSION_NATURAL).clamp_min(LEAST_COMMISSION)
     offered = torch.log(commission / w.commission_reference)
@@ -121,5 +125,17 @@ def tick(w: SimpleNamespace, m: Merchants, before: Tensor, action: Tensor, given
         season_settled=s.season_settled,
         season_profit=s.season_profit,
         season_platform=s.season_platform,
+        tick_spend=seen.charged,
+        pace_level=steering.pace_level,
+        cost_level=steering.cost_level,
+        depth_level=steering.depth_level,
+        tick_claims=claims if w.platform_bids else s.tick_claims,
+        believed_value=steering.believed_value,
+        believed_cost=steering.believed_cost,
+        recent_value=steering.recent_value,
+        recent_cost=steering.recent_cost,
+        budget_told=lever(control, rows.LEVER_BUDGET_PACE) if w.seat_open else s.budget_told,
+        target_told=lever(control, rows.LEVER_TARGET) if w.seat_open else s.target_told,
+        unprotected=x.unprotected,
     )
     return pack(next_plan(w, m, after, x))

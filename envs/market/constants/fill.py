@@ -31,6 +31,7 @@ def fill_constants(w: np.void, s: Scenario, days: int) -> None:
     hours = HOURS_PER_DAY / per_day
     w["ticks_per_day"] = per_day
     w["ticks"] = per_day * days
+    w["decision_ticks"] = s.clock.decision_ticks
     _fill_seasons(w, s, days)
     _fill_customers(w, s, per_day)
     w["hours_per_tick"] = hours
@@ -119,11 +120,42 @@ def _fill_traffic(w: np.void, s: Scenario, hours: float) -> None:
     w["edit_log_limit"] = math.log(1 + s.predictor.edit_limit)
     w["edit_keep"] = s.predictor.edit_keep
     w["status_orders"] = s.predictor.status_orders
+    _fill_bidder(w, s, hours)
     w["boost_reach"] = s.boost.reach
     w["boost_premium"] = s.boost.premium
     w["boost_share"] = s.boost.budget_share
     w["cpm_scene"] = np.exp(values_of(a.cpm_log_mean, SCENES))
     w["bid_reference"] = a.bid_default
+
+
+def _fill_bidder(w: np.void, s: Scenario, hours: float) -> None:
+    b = s.bidder
+    w["seat_open"] = s.seat.open
+    w["budget_step"] = s.seat.budget_step
+    w["most_budget_edits"] = s.seat.budget_edits
+    w["budget_floor"] = s.seat.budget_floor
+    w["target_step"] = s.seat.target_step
+    w["target_hours"] = s.seat.target_hours
+    w["most_target_edits"] = s.seat.target_edits
+    w["platform_bids"] = b.platform
+    w["level_start"] = b.start
+    w["level_least"] = b.least
+    w["level_most"] = b.most
+    w["cost_margin"] = b.margin
+    w["recent_keep"] = math.exp(-hours / b.recent_hours)
+    for name in (
+        "cost_start",
+        "pace_gain",
+        "pace_step",
+        "cost_gain",
+        "cost_now",
+        "cost_slack",
+        "cost_prior",
+        "cost_leverage",
+        "cost_horizon",
+        "coupon_gain",
+    ):
+        w[name] = getattr(b, name)
 
 
 def _autoregression(persistence: float, volatility: float, hours: float) -> tuple[float, float]:

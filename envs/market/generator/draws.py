@@ -161,8 +161,19 @@ def reset_state(world, state, merchant):
     for p in range(rows.N_FREE_POOLS):
         state.quality[p] = merchant.start_quality[p]
     state.held[:] = ONE
+    state.decision[:] = ZERO
     state.evidence_reported[:], state.evidence_expected[:] = ZERO, ZERO
     state.bid_in_force[:] = NO_BID
+    state.pace_level[:] = world.level_start
+    state.cost_level = world.cost_start
+    state.depth_level[:] = ONE
+    state.tick_claims[:] = ZERO
+    state.expected_gmv, state.expected_waiting[:], state.opening_waiting = 0.0, 0.0, 0.0
+    state.budget_told, state.target_told, state.target_age = ONE, ONE, ZERO
+    state.budget_edited, state.target_edited, state.unprotected = 0, 0, 0
+    state.budget_edits, state.target_edits = 0, 0
+    state.believed_value, state.believed_cost = 0.0, 0.0
+    state.recent_value, state.recent_cost, state.recent_flow = 0.0, 0.0, 0.0
     state.supply = ZERO
     state.customers, state.customers_waiting = merchant.customers, merchant.customers_waiting
     state.left_over = 0.0

@@ -68,7 +68,8 @@ def play(policy, market, seed=0, watch=None):
 @tasks
 @rules
 def test_actions_are_finite_in_the_box_and_of_the_right_shape(name, task):
-    market = market_of(task.levers, min(task.days, 2), 8, task.scenario)
+    days = load_scenario(task.scenario).seasons.plan_days or min(task.days, 2)
+    market = market_of(task.levers, days, 8, task.scenario)
     rule = make_rule(name, plan_spec(market.setting))
     assert isinstance(rule, Policy)
 
@@ -85,9 +86,10 @@ def test_actions_are_finite_in_the_box_and_of_the_right_shape(name, task):
 @tasks
 @rules
 def test_batch_equals_one_by_one(name, task):
-    market = market_of(task.levers, 1, 5, task.scenario)
-    rule = make_rule(name, plan_spec(Setting(market.scenario, market.levers, 1)))
-    alone = [market_of(task.levers, 1, 1, task.scenario) for _ in range(5)]
+    days = load_scenario(task.scenario).seasons.plan_days or 1
+    market = market_of(task.levers, days, 5, task.scenario)
+    rule = make_rule(name, plan_spec(Setting(market.scenario, market.levers, days)))
+    alone = [market_of(task.levers, days, 1, task.scenario) for _ in range(5)]
     seen = market.reset(seeds=np.arange(5)).copy()
     for i, one in enumerate(alone):
         one.reset(seeds=np.array([i]))

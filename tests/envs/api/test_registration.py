@@ -17,6 +17,7 @@ from chengfang.envs import (
     PromotionVectorEnv,
     SuperPlanEnv,
     find_task,
+    load_scenario,
     short_name,
 )
 from chengfang.envs.interface.tasks import newest_tasks
@@ -26,6 +27,11 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 NEWEST = newest_tasks()
 IDS = [task.id for task in NEWEST]
 tasks = pytest.mark.parametrize("task", NEWEST, ids=IDS)
+
+
+def short(task):
+    """Days of the shortest episode that the task's market can have."""
+    return load_scenario(task.scenario).seasons.plan_days or 1
 
 
 def actions(env, count, seed=0):
@@ -67,11 +73,13 @@ def roll(env, count, seed=None, actions_=None):
 def test_ids_are_those_of_the_design():
     assert {
         "chengfang/Bidding-v1",
-        "chengfang/Allocation-v0",
+        "chengfang/Allocation-v1",
         "chengfang/Coupon-v1",
         "chengfang/SuperPlan-v1",
         "chengfang/WholeShop-v1",
-    } <= set(IDS)
+        "chengfang/Seasons-v1",
+        "chengfang/Merchant-v1",
+    } == set(IDS)
     assert set(IDS) == {name for name in gym.registry if name.startswith("chengfang/")}
 
 
@@ -90,7 +98,9 @@ def test_gym_make(task):
 
 @tasks
 def test_gym_make_vec(task):
-    env = gym.make_vec(task.id, num_envs=3, vectorization_mode="vector_entry_point", days=1)
+    env = gym.make_vec(
+        task.id, num_envs=3, vectorization_mode="vector_entry_point", days=short(task)
+    )
     assert isinstance(env.unwrapped, PromotionVectorEnv)
     assert env.num_envs == 3
     observation, _ = env.reset(seed=0)
@@ -184,6 +194,9 @@ def test_short_names():
         "Coupon-v1",
         "SuperPlan-v1",
         "WholeShop-v1",
+        "Allocation-v1",
+        "Seasons-v1",
+        "Merchant-v1",
     ]
 
 
@@ -195,7 +208,7 @@ def test_short_names():
 @tasks
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
 def test_gymnasium_checker(task, render_mode):
-    env = gym.make(task.id, days=1, render_mode=render_mode).unwrapped
+    env = gym.make(task.id, days=short(task), render_mode=render_mode).unwrapped
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gymnasium_check(env, skip_render_check=render_mode is None)
@@ -207,7 +220,7 @@ def test_gymnasium_checker(task, render_mode):
 def test_stable_baselines_checker(task, render_mode):
     from stable_baselines3.common.env_checker import check_env
 
-    env = gym.make(task.id, days=1, render_mode=render_mode).unwrapped
+    env = gym.make(task.id, days=short(task), render_mode=render_mode).unwrapped
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env, warn=True, skip_render_check=render_mode is None)
@@ -215,7 +228,7 @@ def test_stable_baselines_checker(task, render_mode):
 
 @tasks
 def test_passive_checker_is_in_place_and_silent(task):
-    env = gym.make(task.id, days=1)
+    env = gym.make(task.id, days=short(task))
     assert isinstance(env, OrderEnforcing)
     assert isinstance(env.env, PassiveEnvChecker)
     with warnings.catch_warnings():
@@ -226,7 +239,7 @@ def test_passive_checker_is_in_place_and_silent(task):
 @pytest.mark.slow
 @tasks
 def test_frame(task):
-    env = gym.make(task.id, days=1, render_mode="rgb_array")
+    env = gym.make(task.id, days=short(task), render_mode="rgb_array")
     env.reset(seed=0)
     first = env.render()
     for action in actions(env, 3):
@@ -268,7 +281,7 @@ COPIES = {
 @tasks
 @pytest.mark.parametrize("kind", COPIES)
 def test_copy_continues_alike_and_apart(task, kind):
-    env = gym.make(task.id, days=1).unwrapped
+    env = gym.make(task.id, days=short(task)).unwrapped
     moves = actions(env, 12)
     env.reset(seed=3)
     for action in moves[:4]:
@@ -297,8 +310,8 @@ def test_spec_makes_the_same_env():
 
 @tasks
 def test_two_rollouts_are_identical(task):
-    one = gym.make(task.id, days=1)
-    two = gym.make(task.id, days=1)
+    one = gym.make(task.id, days=short(task))
+    two = gym.make(task.id, days=short(task))
     moves = actions(one, 24)
     assert roll(one, 24, seed=7, actions_=moves) == roll(two, 24, seed=7, actions_=moves)
     # and the next episode of the same stream as well
@@ -307,7 +320,7 @@ def test_two_rollouts_are_identical(task):
 
 @tasks
 def test_other_seed_other_world(task):
-    env = gym.make(task.id, days=1)
+    env = gym.make(task.id, days=short(task))
     moves = actions(env, 3)
     assert roll(env, 3, seed=1, actions_=moves) != roll(env, 3, seed=2, actions_=moves)
 
@@ -362,7 +375,7 @@ def test_train_and_test_merchants_differ():
 @tasks
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_action_that_is_not_finite_names_its_lever(task, bad):
-    env = unwrapped(gym.make(task.id, days=1, disable_env_checker=True))
+    env = unwrapped(gym.make(task.id, days=short(task), disable_env_checker=True))
     env.reset(seed=0)
     before = env.market.states.tobytes()
     for column, lever in enumerate(env.levers):
@@ -383,7 +396,7 @@ def test_huge_but_finite_action_is_clipped():
 @tasks
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 3), (99,)])
 def test_action_of_another_shape_names_the_levers(task, shape):
-    env = unwrapped(gym.make(task.id, days=1, disable_env_checker=True))
+    env = unwrapped(gym.make(task.id, days=short(task), disable_env_checker=True))
     env.reset(seed=0)
     with pytest.raises(ValueError) as caught:
         env.step(np.zeros(shape, np.float32))
@@ -476,8 +489,9 @@ def test_cost_limits():
     assert info["cost"] == info["costs"]["roi"]
 
 
-def test_state_can_be_copied_and_resumed():
-    env = SuperPlanEnv(days=1)
+@tasks
+def test_state_can_be_copied_and_resumed(task):
+    env = unwrapped(gym.make(task.id, days=short(task)))
     moves = actions(env, 20)
     env.reset(seed=0)
     for action in moves[:8]:
@@ -486,7 +500,7 @@ def test_state_can_be_copied_and_resumed():
     first = [env.step(action)[:2] for action in moves[8:]]
     env.set_state(state)
     second = [env.step(action)[:2] for action in moves[8:]]
-    other = SuperPlanEnv(days=1)
+    other = unwrapped(gym.make(task.id, days=short(task)))
     other.reset(seed=99)
     other.set_state(pickle.loads(pickle.dumps(state)))
     third = [other.step(action)[:2] for action in moves[8:]]

@@ -27,6 +27,25 @@ LATENT_STATE = (
     "path_key",
     "evidence_expected",
     "bid_in_force",
+    "pace_level",
+    "cost_level",
+    "depth_level",
+    "tick_claims",
+    "expected_gmv",
+    "expected_waiting",
+    "believed_value",
+    "believed_cost",
+    "recent_value",
+    "recent_cost",
+    "recent_flow",
+    "budget_told",
+    "target_told",
+    "budget_edited",
+    "target_edited",
+    "budget_edits",
+    "target_edits",
+    "target_age",
+    "unprotected",
     "key",
     "seed",
     "customers_waiting",
@@ -188,7 +207,8 @@ def test_every_feature_says_something(played, name):
 
 @pytest.mark.parametrize("name", scenario_names())
 def test_reset_shows_a_plan_that_has_not_begun(name):
-    market = Market(load_scenario(name), 16, days=2, levers="all")
+    scenario = load_scenario(name)
+    market = Market(scenario, 16, days=scenario.seasons.plan_days or 2, levers="all")
     seen = market.reset(seeds=np.arange(16))
     for feature, value in (
         ("time_left", 1),

@@ -131,7 +131,8 @@ def test_funnel_narrows(played):
 
 @pytest.mark.parametrize("name", scenario_names())
 def test_gmv_is_user_paid_and_coupons(name):
-    plan = read(play(name, days=1)[0])
+    days = load_scenario(name).seasons.plan_days or 1
+    plan = read(play(name, days=days)[0])
     assert_near(plan["gmv"], plan["user_paid"] + plan["coupon_cost"] + plan["platform_coupon"])
 
 

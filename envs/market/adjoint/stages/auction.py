@@ -15,6 +15,7 @@ from .demand import Terms
 from .levers import lever
 from .predictor import correction
 from .scheduling import Selection, schedule
+from .seat import budget_of_day
 from .straight_through import like
 
 AD = rows.PAID
@@ -55,7 +56,7 @@ def limits(
 ) -> tuple[Tensor, Tensor]:
     """Fen each scene may still spend, (s, n), and the plan, (1, n) (world 2.10)."""
     left = m.budget - s.spend
-    today = torch.floor(w.daily_cap * m.budget) - s.day_spend * x.same_day
+    today = budget_of_day(w, m, control) - s.day_spend * x.same_day
     share = lever(control, rows.LEVER_SHARE, rows.N_SCENES) * m.budget
     caps = (like(torch.floor(share), share) - s.scene_spend).clamp_min(0)
     return caps, torch.minimum(left, today).clamp_min(0)
