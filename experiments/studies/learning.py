@@ -14,7 +14,7 @@ from ...envs.scenario.validation import merged
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
 from ..trainings import training_options
-from .arena import Arena, Plans
+from .arenas.arena import Arena, Plans
 from .outputs import Size
 from .paired import paired_iqm
 

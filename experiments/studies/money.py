@@ -17,9 +17,9 @@ import numpy as np
 from ...envs import Scenario, Setting, load_scenario
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
-from .accounts import ACCOUNTS, accounts
-from .arena import Arena, Plans
-from .hindsight import grid_search, profit, score
+from .arenas.accounts import ACCOUNTS, accounts
+from .arenas.arena import Arena, Plans
+from .arenas.hindsight import grid_search, profit, score
 from .outputs import Size, shown, spread, table, write_study
 from .paired import paired_iqm, paired_total
 from .pictures import money_figure

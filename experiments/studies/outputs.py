@@ -12,7 +12,7 @@ from ...envs.files import whole_file
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
 from ..runs.manifest import manifest, write_json
-from .hindsight import Effort
+from .arenas.hindsight import Effort
 
 SCENARIOS = ("default", "apparel_live", "beauty_contested", "mall_search_staples")
 LONG = "festival_28d"

@@ -19,12 +19,12 @@ from ...envs.market.score import score as plan_score
 from ...envs.scenario import POOLS, SCENES
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
-from .arena import Arena, Plans
-from .hindsight import Held, Objective, grid_search, refine, scene_knobs, score
+from .arenas.arena import Arena, Plans
+from .arenas.hindsight import Held, Objective, grid_search, refine, scene_knobs, score
+from .arenas.tuning import play_rule, tune
 from .outputs import Size, shown, spread, table, write_study
 from .paired import paired_iqm, paired_mean, paired_total
 from .pictures import plans_figure
-from .tuning import play_rule, tune
 
 LEVERS = select_levers(
     [f"{lever}_{s}" for lever in ("bid", "share") for s in SCENES] + [f"coupon_{p}" for p in POOLS]

@@ -18,11 +18,11 @@ from ...envs import Scenario, Setting, load_scenario, select_levers, unit_of
 from ...envs.interface.levers import LEVER_SETS
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
-from .arena import Arena, Plans
-from .hindsight import Held, grid_search, plan_knobs, refine, score
+from .arenas.arena import Arena, Plans
+from .arenas.hindsight import Held, grid_search, plan_knobs, refine, score
+from .arenas.tuning import play_rule, tune
 from .outputs import Size, shown, sign, spread, table, write_study
 from .paired import paired_iqm, paired_total
-from .tuning import play_rule, tune
 from .unified import LEVERS
 
 MARKET = "unlike_merchants"

@@ -18,14 +18,14 @@ import numpy as np
 from ...envs import Scenario, Setting, load_scenario, select_levers
 from ..analysis.statistics import Interval
 from ..runs.evaluate import TEST_SEED
-from .accounts import accounts
-from .arena import Arena, Plans
-from .hindsight import Held, grid_search, score
+from .arenas.accounts import accounts
+from .arenas.arena import Arena, Plans
+from .arenas.hindsight import Held, grid_search, score
+from .arenas.tuning import play_rule, tune
 from .learning import TrainedScore, train_in_each
 from .outputs import Size, shown, sign, spread, table, write_study
 from .paired import paired_iqm, paired_total
 from .pictures import unified_figure
-from .tuning import play_rule, tune
 
 LEVERS = select_levers(
     [

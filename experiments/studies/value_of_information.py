@@ -24,7 +24,7 @@ from ..analysis.statistics import Interval
 from ..benchmark.config import load_benchmark
 from ..benchmark.plan import plan_runs
 from ..runs.evaluate import TEST_SEED
-from .arena import Arena
+from .arenas.arena import Arena
 from .outputs import Size, shown, spread, table, write_study
 from .paired import paired_mean
 from .pictures import information_figure

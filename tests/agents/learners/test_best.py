@@ -76,6 +76,7 @@ def test_unknown_task():
 def test_task_without_a_committed_policy(tmp_path, monkeypatch):
     (tmp_path / "Coupon").mkdir()
     monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setattr(module, "NEXT", tmp_path / "none")
     with pytest.raises(ArtefactError, match="that have a committed policy are Coupon"):
         load_best("Bidding")
 

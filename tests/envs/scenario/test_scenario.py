@@ -626,7 +626,14 @@ def test_unlike_merchants_have_every_part_of_the_next_world():
     """What docs/world_v1.md says of it."""
     trial = load_scenario("unlike_merchants")
     plain = Scenario()
-    of_others = {"clock", "seat", "seasons", "repeat", "left_over"}  # other markets have them
+    of_others = {
+        "bidder",
+        "clock",
+        "seat",
+        "seasons",
+        "repeat",
+        "left_over",
+    }  # other markets have them
     for section in LATER.keys() - of_others:
         assert getattr(trial, section) != getattr(plain, section), section
     assert trial.regime.pools_scheduled

@@ -14,9 +14,9 @@ from chengfang.experiments.analysis.statistics import Interval, iqm
 from chengfang.experiments.cli import main as cli
 from chengfang.experiments.runs.evaluate import TEST_SEED, play_noop
 from chengfang.experiments.studies import STUDIES, Size, learning, money, plans, run_study, unified
-from chengfang.experiments.studies.accounts import ACCOUNTS, accounts
-from chengfang.experiments.studies.arena import Arena
-from chengfang.experiments.studies.hindsight import (
+from chengfang.experiments.studies.arenas.accounts import ACCOUNTS, accounts
+from chengfang.experiments.studies.arenas.arena import Arena
+from chengfang.experiments.studies.arenas.hindsight import (
     Effort,
     Held,
     grid_search,
@@ -26,9 +26,9 @@ from chengfang.experiments.studies.hindsight import (
     scene_knobs,
     score,
 )
+from chengfang.experiments.studies.arenas.tuning import TUNED, play_rule, tune
 from chengfang.experiments.studies.outputs import shown, sign, table
 from chengfang.experiments.studies.paired import paired_iqm, paired_mean, paired_total
-from chengfang.experiments.studies.tuning import TUNED, play_rule, tune
 from typer.testing import CliRunner
 
 SEEDS = np.arange(TEST_SEED, TEST_SEED + 12)
@@ -326,7 +326,7 @@ def test_study_writes_everything_and_the_same_again(name, tmp_path, monkeypatch)
 
 
 def test_unusable_requests(tmp_path):
-    with pytest.raises(ValueError, match="study is 'fees'; allowed are unified, plans, money"):
+    with pytest.raises(ValueError, match="'fees'; allowed are unified, scheduling, plans, money"):
         run_study("fees", tmp_path)
     with pytest.raises(ValueError, match="episodes is 3; a study needs at least 4"):
         run_study("money", tmp_path, episodes=3)

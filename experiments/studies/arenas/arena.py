@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ...agents import Policy, rollout
-from ...envs import Market, Scenario, Setting
+from ....agents import Policy, rollout
+from ....envs import Market, Scenario, Setting
 
 Plans = dict[str, np.ndarray]
 TERMS = ("budget", "coupon_budget", "roi_target")  # of the plan in force

@@ -3,7 +3,7 @@
 import numpy as np
 from chengfang.envs import Setting, load_scenario, select_levers
 from chengfang.envs.market import layout as rows
-from chengfang.experiments.studies.arena import TERMS, Arena
+from chengfang.experiments.studies.arenas.arena import TERMS, Arena
 
 SEEDS = np.arange(16)
 

@@ -7,11 +7,11 @@ one after another, up and down, for the inter-quartile mean score.
 
 from collections.abc import Mapping
 
-from ...agents import make_rule, plan_spec
-from ...agents.rules import RULES
-from ...envs import unit_of
-from ...envs.scenario import SCENES
-from ..analysis.statistics import iqm
+from ....agents import make_rule, plan_spec
+from ....agents.rules import RULES
+from ....envs import unit_of
+from ....envs.scenario import SCENES
+from ...analysis.statistics import iqm
 from .arena import Arena, Plans
 
 FACTOR = 1.4  # first step of a parameter that multiplies
