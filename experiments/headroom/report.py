@@ -116,9 +116,10 @@ def ticks_before(task: str, rows: list[dict[str, Any]], name: str) -> int | None
         return tuned
     if name not in ("learner", "informed"):
         return 0
-    specs = [
-        spec for spec in plan_runs(load_benchmark(), [task]) if spec.agent == agents["learner"]
-    ]
+    benchmark = load_benchmark()
+    if task not in benchmark.tasks:
+        return None
+    specs = [spec for spec in plan_runs(benchmark, [task]) if spec.agent == agents["learner"]]
     trained = ticks_of(specs) if specs else None
     if trained is None:
         return None

@@ -6,6 +6,7 @@ import pytest
 from chengfang.agents import find_policy
 from chengfang.agents.learners import load_best
 from chengfang.envs import find_task, select_levers, task_setting
+from chengfang.experiments.headroom.report import ticks_before
 from chengfang.experiments.runs.evaluate import evaluate
 
 BEST = Path(__file__).parents[3] / "results" / "headroom" / "best"
@@ -16,6 +17,14 @@ def test_every_committed_policy_is_one_of_a_task():
     assert {path.name for path in BEST.iterdir()} == set(LEAST)
     for task in LEAST:
         assert load_best(task).levers == select_levers(find_task(task).levers)
+
+
+@pytest.mark.parametrize("row", ["best rule", "learner", "informed", "nothing"])
+def test_ticks_of_a_task_that_no_benchmark_knows(row):
+    """A headroom of half an hour was lost at its last step."""
+    rows = [{"name": "best rule", "agent": "MCKPCoupon"}, {"name": "learner", "agent": "APG"}]
+    found = ticks_before("SuperPlan-v1", rows, row)
+    assert found is None if row in ("learner", "informed") else found >= 0
 
 
 @pytest.mark.slow
