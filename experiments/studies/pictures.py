@@ -58,6 +58,17 @@ def unified_figure(
     _save(figure, path)
 
 
+def scheduling_figure(effects: Effects, market: str, path: Path) -> None:
+    """Gain of every world over the dual track by agent."""
+    figure = _figure(8, 4.2)
+    axis = figure.subplots()
+    _forest(axis, effects, f"{market}: gain in score over the dual track")
+    axis.set_xlabel("in the unit of doing nothing; paired, 95 %", fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    _legend_below(figure, axis)
+    _save(figure, path)
+
+
 def _forest(
     axis: Any, agents: Mapping[str, Mapping[str, Interval]], title: str, factor: float = 1.0
 ) -> None:

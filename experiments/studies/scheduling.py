@@ -8,7 +8,7 @@ schedules free traffic by what the reports show of it where it can.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from .arenas.hindsight import Held, grid_search, plan_knobs, refine, score
 from .arenas.tuning import play_rule, tune
 from .outputs import Size, shown, sign, spread, table, write_study
 from .paired import paired_iqm, paired_total
+from .pictures import scheduling_figure
 from .unified import LEVERS
 
 MARKET = "unlike_merchants"
@@ -69,8 +70,19 @@ def study_scheduling(folder: Path, size: Size, on_progress: Callable[[str], None
         for agent in plans[world]
     ]
     text = _text(plans, noop, size, count)
+    scheduling_figure(_effects(rows), MARKET, folder / "scheduling.png")
     write_study(folder, text, rows, size, "scheduling", began, [MARKET], rules={RULE: parameters})
     return text
+
+
+def _effects(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Interval]]:
+    """Agent -> world -> gain over the dual track, from rows of results.csv."""
+    found: dict[str, dict[str, Interval]] = {}
+    for row in rows:
+        if row["world"] != "dual track":
+            gain = Interval(*(float(row[name]) for name in ("gain", "gain_low", "gain_high")))
+            found.setdefault(row["agent"], {})[row["world"]] = gain
+    return found
 
 
 def _arena(

@@ -45,7 +45,7 @@ def native():
 
 
 def ordinary():
-    return DummyVecEnv([lambda: gym.make("chengfang/Coupon-v1")] * 2)
+    return DummyVecEnv([lambda: gym.make("chengfang/Coupon-v1", days=1)] * 2)
 
 
 def logged(folder):

@@ -36,7 +36,7 @@ def test_a_quick_look_names_every_level_and_lever(tmp_path, monkeypatch):
     ]
     assert sum(found["chosen"].values()) == found["effort"]["merchants"] == 8
     names = sorted(path.name for path in (tmp_path / "there").iterdir())
-    assert names == ["Bidding.json", "Bidding.png", "results.md"]
+    assert names == ["Bidding.json", "Bidding.png", "results.md", "summary.json"]
     text = (tmp_path / "there" / "results.md").read_text(encoding="utf-8")
     assert "| Bidding | 8 | 0 % |" in text
 
