@@ -321,7 +321,8 @@ def test_study_writes_everything_and_the_same_again(name, tmp_path, monkeypatch)
     assert (folder / f"{name.replace('-', '_')}.png").read_bytes().startswith(b"\x89PNG")
     made = json.loads((folder / "manifest.json").read_text())
     assert (made["study"], made["seed"], made["size"]["episodes"]) == (name, TEST_SEED, 6)
-    assert made["scenarios"] == {"default": load_scenario("default").hash}
+    market = {"scheduling": "unlike_merchants"}.get(name, "default")
+    assert made["scenarios"] == {market: load_scenario(market).hash}
     assert run_study(name, tmp_path / "again", quick=True)[1] == text
 
 
