@@ -103,8 +103,8 @@ class SuperPlanEnv(gym.Env[np.ndarray, np.ndarray]):
 
     ## Arguments
     ```python
-    gym.make("chengfang/SuperPlan-v1", scenario="default", levers="super_plan", days=7,
-             reward="settled_gmv", split="train", render_mode=None, reward_parts=False,
+    gym.make("chengfang/SuperPlan-v1", scenario="unlike_merchants", levers="super_plan_pools",
+             days=7, reward="settled_gmv", split="train", render_mode=None, reward_parts=False,
              sampled=True)
     ```
     `scenario`: a shipped name, a YAML path, a dict of differences or a `Scenario`. `reward_parts`:

@@ -29,9 +29,9 @@ FIGURES = (
     "coupon_cost",
 )
 LEGEND = (
-    "score: settled GMV * min(1, (ROI/target)^2) as a multiple of doing nothing on the same noise, "
-    "inter-quartile mean with its 95 % interval; violated: share of episodes with ROI under 0.98 "
-    "of the target; shortfall: mean of max(0, 1 - ROI/target); money: means per episode."
+    "score: settled GMV * min(1, (ROI/target)^2) in the unit that doing nothing sets on the same "
+    "noise, inter-quartile mean with its 95 % interval; violated: share of episodes with ROI under "
+    "0.98 of the target; shortfall: mean of max(0, 1 - ROI/target); money: means per episode."
 )
 
 
